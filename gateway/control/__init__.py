@@ -1,0 +1,1 @@
+"""The admin door: a Unix socket that other local processes talk to."""

@@ -1,0 +1,1 @@
+"""The pure core: no asyncio, sockets, files, threads, clock or randomness."""

@@ -1,0 +1,92 @@
+"""What the gateway needs from the outside world, in few verbs.
+
+Adapters implement these Protocols; the runtime is handed objects of these shapes
+and knows no library behind them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An accepted update on its way to the disk."""
+
+    document: str
+    update: bytes
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An update that was refused and is kept for inspection; never applied."""
+
+    document: str
+    update: bytes
+    peer: str
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What the disk holds of one document.
+
+    ``snapshot`` is a Yjs v1 update or empty; ``changes`` follow it in the order of
+    their sequence numbers. ``through`` is the highest sequence number contained.
+    """
+
+    snapshot: bytes
+    changes: tuple[bytes, ...]
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """Figures about the store for the status page; sizes in bytes."""
+
+    documents: int
+    changes: int
+    snapshots: int
+    quarantined: int
+    file_bytes: int
+    last_sequence: int
+    usage: Mapping[str, int]
+    recovered: str
+
+
+class Store(Protocol):
+    """One durable log with snapshots. Blocking; used from one thread at a time.
+
+    Every verb raises ``GatewayError`` with a code starting ``store-``; after
+    ``store-failed`` (an I/O error) the transaction did not happen and the store
+    must be closed.
+    """
+
+    def append(self, records: Sequence[Change | Refusal]) -> None:
+        """Write all records in one transaction; they are on the disk on return."""
+
+    def load(self, document: str) -> StoredDocument:
+        """What is stored of a document; an empty one when it is unknown."""
+
+    def compact(
+        self, document: str, snapshot: bytes, keep: Sequence[bytes], through: int
+    ) -> None:
+        """Replace what ``through`` and earlier hold by ``snapshot`` followed by ``keep``."""
+
+    def names(self) -> Sequence[str]:
+        """The names of all stored documents, sorted."""
+
+    def quarantined(self) -> frozenset[bytes]:
+        """Digests (BLAKE2b, 16 bytes) of the updates in quarantine."""
+
+    def status(self) -> StoreStatus:
+        """Figures about the store."""
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy of the store to ``target`` while it is in use."""
+
+    def close(self) -> None:
+        """Finish and release the database; idempotent."""

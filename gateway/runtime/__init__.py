@@ -1,0 +1,1 @@
+"""Asyncio glue between ports and core; no third-party library."""
