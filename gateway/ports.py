@@ -4,7 +4,7 @@ Adapters implement these Protocols; the runtime is handed objects of these shape
 and knows no library behind them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,12 +35,11 @@ class StoredDocument:
     """What the disk holds of one document.
 
     ``snapshot`` is a Yjs v1 update or empty; ``changes`` follow it in the order of
-    their sequence numbers. ``through`` is the highest sequence number contained.
+    their sequence numbers.
     """
 
     snapshot: bytes
     changes: tuple[bytes, ...]
-    through: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,11 @@ class Store(Protocol):
     def load(self, document: str) -> StoredDocument:
         """What is stored of a document; an empty one when it is unknown."""
 
-    def compact(
-        self, document: str, snapshot: bytes, keep: Sequence[bytes], through: int
-    ) -> None:
-        """Replace what ``through`` and earlier hold by ``snapshot`` followed by ``keep``."""
+    def compact(self, document: str, snapshot: bytes, keep: Sequence[bytes]) -> None:
+        """Replace all that is stored of the document by ``snapshot`` followed by ``keep``.
+
+        The snapshot is on the disk before anything it replaces is removed.
+        """
 
     def names(self) -> Sequence[str]:
         """The names of all stored documents, sorted."""
@@ -90,3 +90,47 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish and release the database; idempotent."""
+
+
+class Link(Protocol):
+    """One connection that delivers byte messages reliably and in order, or closes."""
+
+    @property
+    def address(self) -> str:
+        """Where the peer is, for people."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether the peer does not take what was sent; hold back until ``writable``."""
+
+    async def recv(self) -> list[bytes]:
+        """All messages that arrived since the last call; empty once the link is closed."""
+
+    def send(self, data: bytes) -> None:
+        """Send one message; ignored once the link is closed."""
+
+    async def writable(self) -> None:
+        """Return when the link is not congested, or closed."""
+
+    def on_writable(self, callback: Callable[[], None]) -> None:
+        """Call back in the event loop whenever the link stops being congested."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send what is pending, tell the peer why, and close; idempotent."""
+
+
+class Note(Protocol):
+    """Remembers across a crash what was being applied (invariant 12)."""
+
+    def before(self, applying: Sequence[tuple[str, str, bytes]]) -> None:
+        """Document, author and update of each item that is about to be applied."""
+
+    def after(self) -> None:
+        """It went well."""
+
+
+class Clock(Protocol):
+    """Time that only goes forward; the wall clock of a Pi cannot be trusted."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""

@@ -1,0 +1,297 @@
+"""WebSocket links and their listener, on picows.
+
+Knows paths, origins and frames, nothing of what the messages mean. A browser page of
+another site must not reach a local gateway, so Origin and Host are checked (DNS
+rebinding): security.md of the project says why.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from picows import (
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+
+from gateway.core.errors import Code, GatewayError
+
+# picows allocates this much a connection; 2 kB keeps an idle one small and grows on need.
+READ_BUFFER_BYTES = 2_048
+# Frame and continuation overhead above the largest message.
+FRAME_SLACK_BYTES = 64
+HANDSHAKE_SECONDS = 5.0
+# A silent peer is pinged after this and dropped when it does not answer.
+IDLE_SECONDS = 20.0
+PONG_SECONDS = 20.0
+# The kernel and the transport hold this much for a peer that does not read.
+HIGH_WATER_BYTES = 262_144
+# After our close frame a peer gets this long to close its side.
+LINGER_SECONDS = 1.0
+# RFC 6455 section 5.5: a control frame holds 125 bytes, two of them the code.
+CLOSE_REASON_BYTES = 123
+# Messages of one peer waiting to be served; then its socket is not read any more.
+INBOX_BYTES = 524_288
+MAX_FRAGMENTS = 4_096
+
+_HINT = b"This is the sync port of a Store Gateway. Its pages are on another port.\n"
+
+Serve = Callable[["WebSocketLink", str], Coroutine[None, None, None]]
+
+
+class WebSocketLink(WSListener):  # type: ignore[misc]
+    """One accepted connection. Satisfies ``Link``."""
+
+    def __init__(self, server: "WebSocketServer", path: str) -> None:
+        self._server = server
+        self._path = path
+        self._transport: WSTransport | None = None
+        self._inbox: list[bytes] = []
+        self._inbox_bytes = 0
+        self._paused_reading = False
+        self._fragments: list[bytes] = []
+        self._fragment_bytes = 0
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._writable_callback: Callable[[], None] | None = None
+        self._closed = False
+        self.address = ""
+
+    @property
+    def congested(self) -> bool:
+        """See ``Link``."""
+        return not self._room.is_set() and not self._closed
+
+    async def recv(self) -> list[bytes]:
+        """See ``Link``."""
+        while not self._inbox and not self._closed:
+            self._arrived.clear()
+            await self._arrived.wait()
+        batch, self._inbox, self._inbox_bytes = self._inbox, [], 0
+        if self._paused_reading and self._transport is not None:
+            self._paused_reading = False
+            self._transport.underlying_transport.resume_reading()
+        return batch
+
+    def send(self, data: bytes) -> None:
+        """See ``Link``."""
+        if not self._closed and self._transport is not None:
+            self._transport.send(WSMsgType.BINARY, data)
+
+    async def writable(self) -> None:
+        """See ``Link``."""
+        await self._room.wait()
+
+    def on_writable(self, callback: Callable[[], None]) -> None:
+        """See ``Link``."""
+        self._writable_callback = callback
+
+    def close(self, code: int, reason: str) -> None:
+        """See ``Link``."""
+        if self._closed or self._transport is None:
+            return
+        text = reason.encode()[:CLOSE_REASON_BYTES].decode(errors="ignore").encode()
+        self._transport.send_close(code, text)
+        self._end()
+        self._server.linger(self._transport)
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """picows: the handshake is done."""
+        self._transport = transport
+        underlying = transport.underlying_transport
+        underlying.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        peer = underlying.get_extra_info("peername")
+        self.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
+        self._server.accepted(self, transport, self._path)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """picows: a frame arrived."""
+        if frame.msg_type == WSMsgType.CLOSE:
+            if not self._closed:
+                transport.send_close(frame.get_close_code(), frame.get_close_reason())
+            transport.disconnect()
+        elif self._closed:
+            return
+        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.close(Code.MALFORMED, "reserved bits are set")
+        elif frame.msg_type == WSMsgType.BINARY and frame.fin and not self._fragments:
+            self._take(frame.get_payload_as_bytes())
+        elif frame.msg_type in (WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._take_fragment(frame)
+        elif frame.msg_type == WSMsgType.TEXT:
+            self.close(Code.MALFORMED, "text frames are not understood here")
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """picows: the connection is gone."""
+        self._end()
+        self._server.ended(transport)
+
+    def pause_writing(self) -> None:
+        """picows: the peer does not read."""
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        """picows: the peer reads again."""
+        self._room.set()
+        if self._writable_callback is not None:
+            self._writable_callback()
+
+    def _take(self, message: bytes) -> None:
+        if len(message) > self._server.message_bytes:
+            self.close(Code.TOO_BIG, f"a message above {self._server.message_bytes} bytes")
+            return
+        self._inbox.append(message)
+        self._inbox_bytes += len(message)
+        self._arrived.set()
+        if self._inbox_bytes > INBOX_BYTES and not self._paused_reading:
+            assert self._transport is not None
+            self._paused_reading = True
+            self._transport.underlying_transport.pause_reading()
+
+    def _take_fragment(self, frame: WSFrame) -> None:
+        starts = frame.msg_type != WSMsgType.CONTINUATION
+        if starts == bool(self._fragments):
+            self.close(Code.MALFORMED, "message fragments out of order")
+            return
+        self._fragments.append(frame.get_payload_as_bytes())
+        self._fragment_bytes += frame.payload_size
+        too_big = self._fragment_bytes > self._server.message_bytes
+        if too_big or len(self._fragments) > MAX_FRAGMENTS:
+            self.close(Code.TOO_BIG, f"a message above {self._server.message_bytes} bytes")
+        elif frame.fin:
+            message = b"".join(self._fragments)
+            self._fragments, self._fragment_bytes = [], 0
+            self._take(message)
+
+    def _end(self) -> None:
+        self._closed = True
+        self._inbox, self._fragments = [], []
+        self._arrived.set()
+        self._room.set()
+
+
+class WebSocketServer:
+    """Accepts links and hands each with its path to ``serve``, in a task of ``spawn``."""
+
+    def __init__(
+        self,
+        serve: Serve,
+        spawn: Callable[[Coroutine[None, None, None]], object],
+        *,
+        message_bytes: int,
+        max_links: int,
+        hosts: frozenset[str],
+    ) -> None:
+        self.message_bytes = message_bytes
+        self._serve = serve
+        self._spawn = spawn
+        self._max_links = max_links
+        self._hosts = hosts
+        self._links: set[WSTransport] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, which differs when 0 was asked for."""
+        try:
+            self._server = await ws_create_server(
+                self._route,
+                host,
+                port,
+                websocket_handshake_timeout=HANDSHAKE_SECONDS,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=IDLE_SECONDS,
+                auto_ping_reply_timeout=PONG_SECONDS,
+                max_frame_size=self.message_bytes + FRAME_SLACK_BYTES,
+                read_buffer_init_size=READ_BUFFER_BYTES,
+                backlog=1024,
+            )
+        except OSError as error:
+            raise _listen_error(error, host, port) from error
+        sockets: list[socket.socket] = list(self._server.sockets)
+        return int(sockets[0].getsockname()[1])
+
+    def stop_accepting(self) -> None:
+        """No new links; those that exist go on."""
+        if self._server is not None:
+            self._server.close()
+
+    def abort(self) -> None:
+        """Cut the links that did not close by themselves."""
+        for transport in list(self._links):
+            transport.disconnect(graceful=False)
+
+    @property
+    def links(self) -> int:
+        """How many links there are, those that are closing included."""
+        return len(self._links)
+
+    def accepted(self, link: WebSocketLink, transport: WSTransport, path: str) -> None:
+        """A handshake is done."""
+        self._links.add(transport)
+        self._spawn(self._serve(link, path))
+
+    def linger(self, transport: WSTransport) -> None:
+        """Our close frame is out; a peer that does not answer it is cut off."""
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.disconnect)
+
+    def ended(self, transport: WSTransport) -> None:
+        """A connection is gone."""
+        self._links.discard(transport)
+
+    def _route(self, request: WSUpgradeRequest) -> WebSocketLink | WSUpgradeResponseWithListener:
+        path = request.path.decode(errors="replace")
+        if "upgrade" not in request.headers:
+            return _response(HTTPStatus.OK, _HINT)
+        if not path.startswith(("/mesh", "/sync/")):
+            return _response(HTTPStatus.NOT_FOUND, b"the paths here are /mesh and /sync/\n")
+        if not self._same_site(request.headers.get("host", ""), request.headers.get("origin")):
+            return _response(HTTPStatus.FORBIDDEN, b"a page of another site may not connect\n")
+        if len(self._links) >= self._max_links:
+            return _response(HTTPStatus.SERVICE_UNAVAILABLE, b"too many connections\n")
+        return WebSocketLink(self, path)
+
+    def _same_site(self, host: str, origin: str | None) -> bool:
+        name = urlsplit(f"//{host}").hostname or ""
+        if not (_is_address(name) or name.endswith(".local") or name in self._hosts):
+            return False
+        return origin is None or urlsplit(origin).hostname in (name, *self._hosts)
+
+
+def _response(status: HTTPStatus, body: bytes) -> WSUpgradeResponseWithListener:
+    if status < HTTPStatus.BAD_REQUEST:
+        response = WSUpgradeResponse.create_ok_response(body)
+    else:
+        response = WSUpgradeResponse.create_error_response(status, body)
+    return WSUpgradeResponseWithListener(response, None)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _listen_error(error: OSError, host: str, port: int) -> GatewayError:
+    if error.errno == errno.EADDRINUSE:
+        return GatewayError(
+            "port-taken",
+            f"port {port} on {host} is taken by another program;"
+            " stop it or choose another with --port",
+            69,
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return GatewayError("port-forbidden", f"this user may not listen on port {port}", 77)
+    return GatewayError("listen-failed", f"cannot listen on {host}:{port}: {error.strerror}", 69)

@@ -1,0 +1,137 @@
+"""What a session says happened, and what the hub wants done: frozen values.
+
+Events are nouns with a past participle, effects are verbs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.core.guard import UpdateFacts
+
+if TYPE_CHECKING:
+    from gateway.core.session import Session
+    from gateway.ports import Change, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEntered:
+    """A peer that speaks about one document only came in; it has not said what it has."""
+
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentOpened:
+    """A peer wants a document and told what it has of it."""
+
+    document: str
+    state_vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReceived:
+    """A peer sent an update, its ``number``-th of the session; not yet inspected.
+
+    ``answer``: it answers what we asked for; ``more``: further parts of it follow.
+    """
+
+    document: str
+    update: bytes
+    number: int
+    answer: bool
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceReceived:
+    """A peer sent an awareness update."""
+
+    document: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceAsked:
+    """A peer wants to know who is here."""
+
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReleased:
+    """A peer has no more interest in a document on this link."""
+
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesDropped:
+    """A peer dropped changes it had queued for us; we have to ask for them."""
+
+    document: str
+
+
+Event = (
+    DocumentEntered
+    | DocumentOpened
+    | UpdateReceived
+    | PresenceReceived
+    | PresenceAsked
+    | DocumentReleased
+    | ChangesDropped
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Whom to tell once what came before is on the disk."""
+
+    session: Session
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Write the records in one transaction, then hand the receipts to the hub."""
+
+    records: tuple[Change | Refusal, ...]
+    receipts: tuple[Receipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read a document from the store and hand it to the hub."""
+
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Replace what the store holds of a document by a snapshot and what follows it."""
+
+    document: str
+    snapshot: bytes
+    keep: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A session has something to send, or ended."""
+
+    session: Session
+
+
+Effect = Persist | Load | Compact | Wake
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An inspected update waiting to be applied in this turn."""
+
+    session: Session
+    update: bytes
+    facts: UpdateFacts
+    number: int
+    answer: bool

@@ -1,0 +1,333 @@
+"""The one decision maker: events of all sessions in, effects out; no I/O, no locks.
+
+Updates are queued per document and applied once a loop turn (``turn``), so what arrived
+together costs one apply, one row and one write a peer. Invariants 1, 3, 6, 7 and 9 of
+docs/design.md are kept here.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from gateway.core.errors import Code, PeerError
+from gateway.core.events import (
+    ChangesDropped,
+    DocumentEntered,
+    DocumentOpened,
+    DocumentReleased,
+    Effect,
+    Event,
+    Incoming,
+    Load,
+    Persist,
+    PresenceAsked,
+    PresenceReceived,
+    Receipt,
+    UpdateReceived,
+    Wake,
+)
+from gateway.core.guard import (
+    Limits,
+    UpdateFacts,
+    inspect_awareness,
+    inspect_state_vector,
+    inspect_update,
+)
+from gateway.core.names import collection_of
+from gateway.core.room import Room
+from gateway.core.session import Answer, Session, State
+from gateway.ports import Change, Refusal, StoredDocument
+
+# Documents nobody is in stay in memory up to this number, the longest unused go first.
+IDLE_ROOMS = 256
+# Together all peers may have this many documents open; each costs a few kB.
+MAX_ROOMS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """Bytes of updates the store takes, in all and for one collection."""
+
+    store_bytes: int
+    collection_bytes: int
+
+
+@dataclass(slots=True)
+class Counts:
+    """Figures since the start, for the status page."""
+
+    updates: int = 0
+    refused: int = 0
+    closed: Counter[str] = field(default_factory=Counter)
+
+
+class Hub:
+    """All documents in memory and all sessions. ``now`` is set by ``tick``, in seconds."""
+
+    def __init__(
+        self,
+        quotas: Quotas,
+        usage: Mapping[str, int],
+        quarantined: frozenset[bytes],
+        limits: Limits | None = None,
+    ) -> None:
+        self.rooms: dict[str, Room] = {}
+        self.sessions: dict[Session, set[str]] = {}
+        self.counts = Counts()
+        self.usage = Counter(usage)
+        # The sentence of a store that takes nothing at the moment, or "".
+        self.store_trouble = ""
+        self.limits = limits or Limits()
+        self.now = 0.0
+        self._quotas = quotas
+        self._quarantined = set(quarantined)
+        self._due: dict[str, Room] = {}
+        self._total = sum(usage.values())
+        # Loaded, but nobody is in them: by last use, the longest unused first.
+        self._idle: dict[str, None] = {}
+        self._present: set[str] = set()
+
+    def join(self, session: Session) -> None:
+        """A link was made."""
+        self.sessions[session] = set()
+
+    def leave(self, session: Session) -> list[Effect]:
+        """A link is gone."""
+        if session.farewell is not None:
+            self.counts.closed[session.farewell.code.word] += 1
+        effects: list[Effect] = []
+        for name in self.sessions.pop(session):
+            effects += self._leave_room(session, self.rooms[name])
+        return effects
+
+    def needs(self, document: str) -> bool:
+        """Whether the document has to be loaded before an event about it is handled."""
+        room = self.rooms.get(document)
+        return room is None or room.document is None
+
+    def loaded(self, document: str, stored: StoredDocument) -> None:
+        """The store's copy of a document arrived."""
+        room = self.rooms.get(document)
+        if room is None:
+            room = self.rooms[document] = Room(document)
+            self._idle[document] = None
+        if room.document is None:
+            room.loaded(stored)
+        if room.due:
+            self._due[document] = room
+        self._retire()
+
+    def handle(
+        self, session: Session, event: Event, facts: UpdateFacts | None = None
+    ) -> list[Effect]:
+        """Decide on one event of a session; its document must be loaded.
+
+        ``facts`` are handed in when the update was inspected elsewhere already.
+        """
+        if session.state is State.CLOSED:
+            return []
+        room = self.rooms[event.document]
+        try:
+            match event:
+                case UpdateReceived():
+                    return self._update_received(session, room, event, facts)
+                case DocumentOpened():
+                    return self._opened(session, room, event)
+                case PresenceReceived():
+                    return self._presence_received(session, room, event)
+                case DocumentEntered():
+                    return self._entered(session, room)
+                case PresenceAsked():
+                    return self._presence_asked(session, room)
+                case DocumentReleased():
+                    return self._released(session, room)
+                case ChangesDropped():
+                    room.ask(session)
+                    return [Wake(session)]
+        except PeerError as error:
+            session.close(error.code, error.reason)
+            return [Wake(session)]
+
+    def refused(self, session: Session, event: UpdateReceived, error: PeerError) -> list[Effect]:
+        """The guard refused an update: tell its author, keep it for inspection."""
+        self.counts.refused += 1
+        session.refuse(event.document, event.number, error.code, error.reason)
+        refusal = Refusal(
+            event.document, event.update, session.identity, error.code, error.reason
+        )
+        return [Persist((refusal,), (Receipt(session, event.number),)), Wake(session)]
+
+    def applying(self) -> list[tuple[str, str, bytes]]:
+        """Document, author and bytes of what the next turn will give to the decoder."""
+        return [
+            (room.name, item.session.identity, item.update)
+            for room in self._due.values()
+            if room.due
+            for item in room.next_batch()
+        ]
+
+    def turn(self) -> list[Effect]:
+        """Apply all that is queued; wakes come before writes, so relaying never waits."""
+        due, self._due = self._due, {}
+        records: list[Change | Refusal] = []
+        receipts: list[Receipt] = []
+        woken: dict[Session, None] = {}
+        late: list[Effect] = []
+        for room in due.values():
+            if not room.due:
+                continue
+            outcome = room.turn()
+            woken.update(dict.fromkeys(outcome.woken))
+            records += outcome.records
+            receipts += [Receipt(item.session, item.number) for item in outcome.decided]
+            self._count(room, outcome.records)
+            if outcome.reload:
+                late.append(Load(room.name))
+            elif (compaction := room.compaction()) is not None:
+                late.append(compaction)
+            if room.due:
+                self._due[room.name] = room
+        effects: list[Effect] = [Wake(session) for session in woken]
+        if receipts:
+            effects.append(Persist(tuple(records), tuple(receipts)))
+        return effects + late
+
+    @property
+    def due(self) -> bool:
+        """Whether ``turn`` has work."""
+        return bool(self._due)
+
+    def stored(self, receipts: Sequence[Receipt]) -> list[Effect]:
+        """What the receipts stand for is on the disk."""
+        latest: dict[Session, int] = {}
+        for receipt in receipts:
+            latest[receipt.session] = receipt.number
+        for session, number in latest.items():
+            session.acknowledge(number)
+        return [Wake(session) for session in latest]
+
+    def answer(self, document: str, state_vector: bytes) -> Answer:
+        """What a peer with this state vector lacks."""
+        return self.rooms[document].answer(state_vector)
+
+    def tick(self, now: float) -> list[Effect]:
+        """Let time pass: keep links alive or give them up, forget who went silent."""
+        self.now = now
+        effects: list[Effect] = [Wake(session) for session in self.sessions if session.tick(now)]
+        for name in list(self._present):
+            room = self.rooms[name]
+            told = room.show(room.presence.expire(now), None)
+            effects += [Wake(session) for session in told]
+            if not room.presence:
+                self._present.discard(name)
+        return effects
+
+    def _update_received(
+        self, session: Session, room: Room, event: UpdateReceived, facts: UpdateFacts | None
+    ) -> list[Effect]:
+        try:
+            if facts is None:
+                facts = inspect_update(event.update, self.limits)
+            self._check_quarantine(event.update)
+        except PeerError as error:
+            return self.refused(session, event, error)
+        incoming = Incoming(session, event.update, facts, event.number, event.answer)
+        if event.more:
+            if not room.hold(incoming):
+                raise PeerError(Code.TOO_BIG, "an answer in too many parts")
+            return []
+        if facts.spans or facts.deletes:
+            declined = self._decline(session, event)
+            if declined is not None:
+                return declined
+        self.counts.updates += 1
+        room.receive(incoming)
+        self._due[event.document] = room
+        return []
+
+    def _decline(self, session: Session, event: UpdateReceived) -> list[Effect] | None:
+        size = len(event.update)
+        collection = self.usage[collection_of(event.document)]
+        if not session.may_write(event.document):
+            code, reason = Code.FORBIDDEN, "no right to write here"
+        elif self.store_trouble:
+            code, reason = Code.UNAVAILABLE, self.store_trouble
+        elif collection + size > self._quotas.collection_bytes:
+            code, reason = Code.QUOTA, "this collection is full"
+        elif self._total + size > self._quotas.store_bytes:
+            code, reason = Code.QUOTA, "the store is full"
+        else:
+            return None
+        # Not quarantined: the update may be sound, its author keeps it and may try again.
+        self.counts.refused += 1
+        session.refuse(event.document, event.number, code, reason)
+        return [Persist((), (Receipt(session, event.number),)), Wake(session)]
+
+    def _check_quarantine(self, update: bytes) -> None:
+        if self._quarantined and blake2b(update, digest_size=16).digest() in self._quarantined:
+            raise PeerError(Code.REFUSED, "this update was refused before")
+
+    def _count(self, room: Room, records: Sequence[Change | Refusal]) -> None:
+        collection = collection_of(room.name)
+        for record in records:
+            if isinstance(record, Change):
+                self.usage[collection] += len(record.update)
+                self._total += len(record.update)
+            else:
+                self.counts.refused += 1
+                self._quarantined.add(blake2b(record.update, digest_size=16).digest())
+
+    def _entered(self, session: Session, room: Room) -> list[Effect]:
+        self._occupy(session, room)
+        room.enter(session)
+        return [Wake(session)]
+
+    def _opened(self, session: Session, room: Room, event: DocumentOpened) -> list[Effect]:
+        inspect_state_vector(event.state_vector, self.limits)
+        self._occupy(session, room)
+        room.open(session, event.state_vector)
+        return [Wake(session)]
+
+    def _occupy(self, session: Session, room: Room) -> None:
+        if len(self.rooms) - len(self._idle) >= MAX_ROOMS:
+            raise PeerError(Code.TOO_MANY, "too many documents are open on this gateway")
+        self._idle.pop(room.name, None)
+        self.sessions[session].add(room.name)
+
+    def _presence_received(
+        self, session: Session, room: Room, event: PresenceReceived
+    ) -> list[Effect]:
+        entries = inspect_awareness(event.payload, self.limits)
+        news = room.presence.update(session, session.identity, entries, self.now)
+        self._present.add(room.name)
+        session.echo_presence(event.payload)
+        return [Wake(session), *(Wake(told) for told in room.show(news, session))]
+
+    def _presence_asked(self, session: Session, room: Room) -> list[Effect]:
+        payload = room.presence.payload()
+        if payload is not None:
+            session.offer_presence(room.name, payload)
+        return [Wake(session)]
+
+    def _released(self, session: Session, room: Room) -> list[Effect]:
+        self.sessions[session].discard(room.name)
+        return self._leave_room(session, room)
+
+    def _leave_room(self, session: Session, room: Room) -> list[Effect]:
+        told = room.leave(session, self.now)
+        if not room.members:
+            self._idle[room.name] = None
+            self._retire()
+        return [Wake(member) for member in told]
+
+    def _retire(self) -> None:
+        """Forget what nobody is in; work that is still queued keeps its document."""
+        surplus = len(self._idle) - IDLE_ROOMS
+        if surplus <= 0:
+            return
+        unused = [name for name in self._idle if not self.rooms[name].busy]
+        for name in unused[:surplus]:
+            del self._idle[name]
+            del self.rooms[name]
+            self._present.discard(name)

@@ -1,0 +1,335 @@
+"""A session of the mesh protocol: many documents over one link, with durable acks.
+
+docs/protocol.md sections 3 and 4. States HELLO → AUTH → OPEN → CLOSED; the table
+``_ALLOWED`` says which records each state takes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.core import messages as m
+from gateway.core.errors import Code, PeerError
+from gateway.core.events import (
+    ChangesDropped,
+    DocumentOpened,
+    DocumentReleased,
+    Event,
+    PresenceReceived,
+    UpdateReceived,
+)
+from gateway.core.framing import MESSAGE_BYTES, batches, frame, records
+from gateway.core.names import check_name, collection_of
+from gateway.core.outbox import Outbox, Relay
+from gateway.core.session import SEND_BYTES, AnswerFor, Farewell, State
+from gateway.core.split import split_update
+
+# An unknown caller gets this long and this much (security: pre-auth limits).
+HANDSHAKE_SECONDS = 10.0
+HANDSHAKE_BYTES = 4_096
+# A link that says nothing is asked after 15 s and given up after 45 s.
+PING_SECONDS = 15.0
+SILENCE_SECONDS = 45.0
+MAX_DOCUMENTS = 20_000
+# Bytes of a DIFF record around its update: length, type, handle, flags, fingerprint.
+DIFF_OVERHEAD = 40
+
+Admit = Callable[[int, bytes], m.Grants]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPeer:
+    """What we say of ourselves in HELLO."""
+
+    peer: bytes
+    features: int
+    about: m.Pairs
+
+
+_ALLOWED: dict[State, frozenset[type[m.Record]]] = {
+    State.HELLO: frozenset({m.Hello, m.Goodbye}),
+    State.AUTH: frozenset({m.Auth, m.Grant, m.Goodbye}),
+    State.OPEN: frozenset(
+        {
+            m.Goodbye, m.Ping, m.Pong, m.Open, m.Diff, m.Update, m.Close, m.Ack, m.Refuse,
+            m.Deny, m.Awareness, m.Stale, m.Subscribe, m.Unsubscribe, m.Reconcile, m.Peers,
+        }
+    ),
+    State.CLOSED: frozenset(),
+}  # fmt: skip
+
+
+class MeshSession:
+    """The accepting side of a mesh link. Satisfies ``Session``.
+
+    ``admit`` turns a method and credential into grants, or raises ``PeerError``.
+    """
+
+    kind = "mesh"
+
+    def __init__(self, local: LocalPeer, admit: Admit, address: str, now: float) -> None:
+        self.identity = ""
+        self.address = address
+        self.about: dict[str, str] = {}
+        self.state = State.HELLO
+        self.farewell: Farewell | None = None
+        self.outbox = Outbox()
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.unsaved = 0
+        self._admit = admit
+        self._grants: m.Grants = ()
+        self._message_bytes = MESSAGE_BYTES
+        self._received = 0
+        self._acknowledged = 0
+        self._acknowledged_sent = 0
+        self._theirs: dict[int, str] = {}
+        self._opened_by_peer: set[str] = set()
+        self._ours: dict[str, int] = {}
+        self._next_handle = 1
+        self._asked: set[str] = set()
+        self._started = self._heard_at = self._sent_at = now
+        self._heard_before = self._sent_before = 0
+        self._nonce = 0
+        self._put(
+            m.Hello(m.VERSION, m.VERSION, local.peer, local.features, MESSAGE_BYTES, local.about)
+        )
+
+    def first_events(self) -> Sequence[Event]:
+        """See ``Session``."""
+        return ()
+
+    def receive(self, data: bytes) -> Sequence[Event]:
+        """See ``Session``."""
+        if self.state is State.CLOSED:
+            return ()
+        self.received_bytes += len(data)
+        events: list[Event] = []
+        try:
+            if self.state is not State.OPEN and self.received_bytes > HANDSHAKE_BYTES:
+                raise PeerError(Code.TOO_BIG, "too much before the link was open")
+            for record in records(data):
+                event = self._take(m.decode(record))
+                if event is not None:
+                    events.append(event)
+        except PeerError as error:
+            self.close(error.code, error.reason)
+        return events
+
+    def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
+        """See ``Session``."""
+        outbox = self.outbox
+        if self._acknowledged > self._acknowledged_sent:
+            self._acknowledged_sent = self._acknowledged
+            self._put(m.Ack(self._acknowledged))
+        framed, outbox.records = outbox.records, []
+        size = sum(map(len, framed))
+        for document in sorted(outbox.stale):
+            framed.append(frame(m.encode(m.Stale(self._ours[document]))))
+        outbox.stale.clear()
+        while size < SEND_BYTES and (owed := outbox.take_owed()) is not None:
+            parts = self._diff(owed[0], answer_for, owed[1])
+            size += sum(map(len, parts))
+            framed += parts
+        if size < SEND_BYTES:
+            framed += self._live_updates()
+        sent = list(batches(framed, self._message_bytes))
+        self.sent_bytes += sum(map(len, sent))
+        return sent
+
+    def may_write(self, document: str) -> bool:
+        """See ``Session``."""
+        return self._may(document, m.RIGHT_WRITE)
+
+    def ask(self, document: str, state_vector: bytes) -> None:
+        """See ``Session``."""
+        if self.state is not State.OPEN or document in self._asked:
+            return
+        self._asked.add(document)
+        handle = self._ours.get(document)
+        if handle is None:
+            handle = self._ours[document] = self._next_handle
+            self._next_handle += 1
+        self._put(m.Open(handle, document, state_vector))
+
+    def offer(self, document: str, relay: Relay) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN:
+            self.outbox.offer(document, relay)
+
+    def offer_presence(self, document: str, payload: bytes) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN:
+            self._put(m.Awareness(self._ours[document], payload))
+
+    def echo_presence(self, payload: bytes) -> None:
+        """See ``Session``. A mesh link lives by PING."""
+
+    def acknowledge(self, number: int) -> None:
+        """See ``Session``."""
+        self._acknowledged = number
+        self.unsaved = self._received - number
+
+    def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN:
+            self._put(m.Refuse(number, code, reason))
+
+    def tick(self, now: float) -> bool:
+        """See ``Session``."""
+        if self.state is State.CLOSED:
+            return False
+        if self.received_bytes != self._heard_before:
+            self._heard_before, self._heard_at = self.received_bytes, now
+        if self.sent_bytes != self._sent_before:
+            self._sent_before, self._sent_at = self.sent_bytes, now
+        if self.state is not State.OPEN and now - self._started >= HANDSHAKE_SECONDS:
+            self.close(Code.TIMEOUT, "the link was not opened in time")
+        elif now - self._heard_at >= SILENCE_SECONDS:
+            self.close(Code.TIMEOUT, "nothing was heard for too long")
+        elif self.state is State.OPEN and now - self._sent_at >= PING_SECONDS:
+            self._sent_at = now
+            self._nonce += 1
+            self._put(m.Ping(self._nonce))
+        return bool(self.outbox)
+
+    def close(self, code: Code, reason: str) -> None:
+        """See ``Session``."""
+        if self.state is not State.CLOSED:
+            self._end(code, reason)
+            self._put(m.Goodbye(code, reason))
+
+    def _end(self, code: Code, reason: str) -> None:
+        self.state = State.CLOSED
+        self.farewell = Farewell(code, reason)
+        self.outbox.clear()
+
+    def _put(self, record: m.Record) -> None:
+        self.outbox.records.append(frame(m.encode(record)))
+
+    def _take(self, record: m.Record | None) -> Event | None:
+        if record is None or self.state is State.CLOSED:
+            return None
+        if type(record) not in _ALLOWED[self.state]:
+            name = type(record).__name__.upper()
+            raise PeerError(Code.MALFORMED, f"{name} does not belong here")
+        match record:
+            case m.Update():
+                return self._update_received(record.handle, record.update)
+            case m.Diff():
+                more = bool(record.flags & m.DIFF_MORE)
+                return self._update_received(record.handle, record.update, answer=True, more=more)
+            case m.Open():
+                return self._opened(record)
+            case m.Awareness():
+                return PresenceReceived(self._document(record.handle), record.payload)
+            case m.Close():
+                return self._released(record.handle)
+            case m.Stale():
+                return self._stale(record.handle)
+            case m.Ping():
+                self._put(m.Pong(record.nonce))
+            case m.Hello():
+                self._greeted(record)
+            case m.Auth():
+                self._admitted(record)
+            case m.Goodbye():
+                self._end(Code.GOING_AWAY, "the peer said goodbye")
+        return None
+
+    def _greeted(self, hello: m.Hello) -> None:
+        if min(hello.highest, m.VERSION) < max(hello.lowest, m.VERSION):
+            raise PeerError(
+                Code.VERSION,
+                f"this gateway speaks version {m.VERSION},"
+                f" the peer {hello.lowest} to {hello.highest}",
+            )
+        if hello.message_bytes < HANDSHAKE_BYTES:
+            raise PeerError(Code.MALFORMED, f"a peer must take messages of {HANDSHAKE_BYTES} bytes")
+        self._message_bytes = min(hello.message_bytes, MESSAGE_BYTES)
+        self.identity = hello.peer.hex()
+        self.about = dict(hello.about)
+        self.state = State.AUTH
+
+    def _admitted(self, auth: m.Auth) -> None:
+        self._grants = self._admit(auth.method, auth.credential)
+        self._put(m.Grant(self._grants))
+        self.state = State.OPEN
+
+    def _opened(self, record: m.Open) -> Event | None:
+        known = self._theirs.get(record.handle)
+        if known != record.document:
+            if known is not None or record.handle == 0 or record.document in self._opened_by_peer:
+                raise PeerError(Code.MALFORMED, "a handle that cannot be bound")
+            try:
+                self._check_open(record.document)
+            except PeerError as error:
+                self._put(m.Deny(record.document, error.code, error.reason))
+                return None
+            self._theirs[record.handle] = record.document
+            self._opened_by_peer.add(record.document)
+        return DocumentOpened(record.document, record.state_vector)
+
+    def _check_open(self, document: str) -> None:
+        check_name(document)
+        if not self._may(document, m.RIGHT_READ):
+            raise PeerError(Code.FORBIDDEN, "no right to read this document")
+        if len(self._theirs) >= MAX_DOCUMENTS:
+            raise PeerError(Code.TOO_MANY, f"more than {MAX_DOCUMENTS} open documents")
+
+    def _stale(self, handle: int) -> Event:
+        document = self._document(handle)
+        self._asked.discard(document)
+        return ChangesDropped(document)
+
+    def _released(self, handle: int) -> Event:
+        document = self._document(handle)
+        del self._theirs[handle]
+        self._opened_by_peer.discard(document)
+        ours = self._ours.pop(document, None)
+        if ours is not None:
+            self._put(m.Close(ours))
+        self._asked.discard(document)
+        self.outbox.forget(document)
+        return DocumentReleased(document)
+
+    def _update_received(
+        self, handle: int, update: bytes, *, answer: bool = False, more: bool = False
+    ) -> Event:
+        self._received += 1
+        self.unsaved += 1
+        document = self._document(handle)
+        if answer and not more:
+            self._asked.discard(document)
+        return UpdateReceived(document, update, self._received, answer=answer, more=more)
+
+    def _document(self, handle: int) -> str:
+        document = self._theirs.get(handle)
+        if document is None:
+            raise PeerError(Code.MALFORMED, "a handle that is not bound")
+        return document
+
+    def _may(self, document: str, right: int) -> bool:
+        collection = collection_of(document)
+        return any(
+            rights & right and pattern in ("*", collection) for pattern, rights in self._grants
+        )
+
+    def _diff(self, document: str, answer_for: AnswerFor, state_vector: bytes) -> list[bytes]:
+        answer = answer_for(document, state_vector)
+        parts = split_update(answer.update, self._message_bytes - DIFF_OVERHEAD)
+        handle = self._ours[document]
+        framed = []
+        for part in parts[:-1]:
+            framed.append(frame(m.encode(m.Diff(handle, m.DIFF_MORE, b"", part))))
+        framed.append(frame(m.encode(m.Diff(handle, 0, answer.fingerprint, parts[-1]))))
+        return framed
+
+    def _live_updates(self) -> list[bytes]:
+        framed = []
+        for document, relay in self.outbox.take_relays():
+            limit = self._message_bytes - DIFF_OVERHEAD
+            for part in [relay.update] if len(relay.update) <= limit else split_update(
+                relay.update, limit
+            ):
+                framed.append(frame(m.encode(m.Update(self._ours[document], part))))
+        return framed

@@ -1,0 +1,216 @@
+"""One document and the sessions in it: apply what arrived, pass on what changed.
+
+Keeps invariants 1 (only what was accepted is passed on) and 5 (docs/design.md).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.core.document import Applied, Document, DocumentBroken
+from gateway.core.errors import Code
+from gateway.core.events import Compact, Incoming
+from gateway.core.outbox import Relay
+from gateway.core.presence import Presence
+from gateway.core.session import Answer, Session
+from gateway.ports import Change, Refusal, StoredDocument
+
+# Compaction pays when the tail outweighs the snapshot; below this it is not worth a write.
+COMPACT_BYTES = 65_536
+# What a row costs on the disk beside its update.
+ROW_BYTES = 64
+# A new snapshot must save at least a fifth, or the next try waits for a tail twice as long.
+WORTHWHILE = 0.8
+# Parts of one answer held until the last one came (docs/protocol.md section 8).
+MAX_HELD_BYTES = 16_777_216
+# An author is not sent its own update back. With two in one turn each gets the other's; with
+# more the merged update is smaller than the parts, its own included.
+MOST_AUTHORS_SPARED = 2
+OFFENDER = "this update cannot be applied"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one turn of a room asks for: rows to write, peers to wake, a document to reload."""
+
+    records: tuple[Change | Refusal, ...] = ()
+    woken: frozenset[Session] = frozenset()
+    decided: tuple[Incoming, ...] = ()
+    reload: bool = False
+
+
+class Room:
+    """The sessions in one document. ``document`` is None until it was loaded."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.document: Document | None = None
+        self.presence = Presence()
+        self.queue: list[Incoming] = []
+        # Updates of a batch that broke the document: applied one at a time to find which.
+        self.suspects: list[Incoming] = []
+        self.members: dict[Session, bool] = {}
+        self._held: dict[Session, list[Incoming]] = {}
+        self._snapshot_bytes = 0
+        self._tail_bytes = 0
+        self._compact_at = COMPACT_BYTES
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes the store holds of this document, rows' overhead included."""
+        return self._snapshot_bytes + self._tail_bytes
+
+    @property
+    def due(self) -> bool:
+        """Whether a turn has something to apply."""
+        return self.document is not None and bool(self.queue or self.suspects)
+
+    @property
+    def busy(self) -> bool:
+        """Whether work is queued, loaded or not."""
+        return bool(self.queue or self.suspects or self._held)
+
+    def next_batch(self) -> Sequence[Incoming]:
+        """What the next turn will apply."""
+        return self.suspects[:1] or self.queue
+
+    def loaded(self, stored: StoredDocument) -> None:
+        """The store's copy arrived."""
+        self.document = Document.load(self.name, stored.snapshot, stored.changes)
+        self._snapshot_bytes = len(stored.snapshot)
+        self._tail_bytes = sum(len(change) + ROW_BYTES for change in stored.changes)
+
+    def enter(self, session: Session) -> None:
+        """A session takes part: ask it for what we lack and show it who is here."""
+        assert self.document is not None
+        self.members[session] = False
+        session.ask(self.name, self.document.state_vector())
+        payload = self.presence.payload()
+        if payload is not None:
+            session.offer_presence(self.name, payload)
+
+    def open(self, session: Session, state_vector: bytes) -> None:
+        """A session told what it has: answer it, and pass on changes from now on."""
+        if session not in self.members:
+            self.enter(session)
+        self.members[session] = True
+        session.outbox.owe(self.name, state_vector)
+
+    def leave(self, session: Session, now: float) -> Iterable[Session]:
+        """A session is gone; returns those that have to be told."""
+        self.members.pop(session, None)
+        self._held.pop(session, None)
+        return self.show(self.presence.leave(session, now), session)
+
+    def show(self, payload: bytes | None, source: Session | None) -> list[Session]:
+        """Pass awareness on to all but its source; returns who was told."""
+        if payload is None:
+            return []
+        told = [member for member in self.members if member is not source]
+        for member in told:
+            member.offer_presence(self.name, payload)
+        return told
+
+    def ask(self, session: Session) -> None:
+        """Ask a session for what we lack."""
+        assert self.document is not None
+        session.ask(self.name, self.document.state_vector())
+
+    def answer(self, state_vector: bytes) -> Answer:
+        """What a state vector lacks."""
+        assert self.document is not None
+        return Answer(self.document.diff(state_vector), self.document.fingerprint())
+
+    def hold(self, incoming: Incoming) -> bool:
+        """Keep a part of an answer until the last one comes; False when it is too much."""
+        parts = self._held.setdefault(incoming.session, [])
+        parts.append(incoming)
+        return sum(len(part.update) for part in parts) <= MAX_HELD_BYTES
+
+    def receive(self, incoming: Incoming) -> None:
+        """Queue an update, with the parts held before it, for this turn."""
+        self.queue += self._held.pop(incoming.session, ())
+        self.queue.append(incoming)
+
+    def turn(self) -> Outcome:
+        """Apply what is queued at once, pass on what changed, say what to write."""
+        assert self.document is not None
+        batch = list(self.next_batch())
+        alone = bool(self.suspects)
+        if alone:
+            del self.suspects[0]
+        else:
+            self.queue = []
+        waiting = set(self.document.early)
+        try:
+            applied = self.document.apply([(item.update, item.facts) for item in batch])
+        except DocumentBroken:
+            self.document = None
+            if not alone and len(batch) > 1:
+                self.suspects = batch
+                return Outcome(reload=True)
+            return self._refuse(batch[0])
+        return self._accepted(batch, applied, waiting)
+
+    def compaction(self) -> Compact | None:
+        """A compaction that pays, judged by its measured gain, or None."""
+        if self._tail_bytes < max(self._compact_at, self._snapshot_bytes):
+            return None
+        assert self.document is not None
+        snapshot, keep = self.document.snapshot(), self.document.early
+        size = len(snapshot) + sum(len(update) + ROW_BYTES for update in keep)
+        if size > WORTHWHILE * self.stored_bytes:
+            self._compact_at = 2 * self._tail_bytes
+            return None
+        self._snapshot_bytes = len(snapshot)
+        self._tail_bytes = size - len(snapshot)
+        self._compact_at = COMPACT_BYTES + self._tail_bytes
+        return Compact(self.name, snapshot, tuple(keep))
+
+    def _refuse(self, item: Incoming) -> Outcome:
+        item.session.refuse(self.name, item.number, Code.REFUSED, OFFENDER)
+        refusal = Refusal(
+            self.name, item.update, item.session.identity, Code.REFUSED, OFFENDER
+        )
+        return Outcome((refusal,), frozenset({item.session}), (item,), reload=True)
+
+    def _accepted(
+        self, batch: list[Incoming], applied: Applied, waiting: set[bytes]
+    ) -> Outcome:
+        woken: set[Session] = set()
+        records: list[Change] = []
+        if applied.delta:
+            # Early updates of others may have come along, so then nobody is spared.
+            accepted = [item for index, item in enumerate(batch) if index not in applied.early]
+            woken |= self._relay(accepted, Relay(applied.delta), everybody=bool(waiting))
+            records.append(Change(self.name, applied.delta, batch[0].session.identity))
+        for index in applied.early:
+            item = batch[index]
+            if item.update not in waiting:
+                records.append(Change(self.name, item.update, item.session.identity))
+            if not item.answer:
+                self.ask(item.session)
+                woken.add(item.session)
+        self._tail_bytes += sum(len(record.update) + ROW_BYTES for record in records)
+        return Outcome(tuple(records), frozenset(woken), tuple(batch))
+
+    def _relay(self, accepted: list[Incoming], relay: Relay, *, everybody: bool) -> set[Session]:
+        authors = set() if everybody else {item.session for item in accepted}
+        if len(authors) > MOST_AUTHORS_SPARED:
+            authors = set()
+        woken = set()
+        for member, opened in self.members.items():
+            if opened and member not in authors:
+                member.offer(self.name, relay)
+                woken.add(member)
+        if len(authors) > 1:
+            woken |= self._relay_among(accepted)
+        return woken
+
+    def _relay_among(self, accepted: list[Incoming]) -> set[Session]:
+        relays = [(item.session, Relay(item.update)) for item in accepted]
+        authors = {author for author, _ in relays if self.members.get(author)}
+        for member in authors:
+            for author, relay in relays:
+                if author is not member:
+                    member.offer(self.name, relay)
+        return authors

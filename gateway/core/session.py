@@ -1,0 +1,96 @@
+"""What the hub and the runtime need of a session, whatever it speaks on the wire.
+
+A session is the protocol state of one peer over one link: it turns bytes into events
+and answers into bytes, never raises on the peer's mistakes, and is used once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from gateway.core.errors import Code
+from gateway.core.events import Event
+from gateway.core.outbox import Outbox, Relay
+
+# How much one call of ``data_to_send`` produces before the link is asked again.
+SEND_BYTES = 262_144
+
+
+class State(Enum):
+    """Where a session is; what a state does not allow closes it."""
+
+    HELLO = auto()
+    AUTH = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Why a session is closed, as told to the peer."""
+
+    code: Code
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a peer lacks of a document, and our fingerprint of it."""
+
+    update: bytes
+    fingerprint: bytes
+
+
+AnswerFor = Callable[[str, bytes], Answer]
+
+
+class Session(Protocol):
+    """One peer over one link."""
+
+    kind: str
+    identity: str
+    address: str
+    about: dict[str, str]
+    state: State
+    farewell: Farewell | None
+    outbox: Outbox
+    received_bytes: int
+    sent_bytes: int
+    unsaved: int
+
+    def first_events(self) -> Sequence[Event]:
+        """What the link itself says before any message, such as the document in its path."""
+
+    def receive(self, data: bytes) -> Sequence[Event]:
+        """Events in one link message. The peer's mistakes close the session instead."""
+
+    def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
+        """Link messages to send now, about ``SEND_BYTES`` at most; empty when done."""
+
+    def may_write(self, document: str) -> bool:
+        """Whether the peer may change the document."""
+
+    def ask(self, document: str, state_vector: bytes) -> None:
+        """Ask the peer for what we lack, unless an answer is still outstanding."""
+
+    def offer(self, document: str, relay: Relay) -> None:
+        """Pass a live update on, now or merged later."""
+
+    def offer_presence(self, document: str, payload: bytes) -> None:
+        """Pass awareness on."""
+
+    def echo_presence(self, payload: bytes) -> None:
+        """Send awareness back where the dialect takes it as a sign of life."""
+
+    def acknowledge(self, number: int) -> None:
+        """The peer's updates up to ``number`` are on the disk or were refused."""
+
+    def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
+        """One update was not taken."""
+
+    def tick(self, now: float) -> bool:
+        """Keep the link alive or give it up; whether there is something to send."""
+
+    def close(self, code: Code, reason: str) -> None:
+        """Say goodbye and end; the first call counts."""

@@ -1,0 +1,143 @@
+"""A session of the plain y-websocket endpoint: one document, no acks.
+
+docs/protocol.md section 7. The stock client drops a socket that was silent for 30 s,
+so an idle session is sent an empty awareness update.
+"""
+
+from collections.abc import Sequence
+
+from gateway.core import y_messages
+from gateway.core.errors import Code, PeerError
+from gateway.core.events import (
+    DocumentEntered,
+    DocumentOpened,
+    Event,
+    PresenceAsked,
+    PresenceReceived,
+    UpdateReceived,
+)
+from gateway.core.outbox import Outbox, Relay
+from gateway.core.session import AnswerFor, Farewell, State
+
+# The stock client gives up after 30 s of silence.
+KEEP_ALIVE_SECONDS = 20.0
+_SIGN_OF_LIFE = y_messages.presence(y_messages.awareness_payload(()))
+
+
+class YSession:
+    """One stock client in one document. Satisfies ``Session``."""
+
+    kind = "y-websocket"
+
+    def __init__(self, document: str, address: str, now: float) -> None:
+        self.document = document
+        self.identity = address.rpartition(":")[0] or address
+        self.address = address
+        self.about: dict[str, str] = {}
+        self.state = State.OPEN
+        self.farewell: Farewell | None = None
+        self.outbox = Outbox()
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.unsaved = 0
+        self._received = 0
+        self._asked = False
+        self._sent_at = now
+        self._sent_before = 0
+
+    def first_events(self) -> Sequence[Event]:
+        """See ``Session``."""
+        return (DocumentEntered(self.document),)
+
+    def receive(self, data: bytes) -> Sequence[Event]:
+        """See ``Session``."""
+        if self.state is State.CLOSED:
+            return ()
+        self.received_bytes += len(data)
+        try:
+            message = y_messages.decode(data)
+        except PeerError as error:
+            self.close(error.code, error.reason)
+            return ()
+        match message:
+            case y_messages.Change():
+                return (self._update_received(message),)
+            case y_messages.Step1():
+                return (DocumentOpened(self.document, message.state_vector),)
+            case y_messages.Presence():
+                return (PresenceReceived(self.document, message.payload),)
+            case y_messages.PresenceQuery():
+                return (PresenceAsked(self.document),)
+            case _:
+                return ()
+
+    def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
+        """See ``Session``."""
+        frames = self.outbox.records
+        self.outbox.records = []
+        if (owed := self.outbox.take_owed()) is not None:
+            frames.append(y_messages.step_2(answer_for(*owed).update))
+        for _, relay in self.outbox.take_relays():
+            frames.append(relay.y_frame)
+        self.sent_bytes += sum(map(len, frames))
+        return frames
+
+    def may_write(self, document: str) -> bool:
+        """See ``Session``."""
+        return True
+
+    def ask(self, document: str, state_vector: bytes) -> None:
+        """See ``Session``."""
+        if not self._asked and self.state is State.OPEN:
+            self._asked = True
+            self.outbox.records.append(y_messages.step_1(state_vector))
+
+    def offer(self, document: str, relay: Relay) -> None:
+        """See ``Session``. There is no way to say "stale" here, so the link is closed."""
+        if self.state is State.OPEN:
+            self.outbox.offer(document, relay)
+            if self.outbox.stale:
+                self.close(Code.RESET, "this link was too slow; connect again")
+
+    def offer_presence(self, document: str, payload: bytes) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN:
+            self.outbox.records.append(y_messages.presence(payload))
+
+    def echo_presence(self, payload: bytes) -> None:
+        """See ``Session``."""
+        self.offer_presence(self.document, payload)
+
+    def acknowledge(self, number: int) -> None:
+        """See ``Session``. The stock client has no place for acks."""
+        self.unsaved = self._received - number
+
+    def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
+        """See ``Session``. A refusal can only be told by closing."""
+        self.close(code, reason)
+
+    def tick(self, now: float) -> bool:
+        """See ``Session``."""
+        if self.sent_bytes != self._sent_before:
+            self._sent_before, self._sent_at = self.sent_bytes, now
+        if self.state is State.OPEN and now - self._sent_at >= KEEP_ALIVE_SECONDS:
+            self._sent_at = now
+            self.outbox.records.append(_SIGN_OF_LIFE)
+            return True
+        return False
+
+    def close(self, code: Code, reason: str) -> None:
+        """See ``Session``."""
+        if self.state is not State.CLOSED:
+            self.state = State.CLOSED
+            self.farewell = Farewell(code, reason)
+            self.outbox.clear()
+
+    def _update_received(self, message: y_messages.Change) -> UpdateReceived:
+        self._received += 1
+        self.unsaved += 1
+        if message.answer:
+            self._asked = False
+        return UpdateReceived(
+            self.document, message.update, self._received, answer=message.answer, more=False
+        )

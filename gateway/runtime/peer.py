@@ -1,0 +1,50 @@
+"""Serve one link: bytes to the session, its events to the hub, until either ends."""
+
+import asyncio
+
+from gateway.core.errors import PeerError
+from gateway.core.events import Event, UpdateReceived
+from gateway.core.guard import inspect_update
+from gateway.core.session import Session, State
+from gateway.ports import Clock, Link
+from gateway.runtime.perform import Performer
+from gateway.runtime.threads import Helper
+
+# Above this an update is inspected beside the loop, so that nobody else waits for it.
+HEAVY_BYTES = 8_192
+TICK_SECONDS = 1.0
+
+
+async def serve(link: Link, session: Session, performer: Performer, helper: Helper) -> None:
+    """Run a session over a link until one of them closes. Raises only our own faults."""
+    performer.join(session, link)
+    try:
+        for event in session.first_events():
+            await performer.take(session, event)
+        while session.state is not State.CLOSED and (batch := await link.recv()):
+            for message in batch:
+                for event in session.receive(message):
+                    await _take(session, event, performer, helper)
+            while link.congested and session.state is not State.CLOSED:
+                await link.writable()
+    finally:
+        performer.leave(session)
+
+
+async def _take(session: Session, event: Event, performer: Performer, helper: Helper) -> None:
+    if not isinstance(event, UpdateReceived) or len(event.update) < HEAVY_BYTES:
+        await performer.take(session, event)
+        return
+    try:
+        facts = await helper.run(inspect_update, event.update, performer.hub.limits)
+    except PeerError as error:
+        performer.perform(performer.hub.refused(session, event, error))
+    else:
+        await performer.take(session, event, facts)
+
+
+async def keep_time(performer: Performer, clock: Clock) -> None:
+    """Tell the hub the time once a second, for ever."""
+    while True:
+        performer.tick(clock.monotonic())
+        await asyncio.sleep(TICK_SECONDS)

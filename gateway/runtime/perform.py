@@ -1,0 +1,184 @@
+"""Performs the hub's effects in order, one hub turn and one write per peer a loop turn.
+
+Relaying does not wait for the disk; every ack does (invariant 2).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from gateway.core.errors import Code, GatewayError
+from gateway.core.events import Compact, Effect, Event, Load, Persist, Receipt, Wake
+from gateway.core.guard import UpdateFacts
+from gateway.core.hub import Hub
+from gateway.core.session import Session, State
+from gateway.ports import Link, Note, Store
+from gateway.runtime.threads import Door
+from gateway.runtime.writer import Writer
+
+# Changes waiting for a disk that takes none; beyond it peers must keep them themselves.
+MAX_WAITING_BYTES = 8_388_608
+
+
+class Performer:
+    """The loop's side of the hub: sessions and their links, the writer, the turn.
+
+    ``on_failed`` is called once when the store is lost; the process must end then.
+    """
+
+    def __init__(
+        self, hub: Hub, store: Store, note: Note, on_failed: Callable[[GatewayError], None]
+    ) -> None:
+        self.hub = hub
+        self._note = note
+        self._on_failed = on_failed
+        self._loop = asyncio.get_running_loop()
+        self._door = Door(self._loop)
+        self.writer = Writer(store, self._door, self._stored, self._troubled, on_failed)
+        self._links: dict[Session, Link] = {}
+        self._awake: dict[Session, None] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
+        self._scheduled = False
+        self._slack = asyncio.Event()
+        self._slack.set()
+        # The sentence of a disk that takes nothing at the moment, or "".
+        self.trouble = ""
+        self.waiting_bytes = 0
+        self.waiting_changes = 0
+
+    def join(self, session: Session, link: Link) -> None:
+        """A link was made."""
+        self._links[session] = link
+        self.hub.join(session)
+        link.on_writable(lambda: self._wake(session))
+        self._wake(session)
+
+    def leave(self, session: Session) -> None:
+        """A link is gone."""
+        self.perform(self.hub.leave(session))
+        self._awake.pop(session, None)
+        del self._links[session]
+
+    async def take(
+        self, session: Session, event: Event, facts: UpdateFacts | None = None
+    ) -> None:
+        """Let the hub decide on an event, its document loaded first."""
+        while self.hub.needs(event.document):
+            await self.load(event.document)
+        if not self._slack.is_set():
+            await self._slack.wait()
+        self.perform(self.hub.handle(session, event, facts))
+        if self.hub.due:
+            self._schedule()
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Perform effects in their order."""
+        for effect in effects:
+            match effect:
+                case Wake():
+                    self._wake(effect.session)
+                case Persist():
+                    self._persist(effect)
+                case Load():
+                    self._begin_load(effect.document)
+                case Compact():
+                    self.writer.submit(effect)
+
+    async def load(self, document: str) -> None:
+        """Have a document loaded; several callers share one read."""
+        await asyncio.shield(self._begin_load(document))
+
+    def tick(self, now: float) -> None:
+        """Let time pass for the hub."""
+        self.perform(self.hub.tick(now))
+
+    def say_goodbye(self, code: Code, reason: str) -> None:
+        """Tell every peer that the gateway goes, and close its link."""
+        for session in list(self._links):
+            session.close(code, reason)
+            self._drain(session)
+
+    def close(self) -> None:
+        """Write what was accepted and end the store thread. Blocks; the last thing to do."""
+        self.writer.close()
+        self._door.close()
+
+    def _wake(self, session: Session) -> None:
+        self._awake[session] = None
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self.hub.due:
+            self._note.before(self.hub.applying())
+            effects = self.hub.turn()
+            self._note.after()
+            self.perform(effects)
+        awake, self._awake = self._awake, {}
+        for session in awake:
+            self._drain(session)
+        if self.hub.due:
+            self._schedule()
+
+    def _drain(self, session: Session) -> None:
+        link = self._links.get(session)
+        if link is None:
+            return
+        while not link.congested or session.state is State.CLOSED:
+            messages = session.data_to_send(self.hub.answer)
+            if not messages:
+                break
+            for message in messages:
+                link.send(message)
+        if session.farewell is not None:
+            link.close(session.farewell.code, session.farewell.reason)
+
+    def _persist(self, effect: Persist) -> None:
+        self.waiting_changes += len(effect.records)
+        self.waiting_bytes += sum(len(record.update) for record in effect.records)
+        self.writer.submit(effect)
+        self._weigh()
+
+    def _stored(self, receipts: Sequence[Receipt], changes: int, size: int) -> None:
+        self.waiting_changes -= changes
+        self.waiting_bytes -= size
+        self._weigh()
+        self.perform(self.hub.stored(receipts))
+
+    def _troubled(self, sentence: str) -> None:
+        self.trouble = sentence
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """A slow disk holds readers back; one that takes nothing makes the hub decline."""
+        full = self.waiting_bytes > MAX_WAITING_BYTES
+        self.hub.store_trouble = self.trouble if full else ""
+        if full and not self.trouble:
+            self._slack.clear()
+        else:
+            self._slack.set()
+
+    def _begin_load(self, document: str) -> asyncio.Task[None]:
+        task = self._loading.get(document)
+        if task is None:
+            task = self._loading[document] = self._loop.create_task(self._load(document))
+            task.add_done_callback(self._load_ended)
+        return task
+
+    def _load_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, GatewayError):
+            self._on_failed(error)
+
+    async def _load(self, document: str) -> None:
+        try:
+            stored = await self.writer.load(document)
+            self.hub.loaded(document, stored)
+        finally:
+            del self._loading[document]
+        if self.hub.due:
+            self._schedule()
