@@ -199,6 +199,7 @@ class WebSocketServer:
         self._max_links = max_links
         self._hosts = hosts
         self._links: set[WSTransport] = set()
+        self._no_links = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -226,10 +227,16 @@ class WebSocketServer:
         if self._server is not None:
             self._server.close()
 
-    def abort(self) -> None:
-        """Cut the links that did not close by themselves."""
-        for transport in list(self._links):
-            transport.disconnect(graceful=False)
+    async def drained(self, seconds: float) -> None:
+        """Wait until all links ended; cut those that take longer."""
+        self._no_links.clear()
+        if self._links:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._no_links.wait()
+            except TimeoutError:
+                for transport in list(self._links):
+                    transport.disconnect(graceful=False)
 
     @property
     def links(self) -> int:
@@ -248,6 +255,8 @@ class WebSocketServer:
     def ended(self, transport: WSTransport) -> None:
         """A connection is gone."""
         self._links.discard(transport)
+        if not self._links:
+            self._no_links.set()
 
     def _route(self, request: WSUpgradeRequest) -> WebSocketLink | WSUpgradeResponseWithListener:
         path = request.path.decode(errors="replace")

@@ -63,13 +63,18 @@ class Counts:
 
 
 class Hub:
-    """All documents in memory and all sessions. ``now`` is set by ``tick``, in seconds."""
+    """All documents in memory and all sessions. ``now`` is set by ``tick``, in seconds.
+
+    ``usage`` is bytes stored per collection; ``quarantined`` and ``suspected`` are digests
+    (BLAKE2b, 16 bytes) of updates that are not applied, or not together with others.
+    """
 
     def __init__(
         self,
         quotas: Quotas,
         usage: Mapping[str, int],
         quarantined: frozenset[bytes],
+        suspected: frozenset[bytes] = frozenset(),
         limits: Limits | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
@@ -82,6 +87,8 @@ class Hub:
         self.now = 0.0
         self._quotas = quotas
         self._quarantined = set(quarantined)
+        # One of these ended the last process; each is applied alone to find out which.
+        self._suspected = suspected
         self._due: dict[str, Room] = {}
         self._total = sum(usage.values())
         # Loaded, but nobody is in them: by last use, the longest unused first.
@@ -162,21 +169,17 @@ class Hub:
         """Document, author and bytes of what the next turn will give to the decoder."""
         return [
             (room.name, item.session.identity, item.update)
-            for room in self._due.values()
-            if room.due
+            for room in self._next_rooms()
             for item in room.next_batch()
         ]
 
     def turn(self) -> list[Effect]:
         """Apply all that is queued; wakes come before writes, so relaying never waits."""
-        due, self._due = self._due, {}
         records: list[Change | Refusal] = []
         receipts: list[Receipt] = []
         woken: dict[Session, None] = {}
         late: list[Effect] = []
-        for room in due.values():
-            if not room.due:
-                continue
+        for room in self._next_rooms():
             outcome = room.turn()
             woken.update(dict.fromkeys(outcome.woken))
             records += outcome.records
@@ -186,12 +189,16 @@ class Hub:
                 late.append(Load(room.name))
             elif (compaction := room.compaction()) is not None:
                 late.append(compaction)
-            if room.due:
-                self._due[room.name] = room
+        self._due = {name: room for name, room in self._due.items() if room.due}
         effects: list[Effect] = [Wake(session) for session in woken]
         if receipts:
             effects.append(Persist(tuple(records), tuple(receipts)))
         return effects + late
+
+    def _next_rooms(self) -> list[Room]:
+        rooms = [room for room in self._due.values() if room.due]
+        alone = next((room for room in rooms if room.suspects), None)
+        return rooms if alone is None else [alone]
 
     @property
     def due(self) -> bool:
@@ -229,7 +236,7 @@ class Hub:
         try:
             if facts is None:
                 facts = inspect_update(event.update, self.limits)
-            self._check_quarantine(event.update)
+            suspected = self._check_digest(event.update)
         except PeerError as error:
             return self.refused(session, event, error)
         incoming = Incoming(session, event.update, facts, event.number, event.answer)
@@ -242,7 +249,7 @@ class Hub:
             if declined is not None:
                 return declined
         self.counts.updates += 1
-        room.receive(incoming)
+        room.receive(incoming, alone=suspected)
         self._due[event.document] = room
         return []
 
@@ -264,9 +271,14 @@ class Hub:
         session.refuse(event.document, event.number, code, reason)
         return [Persist((), (Receipt(session, event.number),)), Wake(session)]
 
-    def _check_quarantine(self, update: bytes) -> None:
-        if self._quarantined and blake2b(update, digest_size=16).digest() in self._quarantined:
+    def _check_digest(self, update: bytes) -> bool:
+        """Whether the update is a suspect; one in quarantine raises ``PeerError``."""
+        if not self._quarantined and not self._suspected:
+            return False
+        digest = blake2b(update, digest_size=16).digest()
+        if digest in self._quarantined:
             raise PeerError(Code.REFUSED, "this update was refused before")
+        return digest in self._suspected
 
     def _count(self, room: Room, records: Sequence[Change | Refusal]) -> None:
         collection = collection_of(room.name)

@@ -87,7 +87,7 @@ class MeshSession:
         self._ours: dict[str, int] = {}
         self._next_handle = 1
         self._asked: set[str] = set()
-        self._started = self._heard_at = self._sent_at = now
+        self.started = self._heard_at = self._sent_at = now
         self._heard_before = self._sent_before = 0
         self._nonce = 0
         self._put(
@@ -182,7 +182,7 @@ class MeshSession:
             self._heard_before, self._heard_at = self.received_bytes, now
         if self.sent_bytes != self._sent_before:
             self._sent_before, self._sent_at = self.sent_bytes, now
-        if self.state is not State.OPEN and now - self._started >= HANDSHAKE_SECONDS:
+        if self.state is not State.OPEN and now - self.started >= HANDSHAKE_SECONDS:
             self.close(Code.TIMEOUT, "the link was not opened in time")
         elif now - self._heard_at >= SILENCE_SECONDS:
             self.close(Code.TIMEOUT, "nothing was heard for too long")

@@ -126,10 +126,11 @@ class Room:
         parts.append(incoming)
         return sum(len(part.update) for part in parts) <= MAX_HELD_BYTES
 
-    def receive(self, incoming: Incoming) -> None:
-        """Queue an update, with the parts held before it, for this turn."""
-        self.queue += self._held.pop(incoming.session, ())
-        self.queue.append(incoming)
+    def receive(self, incoming: Incoming, *, alone: bool = False) -> None:
+        """Queue an update, with the parts held before it, for this turn or for one of its own."""
+        queue = self.suspects if alone else self.queue
+        queue += self._held.pop(incoming.session, ())
+        queue.append(incoming)
 
     def turn(self) -> Outcome:
         """Apply what is queued at once, pass on what changed, say what to write."""

@@ -51,6 +51,7 @@ class Session(Protocol):
     kind: str
     identity: str
     address: str
+    started: float
     about: dict[str, str]
     state: State
     farewell: Farewell | None

@@ -33,6 +33,7 @@ class YSession:
         self.document = document
         self.identity = address.rpartition(":")[0] or address
         self.address = address
+        self.started = now
         self.about: dict[str, str] = {}
         self.state = State.OPEN
         self.farewell: Farewell | None = None

@@ -1,0 +1,169 @@
+"""The command line: arguments → config → run; fatal errors to exit codes and one sentence."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway import __version__, config
+from gateway.core.errors import GatewayError
+
+# A thread that checks a large message must not hold the loop up for longer than this.
+SWITCH_SECONDS = 0.0005
+EX_USAGE = 64
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code of the process."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except GatewayError as error:
+        if options.json:
+            print(json.dumps({"ok": False, "code": error.code, "error": error.sentence}))
+        print(f"store-gateway: {error.sentence}", file=sys.stderr)
+        return error.exit_code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from gateway import app
+
+    sys.setswitchinterval(SWITCH_SECONDS)
+    settings = _settings(options)
+    app.run(settings, os.urandom(16), _announce_json if options.json else _announce)
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> config.Config:
+    listen: dict[str, Any] = {}
+    pages: dict[str, Any] = {}
+    if options.lan:
+        listen["host"] = "0.0.0.0"
+    if options.port is not None:
+        listen["port"], pages["port"] = options.port, 0
+    if options.pages_port is not None:
+        pages["port"] = options.pages_port
+    if options.no_pages:
+        pages["enabled"] = False
+    store = {} if options.data is None else {"folder": str(options.data.absolute())}
+    given = {"listen": listen, "pages": pages, "store": store}
+    return config.override(config.load(options.config), given, "command line")
+
+
+def _announce_json(facts: Mapping[str, Any]) -> None:
+    line = {"ready": True, **facts, "pid": os.getpid(), "version": __version__}
+    print(json.dumps(line), flush=True)
+
+
+def _announce(facts: Mapping[str, Any]) -> None:
+    print(f"Store Gateway {__version__}\n")
+    if "pages" in facts:
+        print(f"  Look here  {facts['pages']}   kiosk, kitchen, clinic, status")
+    print(f"  SDK        {facts['mesh']}")
+    print(f"  Yjs apps   {facts['sync']}<collection>/<id>")
+    print(f"  Data       {facts['data']}\n")
+    if facts["open"]:
+        print("Open: whoever reaches this port may read and write.", end=" ")
+    print("Ctrl-C stops it; nothing saved is lost.", flush=True)
+
+
+def _check(options: argparse.Namespace) -> int:
+    config.load(options.config)
+    print(json.dumps({"ok": True}) if options.json else f"{options.config}: all settings are right")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    answer = _ask(options, "status")
+    if options.json:
+        print(json.dumps(answer))
+        return 0
+    store = answer["store"]
+    print(f"{answer['sentence']}")
+    print(f"  peers      {answer['session_count']}")
+    print(f"  documents  {store['documents']} stored, {answer['document_count']} in memory")
+    print(f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written")
+    print(f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}")
+    return 0
+
+
+def _backup(options: argparse.Namespace) -> int:
+    answer = _ask(options, "backup", file=str(options.file.absolute()))
+    print(json.dumps({"ok": True, **answer}) if options.json else f"saved to {answer['file']}")
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from gateway.adapters.sqlite_store import restore
+
+    folder = _folder(options)
+    restore(folder, options.file.absolute())
+    sentence = f"restored from {options.file}; what was there before is kept beside it"
+    print(json.dumps({"ok": True, "data": str(folder)}) if options.json else sentence)
+    return 0
+
+
+def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[str, Any]:
+    from gateway.control.client import ControlClient, ControlError
+
+    try:
+        return ControlClient(_folder(options) / "control.sock").request(verb, **arguments)
+    except ControlError as error:
+        raise GatewayError(error.code, error.sentence, 69) from error
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    return Path(options.data or config.load(options.config).store.folder).absolute()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="store-gateway",
+        description="Keeps a store's devices in sync when the internet is gone.",
+        epilog="First try: store-gateway run, then open the address it prints in two windows.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    run = _command(commands, "run", _run, "start the gateway in the foreground")
+    run.add_argument("--port", type=int, metavar="N", help="port for sync (0: any free one)")
+    run.add_argument("--pages-port", type=int, metavar="N", help="port for the pages")
+    run.add_argument("--no-pages", action="store_true", help="do not start the pages")
+    run.add_argument("--lan", action="store_true", help="let other devices in the network in")
+    _command(commands, "check-config", _check, "check a settings file and exit")
+    _command(commands, "status", _status, "what the running gateway says of itself")
+    backup = _command(commands, "backup", _backup, "write all data to a file, while it runs")
+    backup.add_argument("file", type=Path)
+    restore = _command(commands, "restore", _restore, "replace all data by a backup")
+    restore.add_argument("file", type=Path)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int], summary: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+    parser.set_defaults(command=function)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data")
+    parser.add_argument("--json", action="store_true", help="one JSON line for scripts")
+    parser.add_argument("--verbose", action="store_true", help="say more on standard error")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        self.exit(EX_USAGE, f"store-gateway: {message}; see store-gateway --help\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Settings: frozen dataclasses from one TOML file, with all defaults.
+
+Every error names the file, the key and what would be right. Only ``app`` and
+``__main__`` read this; everyone else is handed plain values.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from gateway.core.errors import GatewayError
+
+EX_CONFIG = 78
+DEFAULT_PORT = 8787
+DEFAULT_PAGES_PORT = 8788
+GIB = 1_073_741_824
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    right: str
+    check: Callable[[Any], bool]
+
+
+def _whole(low: int, high: int) -> dict[str, _Rule]:
+    return {
+        "rule": _Rule(
+            f"a whole number from {low} to {high}",
+            lambda value: type(value) is int and low <= value <= high,
+        )
+    }
+
+
+def _text(right: str) -> dict[str, _Rule]:
+    return {"rule": _Rule(right, lambda value: isinstance(value, str) and bool(value))}
+
+
+_FLAG = {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
+_NAMES = {
+    "rule": _Rule(
+        'a list of host names such as ["shop.example"]',
+        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+    )
+}
+
+
+def default_data() -> str:
+    """The data folder of a user's own gateway (XDG Base Directory Specification 0.8)."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return str(Path(state) / "store-gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where peers reach the gateway."""
+
+    host: str = field(default="127.0.0.1", metadata=_text('an address such as "0.0.0.0"'))
+    port: int = field(default=DEFAULT_PORT, metadata=_whole(0, 65_535))
+    hosts: tuple[str, ...] = field(default=("localhost",), metadata=_NAMES)
+    max_links: int = field(default=2_000, metadata=_whole(1, 100_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The pages beside the gateway."""
+
+    enabled: bool = field(default=True, metadata=_FLAG)
+    port: int = field(default=DEFAULT_PAGES_PORT, metadata=_whole(0, 65_535))
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where and how much is kept; sizes in bytes of updates."""
+
+    folder: str = field(default_factory=default_data, metadata=_text("a folder"))
+    max_bytes: int = field(default=16 * GIB, metadata=_whole(1_048_576, 1024 * GIB))
+    max_collection_bytes: int = field(default=8 * GIB, metadata=_whole(65_536, 1024 * GIB))
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who is let in. Open: everyone who reaches the port."""
+
+    open: bool = field(default=True, metadata=_FLAG)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings."""
+
+    name: str = field(default="gateway", metadata=_text("a name for people"))
+    listen: Listen = field(default_factory=Listen)
+    pages: Pages = field(default_factory=Pages)
+    store: Store = field(default_factory=Store)
+    access: Access = field(default_factory=Access)
+
+
+def load(path: Path | None) -> Config:
+    """The settings in a file, or the defaults. Raises ``GatewayError`` (``config-…``)."""
+    if path is None:
+        return Config()
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise GatewayError("config-file", f"{path}: {error.strerror}", EX_CONFIG) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        sentence = f"{path}: this is not TOML: {error}"
+        raise GatewayError("config-syntax", sentence, EX_CONFIG) from error
+    return override(Config(), values, str(path))
+
+
+def override(config: Config, values: Mapping[str, Any], source: str) -> Config:
+    """``config`` with some values replaced; errors name ``source`` as the file."""
+    changed: Config = _filled(config, values, source, "")
+    return changed
+
+
+def _filled(defaults: Any, values: Mapping[str, Any], file: str, prefix: str) -> Any:
+    known = {entry.name: entry for entry in fields(defaults)}
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        name = prefix + key
+        if key not in known:
+            raise GatewayError("config-key", f"{file}: {name} {_guess(key, known)}", EX_CONFIG)
+        rule: _Rule | None = known[key].metadata.get("rule")
+        if rule is None:
+            if not isinstance(value, dict):
+                raise _wrong(file, name, value, f"a section: [{name}]")
+            changes[key] = _filled(getattr(defaults, key), value, file, f"{name}.")
+        elif rule.check(value):
+            changes[key] = tuple(value) if isinstance(value, list) else value
+        else:
+            raise _wrong(file, name, value, rule.right)
+    return replace(defaults, **changes)
+
+
+def _guess(key: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+    return f"is not a setting; {hint}"
+
+
+def _wrong(file: str, name: str, value: object, right: str) -> GatewayError:
+    shown = str(value)[:40]
+    return GatewayError("config-value", f"{file}: {name} is {shown!r}; right is {right}", EX_CONFIG)

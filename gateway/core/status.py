@@ -1,0 +1,103 @@
+"""What the gateway says of itself, as plain data for the page, scripts and support.
+
+Holds names and figures, never document content or secrets (invariant 10).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.core.hub import Hub
+from gateway.core.room import Room
+from gateway.core.session import Session
+from gateway.ports import StoreStatus
+
+# The page stays readable and the answer small.
+MAX_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What does not change while the gateway runs."""
+
+    version: str
+    peer: str
+    open: bool
+    addresses: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Figures of one moment that the hub does not know."""
+
+    uptime_seconds: float
+    waiting_changes: int
+    waiting_bytes: int
+    trouble: str
+
+
+def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> dict[str, Any]:
+    """The whole status; keys are only ever added."""
+    sentence = moment.trouble or store.recovered or "Everything works."
+    return {
+        "version": identity.version,
+        "peer": identity.peer,
+        "open": identity.open,
+        "addresses": dict(identity.addresses),
+        "uptime_s": round(moment.uptime_seconds, 1),
+        "state": "trouble" if moment.trouble else "ok",
+        "sentence": sentence,
+        "store": _store(moment, store),
+        "sessions": [_session(hub, session) for session in list(hub.sessions)[:MAX_LISTED]],
+        "session_count": len(hub.sessions),
+        "documents": [_document(room) for room in list(hub.rooms.values())[:MAX_LISTED]],
+        "document_count": len(hub.rooms),
+        "counters": {
+            "updates": hub.counts.updates,
+            "refused": hub.counts.refused,
+            "closed": dict(hub.counts.closed),
+        },
+        "limits": hub.limits.as_dict(),
+    }
+
+
+def _store(moment: Moment, store: StoreStatus) -> dict[str, Any]:
+    return {
+        "ok": not moment.trouble,
+        "sentence": moment.trouble or store.recovered,
+        "documents": store.documents,
+        "changes": store.changes,
+        "snapshots": store.snapshots,
+        "quarantined": store.quarantined,
+        "file_bytes": store.file_bytes,
+        "last_sequence": store.last_sequence,
+        "waiting": moment.waiting_changes,
+        "waiting_bytes": moment.waiting_bytes,
+        "recovered": store.recovered,
+        "usage": dict(store.usage),
+    }
+
+
+def _session(hub: Hub, session: Session) -> dict[str, Any]:
+    return {
+        "peer": session.identity,
+        "kind": session.kind,
+        "address": session.address,
+        "about": session.about,
+        "since_s": round(hub.now - session.started, 1),
+        "documents": len(hub.sessions[session]),
+        "received_bytes": session.received_bytes,
+        "sent_bytes": session.sent_bytes,
+        "queued_bytes": session.outbox.queued_bytes,
+        "unsaved": session.unsaved,
+    }
+
+
+def _document(room: Room) -> dict[str, Any]:
+    return {
+        "name": room.name,
+        "peers": len(room.members),
+        "bytes": room.stored_bytes,
+        "early": len(room.document.early) if room.document else 0,
+        "broken": bool(room.suspects),
+    }
