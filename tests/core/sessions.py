@@ -1,0 +1,71 @@
+"""A session that only remembers, for tests of room and hub."""
+
+from collections.abc import Sequence
+
+from gateway.core.errors import Code
+from gateway.core.events import Event
+from gateway.core.outbox import Outbox, Relay
+from gateway.core.session import AnswerFor, Farewell, State
+
+
+class RecordingSession:
+    """Satisfies ``Session``; keeps what it was told."""
+
+    kind = "recording"
+
+    def __init__(self, identity: str = "peer", *, writes: bool = True) -> None:
+        self.identity = identity
+        self.address = "nowhere"
+        self.started = 0.0
+        self.about: dict[str, str] = {}
+        self.state = State.OPEN
+        self.farewell: Farewell | None = None
+        self.outbox = Outbox()
+        self.received_bytes = self.sent_bytes = self.unsaved = 0
+        self.asked: list[tuple[str, bytes]] = []
+        self.presence: list[bytes] = []
+        self.echoed: list[bytes] = []
+        self.acknowledged = 0
+        self.refusals: list[tuple[int, Code]] = []
+        self._writes = writes
+
+    def first_events(self) -> Sequence[Event]:
+        return ()
+
+    def receive(self, data: bytes) -> Sequence[Event]:
+        return ()
+
+    def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
+        """The answers owed, then the live updates, as they are."""
+        sent = []
+        while (owed := self.outbox.take_owed()) is not None:
+            sent.append(answer_for(*owed).update)
+        return sent + [relay.update for _, relay in self.outbox.take_relays()]
+
+    def may_write(self, document: str) -> bool:
+        return self._writes
+
+    def ask(self, document: str, state_vector: bytes) -> None:
+        self.asked.append((document, state_vector))
+
+    def offer(self, document: str, relay: Relay) -> None:
+        self.outbox.offer(document, relay)
+
+    def offer_presence(self, document: str, payload: bytes) -> None:
+        self.presence.append(payload)
+
+    def echo_presence(self, payload: bytes) -> None:
+        self.echoed.append(payload)
+
+    def acknowledge(self, number: int) -> None:
+        self.acknowledged = number
+
+    def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
+        self.refusals.append((number, code))
+
+    def tick(self, now: float) -> bool:
+        return False
+
+    def close(self, code: Code, reason: str) -> None:
+        self.state = State.CLOSED
+        self.farewell = Farewell(code, reason)
