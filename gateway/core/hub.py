@@ -207,12 +207,9 @@ class Hub:
 
     def stored(self, receipts: Sequence[Receipt]) -> list[Effect]:
         """What the receipts stand for is on the disk."""
-        latest: dict[Session, int] = {}
         for receipt in receipts:
-            latest[receipt.session] = receipt.number
-        for session, number in latest.items():
-            session.acknowledge(number)
-        return [Wake(session) for session in latest]
+            receipt.session.acknowledge(receipt.number)
+        return [Wake(session) for session in {receipt.session: None for receipt in receipts}]
 
     def answer(self, document: str, state_vector: bytes) -> Answer:
         """What a peer with this state vector lacks."""
@@ -324,7 +321,11 @@ class Hub:
 
     def _released(self, session: Session, room: Room) -> list[Effect]:
         self.sessions[session].discard(room.name)
-        return self._leave_room(session, room)
+        parts = room.drop_held(session)
+        for part in parts:
+            session.refuse(room.name, part.number, Code.RESET, "its last part did not come")
+        receipts = tuple(Receipt(session, part.number) for part in parts)
+        return [Persist((), receipts), *self._leave_room(session, room)]
 
     def _leave_room(self, session: Session, room: Room) -> list[Effect]:
         told = room.leave(session, self.now)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.core import messages as m
+from gateway.core.acks import Decided
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
@@ -80,8 +81,8 @@ class MeshSession:
         self._grants: m.Grants = ()
         self._message_bytes = MESSAGE_BYTES
         self._received = 0
+        self._decided = Decided()
         self._acknowledged = 0
-        self._acknowledged_sent = 0
         self._theirs: dict[int, str] = {}
         self._opened_by_peer: set[str] = set()
         self._ours: dict[str, int] = {}
@@ -118,8 +119,8 @@ class MeshSession:
     def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
         """See ``Session``."""
         outbox = self.outbox
-        if self._acknowledged > self._acknowledged_sent:
-            self._acknowledged_sent = self._acknowledged
+        if self._decided.upto > self._acknowledged:
+            self._acknowledged = self._decided.upto
             self._put(m.Ack(self._acknowledged))
         framed, outbox.records = outbox.records, []
         size = sum(map(len, framed))
@@ -166,8 +167,8 @@ class MeshSession:
 
     def acknowledge(self, number: int) -> None:
         """See ``Session``."""
-        self._acknowledged = number
-        self.unsaved = self._received - number
+        self._decided.add(number)
+        self.unsaved -= 1
 
     def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
         """See ``Session``."""

@@ -26,6 +26,7 @@ MAX_HELD_BYTES = 16_777_216
 # more the merged update is smaller than the parts, its own included.
 MOST_AUTHORS_SPARED = 2
 OFFENDER = "this update cannot be applied"
+OVERFLOW = "too much waits for changes that have not come"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Room:
     def leave(self, session: Session, now: float) -> Iterable[Session]:
         """A session is gone; returns those that have to be told."""
         self.members.pop(session, None)
-        self._held.pop(session, None)
+        self.drop_held(session)
         return self.show(self.presence.leave(session, now), session)
 
     def show(self, payload: bytes | None, source: Session | None) -> list[Session]:
@@ -125,6 +126,10 @@ class Room:
         parts = self._held.setdefault(incoming.session, [])
         parts.append(incoming)
         return sum(len(part.update) for part in parts) <= MAX_HELD_BYTES
+
+    def drop_held(self, session: Session) -> Sequence[Incoming]:
+        """Forget the parts of an answer whose last part will not come."""
+        return self._held.pop(session, ())
 
     def receive(self, incoming: Incoming, *, alone: bool = False) -> None:
         """Queue an update, with the parts held before it, for this turn or for one of its own."""
@@ -181,7 +186,8 @@ class Room:
         records: list[Change] = []
         if applied.delta:
             # Early updates of others may have come along, so then nobody is spared.
-            accepted = [item for index, item in enumerate(batch) if index not in applied.early]
+            aside = {*applied.early, *applied.overflow}
+            accepted = [item for index, item in enumerate(batch) if index not in aside]
             woken |= self._relay(accepted, Relay(applied.delta), everybody=bool(waiting))
             records.append(Change(self.name, applied.delta, batch[0].session.identity))
         for index in applied.early:
@@ -191,6 +197,10 @@ class Room:
             if not item.answer:
                 self.ask(item.session)
                 woken.add(item.session)
+        for index in applied.overflow:
+            item = batch[index]
+            item.session.refuse(self.name, item.number, Code.TOO_MANY, OVERFLOW)
+            woken.add(item.session)
         self._tail_bytes += sum(len(record.update) + ROW_BYTES for record in records)
         return Outcome(tuple(records), frozenset(woken), tuple(batch))
 

@@ -85,7 +85,7 @@ class Session(Protocol):
         """Send awareness back where the dialect takes it as a sign of life."""
 
     def acknowledge(self, number: int) -> None:
-        """The peer's updates up to ``number`` are on the disk or were refused."""
+        """The peer's update ``number`` is on the disk or was refused."""
 
     def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
         """One update was not taken."""

@@ -111,7 +111,7 @@ class YSession:
 
     def acknowledge(self, number: int) -> None:
         """See ``Session``. The stock client has no place for acks."""
-        self.unsaved = self._received - number
+        self.unsaved -= 1
 
     def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
         """See ``Session``. A refusal can only be told by closing."""

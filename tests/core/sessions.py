@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gateway.core.acks import Decided
 from gateway.core.errors import Code
 from gateway.core.events import Event
 from gateway.core.outbox import Outbox, Relay
@@ -25,7 +26,7 @@ class RecordingSession:
         self.asked: list[tuple[str, bytes]] = []
         self.presence: list[bytes] = []
         self.echoed: list[bytes] = []
-        self.acknowledged = 0
+        self.decided = Decided()
         self.refusals: list[tuple[int, Code]] = []
         self._writes = writes
 
@@ -58,7 +59,12 @@ class RecordingSession:
         self.echoed.append(payload)
 
     def acknowledge(self, number: int) -> None:
-        self.acknowledged = number
+        self.decided.add(number)
+
+    @property
+    def acknowledged(self) -> int:
+        """What an ack would say."""
+        return self.decided.upto
 
     def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
         self.refusals.append((number, code))

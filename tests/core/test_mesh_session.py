@@ -1,0 +1,305 @@
+"""The mesh session: states, handles, acks, limits, all against docs/protocol.md."""
+
+import pytest
+
+from gateway.core import messages as m
+from gateway.core import mesh_session as ms
+from gateway.core.errors import Code, PeerError
+from gateway.core.events import (
+    ChangesDropped,
+    DocumentOpened,
+    DocumentReleased,
+    PresenceReceived,
+    UpdateReceived,
+)
+from gateway.core.framing import batches, frame, records
+from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.outbox import MAX_QUEUED_BYTES, Relay
+from gateway.core.session import Answer, State
+from tests.core.edits import Author
+
+PEER = bytes(range(16))
+EMPTY = b"\x00\x00"
+HELLO = m.Hello(1, 1, PEER, 0, 262_144, (("app", "kiosk"),))
+EVERYTHING: m.Grants = (("*", 3),)
+
+
+def admit(method: int, credential: bytes) -> m.Grants:
+    if method != m.AUTH_NONE:
+        raise PeerError(Code.UNAUTHORISED, "not known here")
+    return EVERYTHING if not credential else (("menu", 1), ("orders", 3))
+
+
+def fresh() -> MeshSession:
+    return MeshSession(LocalPeer(bytes(16), m.FEATURE_SAVES, (("name", "g"),)), admit, "here", 0.0)
+
+
+def say(session: MeshSession, *spoken: m.Record) -> list[object]:
+    (message,) = batches((frame(m.encode(record)) for record in spoken), 1 << 20)
+    return list(session.receive(message))
+
+
+def hear(session: MeshSession, answer: Answer | None = None) -> list[m.Record | None]:
+    messages = session.data_to_send(lambda document, vector: answer or Answer(EMPTY, bytes(16)))
+    return [m.decode(record) for message in messages for record in records(message)]
+
+
+def opened(credential: bytes = b"") -> MeshSession:
+    session = fresh()
+    say(session, HELLO, m.Auth(m.AUTH_NONE, credential))
+    assert session.state is State.OPEN
+    hear(session)
+    return session
+
+
+def code(session: MeshSession) -> Code:
+    assert session.state is State.CLOSED and session.farewell is not None
+    return session.farewell.code
+
+
+def test_the_way_in() -> None:
+    session = fresh()
+    assert session.first_events() == ()
+    (hello,) = hear(session)
+    assert isinstance(hello, m.Hello) and hello.about == (("name", "g"),)
+    assert say(session, HELLO) == []
+    assert session.state is State.AUTH
+    assert session.identity == PEER.hex() and session.about == {"app": "kiosk"}
+    say(session, m.Auth(m.AUTH_NONE, b""))
+    assert hear(session) == [m.Grant(EVERYTHING)]
+
+
+def test_no_common_version() -> None:
+    session = fresh()
+    say(session, m.Hello(2, 9, PEER, 0, 262_144))
+    assert code(session) is Code.VERSION
+    goodbye = hear(session)[-1]
+    assert isinstance(goodbye, m.Goodbye) and goodbye.code == Code.VERSION
+
+
+def test_a_newer_peer_that_still_speaks_ours_is_welcome() -> None:
+    session = fresh()
+    say(session, m.Hello(1, 9, PEER, 0xFFFF, 262_144))
+    assert session.state is State.AUTH
+
+
+@pytest.mark.parametrize(
+    ("spoken", "expected"),
+    [
+        ([m.Ping(1)], Code.MALFORMED),
+        ([HELLO, HELLO], Code.MALFORMED),
+        ([HELLO, m.Update(1, EMPTY)], Code.MALFORMED),
+        ([HELLO, m.Auth(1, b"x")], Code.UNAUTHORISED),
+        ([m.Hello(1, 1, PEER, 0, 100)], Code.MALFORMED),
+        ([HELLO, m.Auth(0, bytes(5_000))], Code.TOO_BIG),
+        ([HELLO, m.Auth(0, b""), m.Update(1, EMPTY)], Code.MALFORMED),
+        ([HELLO, m.Auth(0, b""), m.Open(0, "a/b", b"\x00")], Code.MALFORMED),
+        ([HELLO, m.Auth(0, b""), m.Open(1, "a/b", b"\x00"), m.Open(1, "a/c", b"\x00")], Code.MALFORMED),
+        ([HELLO, m.Auth(0, b""), m.Open(1, "a/b", b"\x00"), m.Open(2, "a/b", b"\x00")], Code.MALFORMED),
+        ([HELLO, m.Auth(0, b""), m.Goodbye(1001, "bye")], Code.GOING_AWAY),
+    ],
+)  # fmt: skip
+def test_what_a_state_does_not_take_closes(spoken: list[m.Record], expected: Code) -> None:
+    session = fresh()
+    say(session, *spoken)
+    assert code(session) is expected
+    assert session.receive(b"\x02\x05\x01") == ()
+
+
+def test_garbage_closes() -> None:
+    session = opened()
+    assert session.receive(b"") == []
+    assert code(session) is Code.MALFORMED
+
+
+def test_unknown_records_are_skipped() -> None:
+    session = opened()
+    assert session.receive(b"\x03\x3f\x01\x02") == []
+    assert say(session, m.Ack(3), m.Refuse(1, 1, "x"), m.Subscribe(1, "orders", "")) == []
+    assert session.state is State.OPEN
+
+
+def test_documents_are_opened_changed_and_released() -> None:
+    session = opened()
+    events = say(
+        session,
+        m.Open(7, "orders/1", b"\x00"),
+        m.Diff(7, m.DIFF_MORE, b"", EMPTY),
+        m.Diff(7, 0, b"", EMPTY),
+        m.Update(7, EMPTY),
+        m.Awareness(7, b"\x00"),
+        m.Stale(7),
+        m.Close(7),
+    )
+    assert events == [
+        DocumentOpened("orders/1", b"\x00"),
+        UpdateReceived("orders/1", EMPTY, 1, answer=True, more=True),
+        UpdateReceived("orders/1", EMPTY, 2, answer=True, more=False),
+        UpdateReceived("orders/1", EMPTY, 3, answer=False, more=False),
+        PresenceReceived("orders/1", b"\x00"),
+        ChangesDropped("orders/1"),
+        DocumentReleased("orders/1"),
+    ]
+    assert session.unsaved == 3
+    assert say(session, m.Open(7, "orders/2", b"\x00")) == [DocumentOpened("orders/2", b"\x00")]
+
+
+def test_an_open_twice_asks_again() -> None:
+    session = opened()
+    twice = [m.Open(1, "orders/1", b"\x00"), m.Open(1, "orders/1", b"\x01\x01\x01")]
+    assert len(say(session, *twice)) == 2
+
+
+def test_rights_hold() -> None:
+    session = opened(b"limited")
+    assert say(session, m.Open(1, "menu/main", b"\x00"), m.Open(2, "staff/wages", b"\x00")) == [
+        DocumentOpened("menu/main", b"\x00")
+    ]
+    assert hear(session) == [m.Deny("staff/wages", 4403, "no right to read this document")]
+    assert not session.may_write("menu/main")
+    assert session.may_write("orders/1")
+    say(session, m.Open(3, "nocollection", b"\x00"))
+    assert hear(session) == [m.Deny("nocollection", 4404, "a document name is collection/id")]
+
+
+def test_the_number_of_documents_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ms, "MAX_DOCUMENTS", 2)
+    session = opened()
+    say(session, *(m.Open(n, f"o/{n}", b"\x00") for n in (1, 2, 3)))
+    (deny,) = hear(session)
+    assert isinstance(deny, m.Deny) and deny.code == Code.TOO_MANY
+
+
+def test_it_asks_with_a_handle_of_its_own_and_once() -> None:
+    session = opened()
+    session.ask("orders/1", b"\x00")
+    session.ask("orders/1", b"\x00")
+    session.ask("orders/2", b"\x00")
+    assert hear(session) == [m.Open(1, "orders/1", b"\x00"), m.Open(2, "orders/2", b"\x00")]
+    say(session, m.Open(9, "orders/1", b"\x00"), m.Diff(9, 0, b"", EMPTY))
+    session.ask("orders/1", b"\x01\x01\x01")
+    assert hear(session) == [m.Open(1, "orders/1", b"\x01\x01\x01")]
+    say(session, m.Close(9))
+    assert hear(session) == [m.Close(1)]
+
+
+def test_answers_are_made_when_they_can_be_sent() -> None:
+    session = opened()
+    session.ask("orders/1", b"\x00")
+    session.outbox.owe("orders/1", b"\x00")
+    hear_open, diff = hear(session)
+    assert isinstance(hear_open, m.Open)
+    assert diff == m.Diff(1, 0, bytes(16), EMPTY)
+
+
+def test_a_large_answer_travels_in_parts() -> None:
+    session = fresh()
+    say(session, m.Hello(1, 1, PEER, 0, 8_192), m.Auth(0, b""))
+    hear(session)
+    author = Author(1)
+    for number in range(800):
+        author.set(f"key {number}", "x" * 50)
+    session.ask("orders/1", b"\x00")
+    session.outbox.owe("orders/1", b"\x00")
+    messages = session.data_to_send(lambda document, vector: Answer(author.whole(), bytes(16)))
+    assert len(messages) > 4 and max(map(len, messages)) <= 8_192
+    diffs = [m.decode(r) for message in messages for r in records(message)][1:]
+    assert [d.flags for d in diffs] == [m.DIFF_MORE] * (len(diffs) - 1) + [0]
+    reader = Author(2)
+    for diff in diffs:
+        reader.take(diff.update)
+    assert reader.read() == author.read()
+
+
+def test_a_large_live_update_is_split() -> None:
+    session = fresh()
+    say(session, m.Hello(1, 1, PEER, 0, 8_192), m.Auth(0, b""))
+    session.ask("orders/1", b"\x00")
+    hear(session)
+    author = Author(1)
+    for number in range(300):
+        author.set(f"key {number}", "x" * 50)
+    session.offer("orders/1", Relay(author.whole()))
+    updates = hear(session)
+    assert len(updates) > 1 and all(isinstance(update, m.Update) for update in updates)
+
+
+def test_what_does_not_fit_one_turn_waits_for_the_next() -> None:
+    session = opened()
+    for number in range(5):
+        session.ask(f"orders/{number}", b"\x00")
+        session.outbox.owe(f"orders/{number}", b"\x00")
+    session.ask("orders/live", b"\x00")
+    session.offer("orders/live", Relay(EMPTY))
+    text = Author(1).write("x" * 200_000)
+    rounds = 0
+    heard: list[m.Record | None] = []
+    while sent := hear(session, Answer(text, bytes(16))):
+        heard += sent
+        rounds += 1
+    assert rounds == 3
+    assert sum(isinstance(record, m.Diff) for record in heard) == 5
+    assert heard[-1] == m.Update(6, EMPTY)
+
+
+def test_acks_are_cumulative_and_come_after_refusals() -> None:
+    session = opened()
+    say(session, m.Open(1, "orders/1", b"\x00"), m.Update(1, EMPTY), m.Update(1, EMPTY))
+    session.refuse("orders/1", 1, Code.REFUSED, "no")
+    session.acknowledge(2)
+    assert hear(session) == [m.Refuse(1, 4422, "no")]
+    session.acknowledge(1)
+    assert session.unsaved == 0
+    assert hear(session) == [m.Ack(2)]
+    assert hear(session) == []
+
+
+def test_a_slow_reader_is_told_what_is_stale() -> None:
+    session = opened()
+    session.ask("orders/1", b"\x00")
+    hear(session)
+    session.offer("orders/1", Relay(bytes(MAX_QUEUED_BYTES + 1)))
+    assert hear(session) == [m.Stale(1)]
+    session.outbox.owe("orders/1", b"\x00")
+    assert hear(session) == [m.Diff(1, 0, bytes(16), EMPTY)]
+
+
+def test_presence_goes_out() -> None:
+    session = opened()
+    session.ask("orders/1", b"\x00")
+    session.offer_presence("orders/1", b"\x00")
+    session.echo_presence(b"\x00")
+    assert hear(session)[1:] == [m.Awareness(1, b"\x00")]
+
+
+def test_silence_is_asked_and_then_given_up() -> None:
+    session = opened()
+    assert not session.tick(1.0)
+    assert not session.tick(ms.PING_SECONDS)
+    assert session.tick(ms.PING_SECONDS + 1)
+    assert hear(session) == [m.Ping(1)]
+    say(session, m.Ping(8), m.Pong(1))
+    assert hear(session) == [m.Pong(8)]
+    session.tick(ms.PING_SECONDS + 2)
+    assert session.state is State.OPEN
+    assert session.tick(ms.PING_SECONDS + 2 + ms.SILENCE_SECONDS)
+    assert code(session) is Code.TIMEOUT
+    assert not session.tick(1_000.0)
+
+
+def test_a_caller_must_come_in_soon() -> None:
+    session = fresh()
+    assert session.tick(ms.HANDSHAKE_SECONDS)
+    assert code(session) is Code.TIMEOUT
+
+
+def test_a_closed_session_takes_nothing_more() -> None:
+    session = opened()
+    session.close(Code.GOING_AWAY, "stops")
+    session.close(Code.MALFORMED, "later")
+    assert code(session) is Code.GOING_AWAY
+    session.offer("orders/1", Relay(EMPTY))
+    session.offer_presence("orders/1", b"\x00")
+    session.ask("orders/1", b"\x00")
+    session.refuse("orders/1", 1, Code.REFUSED, "no")
+    assert hear(session) == [m.Goodbye(1001, "stops")]
