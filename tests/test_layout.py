@@ -70,6 +70,17 @@ def test_the_pages_know_only_the_admin_door() -> None:
         assert known <= DOOR, f"{path.relative_to(ROOT)} imports {sorted(known - DOOR)}"
 
 
+def test_no_adapter_imports_another() -> None:
+    prefix = "gateway.adapters."
+    for path in modules("gateway/adapters"):
+        # One adapter may be several modules, named alike: sqlite_store, sqlite_recovery.
+        family = path.stem.partition("_")[0]
+        for name in imported(path):
+            if name.startswith(prefix):
+                other = name.removeprefix(prefix).partition("_")[0]
+                assert other == family, f"{path.name} imports {name}"
+
+
 def test_every_folder_with_modules_is_a_package() -> None:
     for package in PRODUCT:
         for path in modules(package):
@@ -101,9 +112,7 @@ def test_the_development_lock_holds_the_same_run_time_versions() -> None:
 
 
 def test_npm_lock_files_name_no_address() -> None:
-    locks = [
-        path for path in ROOT.rglob("package-lock.json") if "node_modules" not in path.parts
-    ]
+    locks = [path for path in ROOT.rglob("package-lock.json") if "node_modules" not in path.parts]
     assert locks
     for path in locks:
         assert '"resolved"' not in path.read_text(encoding="utf-8"), path.relative_to(ROOT)
