@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,9 +40,16 @@ def _run(options: argparse.Namespace) -> int:
     from gateway import app
 
     sys.setswitchinterval(SWITCH_SECONDS)
+    _allow_many_links()
     settings = _settings(options)
     app.run(settings, os.urandom(16), _announce_json if options.json else _announce)
     return 0
+
+
+def _allow_many_links() -> None:
+    """Raise the soft limit of open files, often 1,024, to the hard one: a link needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _settings(options: argparse.Namespace) -> config.Config:

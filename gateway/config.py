@@ -61,7 +61,7 @@ class Listen:
     host: str = field(default="127.0.0.1", metadata=_text('an address such as "0.0.0.0"'))
     port: int = field(default=DEFAULT_PORT, metadata=_whole(0, 65_535))
     hosts: tuple[str, ...] = field(default=("localhost",), metadata=_NAMES)
-    max_links: int = field(default=2_000, metadata=_whole(1, 100_000))
+    max_links: int = field(default=4_000, metadata=_whole(1, 100_000))
 
 
 @dataclass(frozen=True, slots=True)

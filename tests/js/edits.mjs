@@ -52,6 +52,12 @@ export function edit(doc, pick, count) {
   }
 }
 
+function sorted(key, value) {
+  return value && value.constructor === Object
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value
+}
+
 export function digest(doc) {
   const content = [
     doc.getMap('map').toJSON(), doc.getArray('array').toJSON(),
@@ -60,6 +66,6 @@ export function digest(doc) {
   const { sv, ds } = Y.snapshot(doc)
   const vector = [...sv].filter(([, clock]) => clock > 0).sort((a, b) => a[0] - b[0])
   const deleted = [...ds.clients].filter(([, ranges]) => ranges.length).sort((a, b) => a[0] - b[0])
-  const hash = createHash('sha256').update(JSON.stringify([content, vector, deleted])).digest('hex')
+  const hash = createHash('sha256').update(JSON.stringify([content, vector, deleted], sorted)).digest('hex')
   return doc.store.pendingStructs || doc.store.pendingDs ? 'pending ' + hash : hash
 }

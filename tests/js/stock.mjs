@@ -5,6 +5,7 @@ import { WebsocketProvider } from 'y-websocket'
 import { serveCommands } from './commands.mjs'
 import { digest, edit, random } from './edits.mjs'
 
+process.setMaxListeners(0)  // One provider a document, each with an exit handler.
 const [url] = process.argv.slice(2)
 const docs = new Map()
 const closes = []
