@@ -2,7 +2,8 @@
 
 Every byte that comes here was inspected by the guard or read from this device's own
 disk. The library never sees what it would mishandle: causes that are missing (it hides
-such updates) and structs it knows already (a forged repetition makes it panic).
+such updates), structs it knows already (a forged repetition makes it panic), edits that
+cut a character in two (it loses text).
 The gateway writes nothing of its own into a document (invariant 7).
 """
 
@@ -28,6 +29,11 @@ from gateway.core.fingerprint import (
 from gateway.core.guard import UpdateFacts
 from gateway.core.projection import project
 from gateway.core.structs import read_update
+from gateway.core.surrogates import Pairs, may_hold_pairs, mended
+
+# The library's merge takes time in the square of the number of updates: 20,000 at once
+# 1.1 s, in groups 14 ms; 32 measured fastest.
+MERGED_AT_ONCE = 32
 
 
 class DocumentBroken(GatewayError):
@@ -62,7 +68,10 @@ def merge(updates: Sequence[bytes]) -> bytes:
 
     Raises ``DocumentBroken`` (without a name) if the library cannot.
     """
-    return updates[0] if len(updates) == 1 else _call("", pycrdt.merge_updates, *updates)
+    while len(updates) > 1:
+        groups = range(0, len(updates), MERGED_AT_ONCE)
+        updates = [_merge_few(updates[start : start + MERGED_AT_ONCE]) for start in groups]
+    return updates[0]
 
 
 class Document:
@@ -75,11 +84,16 @@ class Document:
         self.name = name
         self.clocks: dict[int, int] = {}
         self._early = Early(partial(_trimmed, name))
+        self._pairs = Pairs()
         self._fingerprint: bytes | None = None
         self._events: list[Any] = []
+        self._open()
+
+    def _open(self) -> None:
+        """Start with an empty Doc of the library."""
         self._doc: pycrdt.Doc[Any] = pycrdt.Doc()
         # The library's subscription keeps the Doc alive: end it with this object.
-        finalize(self, self._doc.unobserve, self._doc.observe(self._events.append))
+        self._close = finalize(self, self._doc.unobserve, self._doc.observe(self._events.append))
 
     @classmethod
     def load(cls, name: str, snapshot: bytes, changes: Sequence[bytes]) -> "Document":
@@ -120,13 +134,14 @@ class Document:
                 kept = _call(self.name, self._early.add, update)
                 (early if kept else overflow).append(index)
             elif taken:
-                ready.append(taken)
+                ready.append(self._spare_pairs(taken, ready))
                 advanced.update([span.client for span in facts.spans])
-                doubtful |= len(facts.spans) > 1
+                doubtful |= len(facts.spans) > 1 or taken is not update
         if self._early:
             released = self._early.release(self.clocks, advanced)
             if released:
-                ready.append(released)
+                ready.append(self._spare_pairs(released, ready))
+                doubtful = True
         delta = self._integrate(ready, doubtful) if ready else b""
         still = tuple(index for index in early if batch[index][0] in self._early)
         return Applied(delta, still, tuple(overflow))
@@ -192,6 +207,22 @@ class Document:
             return b""
         return _trimmed(self.name, update, known)
 
+    def _spare_pairs(self, update: bytes, ready: list[bytes]) -> bytes:
+        """An update that cuts no character in two; ``ready`` is what is applied before it."""
+        if not self._pairs and not may_hold_pairs(update):
+            return update
+        parsed = _call(self.name, read_update, update)
+        self._pairs.note(parsed)
+        cut = self._pairs.cut_by(parsed)
+        if not cut:
+            return update
+        ready[:] = [mended(earlier, cut) for earlier in ready]
+        whole: bytes = _call(self.name, self._doc.get_update)
+        self._close()
+        self._open()
+        _call(self.name, self._doc.apply_update, mended(whole, cut))
+        return mended(update, cut)
+
     def _integrate(self, updates: list[bytes], doubtful: bool) -> bytes:
         self._fingerprint = None
         self._events.clear()
@@ -207,11 +238,13 @@ class Document:
         return read_state_vector(_call(self.name, self._doc.get_state))[0]
 
     def _load_whole(self, snapshot: bytes, changes: Sequence[bytes]) -> bool:
-        """Apply everything at once; False if something in it was early."""
+        """Apply everything at once; False if something in it needs more care."""
+        if changes and any(map(may_hold_pairs, (snapshot, *changes))):
+            return False
         tail = merge(changes) if changes else b""
         for update in (snapshot, tail):
             if update:
-                self._integrate([update], doubtful=False)
+                self._integrate([self._spare_pairs(update, [])], doubtful=False)
         self.clocks = self._integrated()
         return not tail or self._covers(tail)
 
@@ -222,7 +255,7 @@ class Document:
             _call(self.name, partial(self._early.add, bounded=False), change)
         released = self._early.release(self.clocks, ())
         if released:
-            self._integrate([released], doubtful=True)
+            self._integrate([self._spare_pairs(released, [])], doubtful=True)
 
     def _covers(self, update: bytes) -> bool:
         """Whether all structs and deletions of an update are integrated."""
@@ -235,6 +268,11 @@ class Document:
             merged([*shown.get(client, ()), *ranges]) == shown.get(client)
             for client, ranges in wanted.items()
         )
+
+
+def _merge_few(updates: Sequence[bytes]) -> bytes:
+    merged_update: bytes = _call("", pycrdt.merge_updates, *updates)
+    return merged_update
 
 
 def _call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
