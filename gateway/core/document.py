@@ -205,7 +205,7 @@ class Document:
         known = {client: self.clocks.get(client, 0) for client in ends}
         if known == ends and not facts.deletes:
             return b""
-        return _trimmed(self.name, update, known)
+        return _trimmed(self.name, mended(update, set(known.items())), known)
 
     def _spare_pairs(self, update: bytes, ready: list[bytes]) -> bytes:
         """An update that cuts no character in two; ``ready`` is what is applied before it."""

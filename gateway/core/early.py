@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 
 from gateway.core.fingerprint import Ranges, merged, write_delete_set, write_varints
 from gateway.core.structs import SKIP, Id, Struct, read_update
+from gateway.core.surrogates import mended
 from gateway.core.varint import write_varint
 
 # Raw bytes kept per document; a peer that needs more has to reconcile.
@@ -143,7 +144,7 @@ class Early:
 
     def _cut(self, client: int, piece: _Piece, known: int) -> bytes:
         """The bytes of a struct from ``known`` on."""
-        whole = _written({client: (piece.clock, [piece.data])}, {})
+        whole = mended(_written({client: (piece.clock, [piece.data])}, {}), {(client, known)})
         cut = self._trim(whole, {client: known})
         struct = read_update(cut).structs[0]
         return cut[struct.first : struct.last]

@@ -14,6 +14,8 @@ from gateway.core.structs import STRING, Id, Update, read_update
 from gateway.core.varint import write_string
 
 _BEYOND = re.compile(rb"[\xf0-\xf4][\x80-\xbf]{3}")
+# The high bytes of U+DC00 to U+DFFF, of which only second halves are made.
+_SECOND_HALVES = range(0xDC, 0xE0)
 _REPLACEMENTS = "\ufffd\ufffd".encode("utf-16-le")
 
 
@@ -60,7 +62,7 @@ class Pairs:
 
 
 def mended(data: bytes, cut: AbstractSet[Id]) -> bytes:
-    """An update in which these pairs, if it holds them, are two U+FFFD."""
+    """An update in which what lies across these clocks, if it is one pair, is two U+FFFD."""
     if not may_hold_pairs(data):
         return data
     parts: list[bytes] = []
@@ -84,5 +86,6 @@ def _replaced(text: str, offsets: list[int]) -> str:
     """A text with the characters whose second halves are at these offsets replaced."""
     halves = bytearray(text.encode("utf-16-le"))
     for offset in offsets:
-        halves[2 * offset - 2 : 2 * offset + 2] = _REPLACEMENTS
+        if halves[2 * offset + 1] in _SECOND_HALVES:
+            halves[2 * offset - 2 : 2 * offset + 2] = _REPLACEMENTS
     return halves.decode("utf-16-le")
