@@ -30,7 +30,8 @@ from gateway.core.names import name_from_path
 from gateway.core.session import Session
 from gateway.core.status import Identity, Moment, status
 from gateway.core.y_session import YSession
-from gateway.ports import Refusal, Store, StoreStatus
+from gateway.core.records import Refusal, StoreStatus
+from gateway.ports import Store
 from gateway.runtime.peer import keep_time, serve
 from gateway.runtime.perform import Performer
 from gateway.runtime.threads import Helper

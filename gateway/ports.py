@@ -4,56 +4,11 @@ Adapters implement these Protocols; the runtime is handed objects of these shape
 and knows no library behind them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An accepted update on its way to the disk."""
-
-    document: str
-    update: bytes
-    peer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An update that was refused and is kept for inspection; never applied."""
-
-    document: str
-    update: bytes
-    peer: str
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """What the disk holds of one document.
-
-    ``snapshot`` is a Yjs v1 update or empty; ``changes`` follow it in the order of
-    their sequence numbers.
-    """
-
-    snapshot: bytes
-    changes: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StoreStatus:
-    """Figures about the store for the status page; sizes in bytes."""
-
-    documents: int
-    changes: int
-    snapshots: int
-    quarantined: int
-    file_bytes: int
-    last_sequence: int
-    usage: Mapping[str, int]
-    recovered: str
+from gateway.core.records import Change, Refusal, StoredDocument, StoreStatus
 
 
 class Store(Protocol):

@@ -12,7 +12,7 @@ from gateway.core.guard import UpdateFacts
 
 if TYPE_CHECKING:
     from gateway.core.session import Session
-    from gateway.ports import Change, Refusal
+    from gateway.core.records import Change, Refusal
 
 
 @dataclass(frozen=True, slots=True)

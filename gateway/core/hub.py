@@ -37,7 +37,7 @@ from gateway.core.guard import (
 from gateway.core.names import collection_of
 from gateway.core.room import Room
 from gateway.core.session import Answer, Session, State
-from gateway.ports import Change, Refusal, StoredDocument
+from gateway.core.records import Change, Refusal, StoredDocument
 
 # Documents nobody is in stay in memory up to this number, the longest unused go first.
 IDLE_ROOMS = 256

@@ -12,7 +12,7 @@ from gateway.core.events import Compact, Incoming
 from gateway.core.outbox import Relay
 from gateway.core.presence import Presence
 from gateway.core.session import Answer, Session
-from gateway.ports import Change, Refusal, StoredDocument
+from gateway.core.records import Change, Refusal, StoredDocument
 
 # Compaction pays when the tail outweighs the snapshot; below this it is not worth a write.
 COMPACT_BYTES = 65_536

@@ -10,7 +10,7 @@ from typing import Any
 from gateway.core.hub import Hub
 from gateway.core.room import Room
 from gateway.core.session import Session
-from gateway.ports import StoreStatus
+from gateway.core.records import StoreStatus
 
 # The page stays readable and the answer small.
 MAX_LISTED = 200

@@ -53,10 +53,11 @@ class Performer:
         self._wake(session)
 
     def leave(self, session: Session) -> None:
-        """A link is gone."""
+        """A session ended: say why if it was ours to say, and let go of the link."""
+        self._drain(session)
         self.perform(self.hub.leave(session))
         self._awake.pop(session, None)
-        del self._links[session]
+        self._links.pop(session).close(Code.GOING_AWAY, "the session ended")
 
     async def take(
         self, session: Session, event: Event, facts: UpdateFacts | None = None

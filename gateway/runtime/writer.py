@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from gateway.core.errors import GatewayError
 from gateway.core.events import Compact, Persist, Receipt
-from gateway.ports import Change, Refusal, Store, StoredDocument
+from gateway.core.records import Change, Refusal, StoredDocument
+from gateway.ports import Store
 from gateway.runtime.threads import Door
 
 # Under load a commit waits this long for company, or until this many records came.

@@ -28,7 +28,7 @@ from gateway.core.hub import Hub, Quotas
 from gateway.core.presence import EXPIRY_SECONDS
 from gateway.core.session import State
 from gateway.core.y_messages import awareness_payload
-from gateway.ports import Refusal, StoredDocument
+from gateway.core.records import Refusal, StoredDocument
 from tests.core.edits import Author, facts
 from tests.core.sessions import RecordingSession
 

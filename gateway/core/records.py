@@ -1,0 +1,50 @@
+"""What goes to the store and comes back: plain values, known to core and adapters alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An accepted update on its way to the disk."""
+
+    document: str
+    update: bytes
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An update that was refused and is kept for inspection; never applied."""
+
+    document: str
+    update: bytes
+    peer: str
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What the disk holds of one document.
+
+    ``snapshot`` is a Yjs v1 update or empty; ``changes`` follow it in the order of
+    their sequence numbers.
+    """
+
+    snapshot: bytes
+    changes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """Figures about the store for the status page; sizes in bytes."""
+
+    documents: int
+    changes: int
+    snapshots: int
+    quarantined: int
+    file_bytes: int
+    last_sequence: int
+    usage: Mapping[str, int]
+    recovered: str
