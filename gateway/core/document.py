@@ -57,15 +57,16 @@ class Document:
         Updates that were early when they were stored are early again, if what they wait
         for is still missing.
         """
-        whole = cls(name)
-        try:
-            if whole._load_whole(snapshot, changes):
-                return whole
-        except DocumentBroken:
-            if not changes:
-                raise
+        for attempt in (cls._load_whole, cls._load_parts):
+            document = cls(name)
+            try:
+                if attempt(document, snapshot, changes):
+                    return document
+            except DocumentBroken:
+                if not changes:
+                    raise
         document = cls(name)
-        document._load_parts(snapshot, changes)
+        document._load_each(snapshot, changes)
         return document
 
     @property
@@ -211,12 +212,28 @@ class Document:
         self.clocks = self._replica.clocks()
         return not tail or self._covers(tail)
 
-    def _load_parts(self, snapshot: bytes, changes: Sequence[bytes]) -> None:
-        """Apply what is ready of each part, and wait with the rest."""
+    def _load_parts(self, snapshot: bytes, changes: Sequence[bytes]) -> bool:
+        """Apply what is ready of all changes, and wait with the rest."""
         self._load_whole(snapshot, ())
         for change in changes:
             guarded(self.name, partial(self._early.add, bounded=False), change)
-        self._admit((), blamed=False)
+        self._admit((), blamed=True)
+        return True
+
+    def _load_each(self, snapshot: bytes, changes: Sequence[bytes]) -> None:
+        """Apply one change after the other, as they came; forget what breaks the document."""
+        self._load_whole(snapshot, ())
+        waiting = self._early
+        for change in changes:
+            before = dict(self.clocks)
+            self._early = Early(partial(trimmed, self.name))
+            guarded(self.name, partial(self._early.add, bounded=False), change)
+            self._admit((), blamed=False)
+            if self._early:
+                waiting.add(change, bounded=False)
+            self._early = waiting
+            advanced = [c for c, clock in self.clocks.items() if clock != before.get(c)]
+            self._admit(advanced, blamed=False)
 
     def _covers(self, update: bytes) -> bool:
         """Whether all structs and deletions of an update are integrated."""
