@@ -112,7 +112,7 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    from gateway.adapters.sqlite_store import restore
+    from gateway.adapters.sqlite_recovery import restore
 
     folder = _folder(options)
     restore(folder, options.file.absolute())
