@@ -176,7 +176,6 @@ class Document:
             if blamed:
                 raise
             self._replica = Replica(self.name, whole)
-            self._fingerprint = None
             self.clocks = before
             return b""
 

@@ -216,6 +216,23 @@ def test_a_forged_early_update_does_not_harm_who_brings_its_cause() -> None:
     assert again.clocks == document.clocks
 
 
+def test_loading_around_a_forged_early_update() -> None:
+    """What waits for more goes on waiting, what waited for what comes later comes out."""
+    lone = edits(7, put("n", 1), put("m", 1))[1]
+    stored = [forged_early(), THREE, lone, ONE, TWO]
+    document = Document.load(NAME, b"", stored)
+    assert document.project() == {"map": {"a": 3, "b": 2}}
+    assert document.clocks == {5: 3}
+    assert document.early == (lone,)
+
+
+def test_a_deletion_with_known_structs_counts() -> None:
+    document = document_of([MADE])
+    both = MADE[:-1] + DELETED[1:]
+    assert apply(document, both).delta
+    assert document.project() == {}
+
+
 def test_a_forged_update_whose_ready_part_breaks_is_blamed() -> None:
     gap = merge([forged_early(), THREE])
     with pytest.raises(DocumentBroken):

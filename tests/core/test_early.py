@@ -148,6 +148,22 @@ def test_the_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert room.add(collected(1, 11, 1))
 
 
+def test_what_came_out_makes_room_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_EARLY_PIECES", 1)
+    room = waiting_room()
+    for clock in (5, 7, 9):
+        assert room.add(collected(1, clock, 1))
+        assert not room.add(collected(1, 20, 1))
+        assert room.release({1: clock}, [1])
+
+
+def test_a_character_known_by_half_is_cut() -> None:
+    room = waiting_room()
+    room.add(bytes.fromhex("01010500040101740661f09f918d6200"))
+    released = room.release({5: 2}, ())
+    assert [struct.content for struct in read_update(released).structs] == ["\ufffdb"]
+
+
 def test_what_cannot_be_read_is_not_kept() -> None:
     room = waiting_room()
     with pytest.raises(PeerError):

@@ -69,8 +69,10 @@ def test_the_number_of_values_has_an_end(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_work_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lower clients behind higher ones, whose order was made costly."""
+    """Clients at one place cost one step each, since the highest comes first."""
     clients = "".join(f"01{client:02x}00" + "0801" + "0172" + "01" + "7d01" for client in (3, 2, 1))
+    assert shown("03" + clients + "00") == {"r": [1, 1, 1]}
+    monkeypatch.setattr(sequence, "MAX_STEPS", 2)
     assert shown("03" + clients + "00") == {"r": [1, 1, 1]}
     monkeypatch.setattr(sequence, "MAX_STEPS", 1)
     with pytest.raises(PeerError):
@@ -100,6 +102,11 @@ def test_a_skip_is_passed_over() -> None:
     assert shown("01020100" + "0a05" + "0401" + "0172" + "0161" + "00") == {"r": "a"}
 
 
+def test_a_cause_inside_a_skip_is_missing() -> None:
+    with pytest.raises(PeerError):
+        shown("01030100" + "0a05" + "04010172" + "0161" + "84" + "0102" + "0161" + "00")
+
+
 def test_what_was_collected_has_no_place() -> None:
     """Items beside collected ones take the parent of the other neighbour, or none."""
     gone = "01020100" + "0001" + "84" + "0100" + "0161"
@@ -124,6 +131,8 @@ def test_the_parts_of_a_struct_are_found_by_their_clocks() -> None:
     text = "01010200" + "0401" + "0172" + "03" + "616263"
     after = "010100" + "84" + "0200" + "0131"
     assert shown("02" + text[2:] + after + "00") == {"r": "a1bc"}
+    both = "020100" + "84" + "0202" + "0132" + "84" + "0200" + "0131"
+    assert shown("02" + text[2:] + both + "00") == {"r": "a1bc2"}
     before = "010100" + "44" + "0202" + "0131"
     assert shown("02" + text[2:] + before + "00") == {"r": "1abc"}
     values = "010200" + "0801" + "0172" + "02" + "7d017d02"

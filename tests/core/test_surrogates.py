@@ -66,6 +66,7 @@ def test_a_cut_within_one_batch() -> None:
     document = Document("tests/one")
     apply(document, *CUT)
     assert document.project() == SHOWN
+    assert Document.load("tests/one", document.snapshot(), ()).clocks == {5: 5}
 
 
 def test_a_cut_after_loading_from_a_snapshot_or_from_changes() -> None:
@@ -86,7 +87,27 @@ def test_whole_characters_stay() -> None:
 
 def test_a_struct_known_up_to_the_middle_of_a_character() -> None:
     half = bytes.fromhex("01010500040101740461efbfbd00")
-    assert document_of([half, INSERTED]).project() == {"t": "a\ufffd\ufffdb"}
+    for document in (
+        document_of([half, INSERTED]),
+        Document.load("tests/one", b"", [half, INSERTED]),
+    ):
+        assert document.project() == {"t": "a\ufffd\ufffdb"}
+        assert Document.load("tests/one", document.snapshot(), ()).clocks == {5: 4}
+
+
+@pytest.mark.parametrize(
+    ("info_and_origin", "text"),
+    [("840501", "a\ufffd\ufffdbx"), ("440502", "a\ufffdx\ufffdb")],
+    ids=["behind the first half", "before the second half"],
+)
+def test_an_insertion_between_the_halves_cuts(info_and_origin: str, text: str) -> None:
+    pairs = Pairs()
+    pairs.note(read_update(INSERTED))
+    between = bytes.fromhex("01010600" + info_and_origin + "0178" + "00")
+    assert pairs.cut_by(read_update(between)) == {(5, 2)}
+    document = document_of([INSERTED, between])
+    assert document.project() == {"t": text}
+    assert Document.load("tests/one", document.snapshot(), ()).clocks == {5: 4, 6: 1}
 
 
 def test_the_quick_look_may_be_wrong_in_one_direction_only() -> None:
