@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
-from gateway.core.sequence import Item, Node, restore
+from gateway.core.sequence import Item, Node, TooMuchWork, restore
 from gateway.core.structs import ANY, DELETED, EMBED, FORMAT, JSON, STRING, TYPE, SharedType, Update
 from gateway.core.values import Json, escaped_key
 
@@ -29,6 +29,8 @@ from gateway.core.values import Json, escaped_key
 MAX_NESTING = 64
 # Values shown of one document: about 100 MB of memory at worst.
 MAX_VALUES = 500_000
+
+TRUNCATED: dict[str, Json] = {"$truncated": True}
 
 ARRAY, MAP, TEXT, XML_ELEMENT, XML_FRAGMENT, XML_HOOK, XML_TEXT = range(7)
 
@@ -40,7 +42,10 @@ _LISTED = (ANY, JSON)
 def project(update: Update) -> dict[str, Json]:
     """The content of a whole state. Raises ``PeerError`` if it is none."""
     walk = _Walk()
-    roots = restore(update)
+    try:
+        roots = restore(update)
+    except TooMuchWork:
+        return dict(TRUNCATED)
     shown = {escaped_key(name): walk.node(node, 0) for name, node in sorted(roots.items())}
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -59,7 +64,7 @@ class _Walk:
         if number is None:
             return None
         if nesting > MAX_NESTING or not self._counted(len(entries) + len(sequence)):
-            return {"$truncated": True}
+            return dict(TRUNCATED)
         if number in _XML:
             return {"$xml": self._xml(node, number, nesting)}
         if number == MAP and not sequence:
@@ -94,7 +99,7 @@ class _Walk:
         if item.node is not None:
             return [self.node(item.node, nesting + 1)]
         if item.reference in _LISTED:
-            return item.content if self._counted(len(item.content)) else [{"$truncated": True}]
+            return item.content if self._counted(len(item.content)) else [dict(TRUNCATED)]
         return [item.content]
 
     def _text(self, sequence: list[Item], nesting: int) -> list[tuple[Json, dict[str, Json]]]:

@@ -18,6 +18,10 @@ from gateway.core.values import Json
 MAX_STEPS = 5_000_000
 
 
+class TooMuchWork(Exception):
+    """More concurrent insertions than are worth ordering."""
+
+
 class Node:
     """A shared type: its first item, and per key the last item. Roots have no ``shared``."""
 
@@ -55,7 +59,10 @@ class Item:
 
 
 def restore(update: Update) -> dict[str, Node]:
-    """The roots of a whole state by name. Raises ``PeerError`` if causes are missing."""
+    """The roots of a whole state by name.
+
+    Raises ``PeerError`` if causes are missing, ``TooMuchWork`` above ``MAX_STEPS``.
+    """
     return _Sequence(update).roots
 
 
@@ -148,7 +155,7 @@ class _Sequence:
     def _count(self) -> None:
         self._steps += 1
         if self._steps > MAX_STEPS:
-            raise PeerError(Code.TOO_BIG, "a document has too many concurrent insertions to show")
+            raise TooMuchWork
 
     def _index(self, identity: Id) -> int:
         client, clock = identity
