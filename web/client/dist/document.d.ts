@@ -1,0 +1,46 @@
+import { Awareness } from 'y-protocols/awareness';
+import * as Y from 'yjs';
+import type { Document } from './session';
+/** local: a change is only on this device; sent: handed to a gateway; saved: on its disk. */
+export type SaveState = 'local' | 'sent' | 'saved';
+export interface Refusal {
+    document: string;
+    code: number;
+    reason: string;
+}
+export interface Owner {
+    update(name: string, update: Uint8Array): void;
+    awareness(name: string, payload: Uint8Array): void;
+    changed(document: StoreDocument): void;
+    isSynced(document: StoreDocument): void;
+    refused(refusal: Refusal): void;
+}
+export declare class StoreDocument implements Document {
+    readonly name: string;
+    private owner;
+    readonly doc: Y.Doc;
+    readonly awareness: Awareness;
+    readonly loaded: Promise<void>;
+    state: SaveState;
+    refusal: Refusal | null;
+    synchronised: boolean;
+    private local;
+    private channel;
+    constructor(name: string, owner: Owner, database: string | null);
+    receive(update: Uint8Array): void;
+    receiveAwareness(payload: Uint8Array): void;
+    awarenessToSend(): Uint8Array | null;
+    synced(): void;
+    handedOver(): void;
+    saved(): void;
+    refused(code: number, reason: string): void;
+    /** The link is gone: what was sent and not acked counts as local again. */
+    unlinked(): void;
+    close(): Promise<void>;
+    private load;
+    /** Windows of one device agree without any link. */
+    private listenToOtherWindows;
+    private onUpdate;
+    private onAwareness;
+    private become;
+}

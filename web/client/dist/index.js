@@ -1,0 +1,900 @@
+// src/document.ts
+import { IndexeddbPersistence } from "y-indexeddb";
+import { applyAwarenessUpdate, Awareness, encodeAwarenessUpdate, removeAwarenessStates } from "y-protocols/awareness";
+import * as Y2 from "yjs";
+
+// src/fingerprint.ts
+import { digest } from "lib0/hash/sha256";
+import * as Y from "yjs";
+
+// src/wire.ts
+var Malformed = class extends Error {
+};
+var MESSAGE_BYTES = 262144;
+var MAX_RECORDS = 4096;
+var MAX_VARINT = Number.MAX_SAFE_INTEGER;
+var utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+var encoder = new TextEncoder();
+var Writer = class {
+  parts = [];
+  varint(value) {
+    while (value > 127) {
+      this.parts.push(value % 128 | 128);
+      value = Math.floor(value / 128);
+    }
+    this.parts.push(value);
+    return this;
+  }
+  raw(bytes) {
+    for (const byte of bytes) this.parts.push(byte);
+    return this;
+  }
+  bytes(bytes) {
+    return this.varint(bytes.length).raw(bytes);
+  }
+  string(text) {
+    return this.bytes(encoder.encode(text));
+  }
+  done() {
+    return Uint8Array.from(this.parts);
+  }
+};
+var Reader = class {
+  constructor(data) {
+    this.data = data;
+  }
+  data;
+  position = 0;
+  get left() {
+    return this.data.length - this.position;
+  }
+  varint() {
+    let value = 0;
+    let scale = 1;
+    for (; ; ) {
+      if (this.position >= this.data.length) throw new Malformed("a number is cut off");
+      const byte = this.data[this.position++];
+      value += (byte & 127) * scale;
+      if (value > MAX_VARINT) throw new Malformed("a number is too large");
+      if (byte < 128) {
+        if (byte === 0 && scale > 1) throw new Malformed("a number is not in its shortest form");
+        return value;
+      }
+      scale *= 128;
+      if (scale > MAX_VARINT) throw new Malformed("a number is too large");
+    }
+  }
+  take(length) {
+    if (length > this.left) throw new Malformed("a length goes beyond the end");
+    const start = this.position;
+    this.position += length;
+    return this.data.subarray(start, this.position);
+  }
+  bytes() {
+    return this.take(this.varint());
+  }
+  string() {
+    try {
+      return utf8.decode(this.bytes());
+    } catch (error) {
+      if (error instanceof Malformed) throw error;
+      throw new Malformed("a text is not UTF-8");
+    }
+  }
+  rest() {
+    return this.take(this.left);
+  }
+};
+var LAYOUTS = {
+  1: ["HELLO", [["lowest", "varint"], ["highest", "varint"], ["peer", "peer"], ["features", "varint"], ["message_bytes", "varint"], ["about", "pairs"]]],
+  2: ["AUTH", [["method", "varint"], ["credential", "bytes"]]],
+  3: ["GRANT", [["grants", "grants"]]],
+  4: ["GOODBYE", [["code", "varint"], ["reason", "string"], ["retry_ms", "varint"]]],
+  5: ["PING", [["nonce", "varint"]]],
+  6: ["PONG", [["nonce", "varint"]]],
+  7: ["OPEN", [["handle", "varint"], ["document", "string"], ["state_vector", "bytes"]]],
+  8: ["DIFF", [["handle", "varint"], ["flags", "varint"], ["fingerprint", "fingerprint"], ["update", "rest"]]],
+  9: ["UPDATE", [["handle", "varint"], ["update", "rest"]]],
+  10: ["CLOSE", [["handle", "varint"]]],
+  11: ["ACK", [["number", "varint"]]],
+  12: ["REFUSE", [["number", "varint"], ["code", "varint"], ["reason", "string"]]],
+  13: ["DENY", [["document", "string"], ["code", "varint"], ["reason", "string"]]],
+  14: ["AWARENESS", [["handle", "varint"], ["payload", "rest"]]],
+  15: ["STALE", [["handle", "varint"]]],
+  16: ["SUBSCRIBE", [["subscription", "varint"], ["collection", "string"], ["selector", "string"]]],
+  17: ["UNSUBSCRIBE", [["subscription", "varint"]]],
+  18: ["RECONCILE", [["subscription", "varint"], ["ranges", "rest"]]],
+  19: ["PEERS", [["entries", "peers"]]],
+  20: ["NOISE", [["pattern", "varint"], ["message", "rest"]]]
+};
+var NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout]]));
+var PEER_LAYOUT = [["peer", "peer"], ["role", "varint"], ["via", "bytes"], ["link", "varint"], ["round_trip_ms", "varint"], ["about", "pairs"]];
+function counted(reader, most, read) {
+  const count = reader.varint();
+  if (count > most) throw new Malformed("a list is too long");
+  return Array.from({ length: count }, read);
+}
+function fixed(bytes, ...lengths) {
+  if (!lengths.includes(bytes.length)) throw new Malformed("a field has the wrong length");
+  return bytes;
+}
+function shorter(text, most) {
+  if (encoder.encode(text).length > most) throw new Malformed("a text is too long");
+  return text;
+}
+function readField(reader, kind) {
+  switch (kind) {
+    case "varint":
+      return reader.varint();
+    case "string":
+      return reader.string();
+    case "bytes":
+      return reader.bytes();
+    case "rest":
+      return reader.rest();
+    case "peer":
+      return fixed(reader.bytes(), 16);
+    case "fingerprint":
+      return fixed(reader.bytes(), 0, 16);
+    case "pairs":
+      return counted(reader, 16, () => [shorter(reader.string(), 64), shorter(reader.string(), 256)]);
+    case "grants":
+      return counted(reader, 256, () => [reader.string(), reader.varint()]);
+    case "peers":
+      return counted(reader, 1e3, () => readFields(reader, PEER_LAYOUT));
+  }
+}
+function readFields(reader, layout) {
+  return Object.fromEntries(layout.map(([name, kind]) => [name, readField(reader, kind)]));
+}
+function writeField(writer, kind, value) {
+  if (kind === "varint") writer.varint(value);
+  else if (kind === "string") writer.string(value);
+  else if (kind === "rest") writer.raw(value);
+  else if (kind === "pairs") {
+    writer.varint(value.length);
+    for (const [key, text] of value) writer.string(key).string(text);
+  } else if (kind === "grants") {
+    writer.varint(value.length);
+    for (const [pattern, rights] of value) writer.string(pattern).varint(rights);
+  } else if (kind === "peers") {
+    writer.varint(value.length);
+    for (const entry of value) for (const [name, inner] of PEER_LAYOUT) writeField(writer, inner, entry[name]);
+  } else writer.bytes(value);
+}
+function encode(message) {
+  const [number, layout] = NUMBERS.get(message.type);
+  const body = new Writer().varint(number);
+  for (const [name, kind] of layout) writeField(body, kind, message[name]);
+  return new Writer().bytes(body.done()).done();
+}
+function decode(data) {
+  const reader = new Reader(data);
+  const messages = [];
+  let records = 0;
+  while (reader.left) {
+    const record = reader.bytes();
+    if (!record.length || ++records > MAX_RECORDS) throw new Malformed("a record is empty, or there are too many");
+    const inner = new Reader(record);
+    const known = LAYOUTS[inner.varint()];
+    if (known) messages.push({ type: known[0], ...readFields(inner, known[1]) });
+  }
+  if (!records) throw new Malformed("an empty message");
+  return messages;
+}
+function batches(framed, limit) {
+  const messages = [];
+  let parts = [];
+  let size = 0;
+  const flush = () => {
+    if (!parts.length) return;
+    const message = new Uint8Array(size);
+    let position = 0;
+    for (const part of parts) {
+      message.set(part, position);
+      position += part.length;
+    }
+    messages.push(message);
+    parts = [];
+    size = 0;
+  };
+  for (const part of framed) {
+    if (size + part.length > limit || parts.length === MAX_RECORDS) flush();
+    parts.push(part);
+    size += part.length;
+  }
+  flush();
+  return messages;
+}
+
+// src/fingerprint.ts
+function canonical(doc) {
+  const { sv, ds } = Y.snapshot(doc);
+  const clients = [...sv].filter(([, clock]) => clock > 0).sort(([a], [b]) => a - b);
+  const writer = new Writer().varint(clients.length);
+  for (const [client, clock] of clients) {
+    const ranges = merged(ds.clients.get(client) ?? []);
+    writer.varint(client).varint(clock).varint(ranges.length);
+    for (const [start, end] of ranges) writer.varint(start).varint(end - start);
+  }
+  return writer.done();
+}
+function fingerprint(doc) {
+  return digest(canonical(doc)).slice(0, 16);
+}
+function merged(items) {
+  const result = [];
+  for (const { clock, len } of [...items].sort((a, b) => a.clock - b.clock)) {
+    const last = result[result.length - 1];
+    if (last && clock <= last[1]) last[1] = Math.max(last[1], clock + len);
+    else result.push([clock, clock + len]);
+  }
+  return result;
+}
+
+// src/document.ts
+var SAVED_KEY = "saved-fingerprint";
+var StoreDocument = class {
+  constructor(name, owner, database) {
+    this.name = name;
+    this.owner = owner;
+    this.doc.on("update", this.onUpdate);
+    this.awareness.on("update", this.onAwareness);
+    this.loaded = database === null ? Promise.resolve() : this.load(database);
+  }
+  name;
+  owner;
+  doc = new Y2.Doc();
+  awareness = new Awareness(this.doc);
+  loaded;
+  state = "saved";
+  refusal = null;
+  synchronised = false;
+  local = null;
+  channel = null;
+  receive(update) {
+    Y2.applyUpdate(this.doc, update, this);
+  }
+  receiveAwareness(payload) {
+    applyAwarenessUpdate(this.awareness, payload, this);
+  }
+  awarenessToSend() {
+    return this.awareness.getLocalState() === null ? null : encodeAwarenessUpdate(this.awareness, [this.doc.clientID]);
+  }
+  synced() {
+    this.synchronised = true;
+    this.owner.isSynced(this);
+  }
+  handedOver() {
+    if (this.state === "local") this.become("sent");
+  }
+  saved() {
+    this.become("saved");
+    void this.local?.set(SAVED_KEY, mark(this.doc));
+  }
+  refused(code, reason) {
+    this.refusal = { document: this.name, code, reason };
+    this.owner.refused(this.refusal);
+  }
+  /** The link is gone: what was sent and not acked counts as local again. */
+  unlinked() {
+    this.synchronised = false;
+    if (this.state === "sent") this.become("local");
+    const others = [...this.awareness.getStates().keys()].filter((client) => client !== this.doc.clientID);
+    removeAwarenessStates(this.awareness, others, this);
+  }
+  async close() {
+    removeAwarenessStates(this.awareness, [this.doc.clientID], "closed");
+    this.doc.off("update", this.onUpdate);
+    this.channel?.close();
+    this.awareness.destroy();
+    await this.local?.destroy();
+    this.doc.destroy();
+  }
+  async load(database) {
+    const local = this.local = new IndexeddbPersistence(database, this.doc);
+    this.listenToOtherWindows(database);
+    await local.whenSynced;
+    const saved = await local.get(SAVED_KEY);
+    const empty = this.doc.store.clients.size === 0;
+    if (this.state === "saved" && !empty && saved !== mark(this.doc)) this.become("local");
+  }
+  /** Windows of one device agree without any link. */
+  listenToOtherWindows(database) {
+    if (typeof BroadcastChannel === "undefined") return;
+    const channel = this.channel = new BroadcastChannel(database);
+    channel.onmessage = ({ data }) => {
+      if (data.vector) channel.postMessage({ update: Y2.encodeStateAsUpdate(this.doc, data.vector) });
+      if (data.update) Y2.applyUpdate(this.doc, data.update, channel);
+    };
+    channel.postMessage({ vector: Y2.encodeStateVector(this.doc) });
+  }
+  onUpdate = (update, origin) => {
+    if (origin === this) return;
+    const elsewhere = origin === this.channel && this.channel !== null;
+    if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update });
+    if (origin === this.local && this.local !== null) return;
+    this.become("local");
+    this.owner.update(this.name, update);
+  };
+  onAwareness = ({ added, updated, removed }, origin) => {
+    if (origin === this) return;
+    this.owner.awareness(this.name, encodeAwarenessUpdate(this.awareness, [...added, ...updated, ...removed]));
+  };
+  become(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.owner.changed(this);
+  }
+};
+function mark(doc) {
+  return [...fingerprint(doc)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// src/session.ts
+import * as Y4 from "yjs";
+
+// src/split.ts
+import { writeVarUint } from "lib0/encoding";
+import * as Y3 from "yjs";
+var HEAD_BYTES = 32;
+function splitUpdate(update, limit) {
+  if (update.length <= limit) return [update];
+  const { structs, ds } = Y3.decodeUpdate(update);
+  const parts = [];
+  let run = [];
+  let size = 0;
+  const flush = () => {
+    if (run.length) parts.push(written(run));
+    run = [];
+    size = 0;
+  };
+  for (const struct of structs) {
+    const cost = written([struct]).length + HEAD_BYTES;
+    if (run.length && size + cost > limit) flush();
+    run.push(struct);
+    size += cost;
+  }
+  flush();
+  if (ds.clients.size) parts.push(deletions(ds));
+  return parts;
+}
+function written(structs) {
+  const encoder2 = new Y3.UpdateEncoderV1();
+  const clients = [];
+  for (const struct of structs) {
+    const last = clients[clients.length - 1];
+    if (last && last[0].id.client === struct.id.client) last.push(struct);
+    else clients.push([struct]);
+  }
+  const write = varintWriter(encoder2);
+  write(clients.length);
+  for (const list of clients) {
+    write(list.length);
+    write(list[0].id.client);
+    write(list[0].id.clock);
+    for (const struct of list) struct.write(encoder2, 0);
+  }
+  write(0);
+  return encoder2.toUint8Array();
+}
+function deletions(ds) {
+  const encoder2 = new Y3.UpdateEncoderV1();
+  const write = varintWriter(encoder2);
+  write(0);
+  write(ds.clients.size);
+  for (const [client, ranges] of ds.clients) {
+    write(client);
+    write(ranges.length);
+    for (const { clock, len } of ranges) {
+      write(clock);
+      write(len);
+    }
+  }
+  return encoder2.toUint8Array();
+}
+function varintWriter(encoder2) {
+  return (value) => writeVarUint(encoder2.restEncoder, value);
+}
+
+// src/session.ts
+var VERSION = 1;
+var DIFF_OVERHEAD = 48;
+var MORE = 1;
+var Channel = class {
+  constructor(handle, document) {
+    this.handle = handle;
+    this.document = document;
+  }
+  handle;
+  document;
+  asked = false;
+  answered = false;
+  peerAsked = false;
+  theirs = null;
+  parts = [];
+  lastNumber = 0;
+};
+var Session = class {
+  constructor(introduction, events) {
+    this.introduction = introduction;
+    this.events = events;
+    this.put({
+      type: "HELLO",
+      lowest: VERSION,
+      highest: VERSION,
+      peer: introduction.peer,
+      features: 0,
+      message_bytes: MESSAGE_BYTES,
+      about: introduction.about
+    });
+  }
+  introduction;
+  events;
+  state = "hello";
+  out = [];
+  channels = /* @__PURE__ */ new Map();
+  theirHandles = /* @__PURE__ */ new Map();
+  nextHandle = 1;
+  sent = 0;
+  acked = 0;
+  refusedNumbers = /* @__PURE__ */ new Set();
+  numbers = /* @__PURE__ */ new Map();
+  limit = MESSAGE_BYTES;
+  nonce = 0;
+  /** Take one link message; never throws on what the peer does wrong. */
+  receive(data) {
+    if (this.state === "closed") return;
+    try {
+      for (const message of decode(data)) this.take(message);
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      this.close(4400, error.message);
+    }
+  }
+  /** Link messages to send now. */
+  dataToSend() {
+    const framed = this.out;
+    this.out = [];
+    return batches(framed, this.limit);
+  }
+  open(document) {
+    if (this.channels.has(document.name)) return;
+    const channel = new Channel(this.nextHandle++, document);
+    this.channels.set(document.name, channel);
+    if (this.state === "open") this.ask(channel);
+  }
+  release(name) {
+    const channel = this.channels.get(name);
+    if (!channel) return;
+    this.channels.delete(name);
+    if (channel.asked) this.put({ type: "CLOSE", handle: channel.handle });
+  }
+  /** A local change; it goes out once the document was opened here. */
+  update(name, update) {
+    const channel = this.channels.get(name);
+    if (this.state !== "open" || !channel?.asked) return;
+    for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
+      this.put({ type: "UPDATE", handle: channel.handle, update: part });
+      this.count(channel);
+    }
+    channel.document.handedOver();
+  }
+  awareness(name, payload) {
+    const channel = this.channels.get(name);
+    if (this.state === "open" && channel?.asked) this.put({ type: "AWARENESS", handle: channel.handle, payload });
+  }
+  ping() {
+    if (this.state === "open") this.put({ type: "PING", nonce: ++this.nonce });
+  }
+  close(code, reason) {
+    if (this.state === "closed") return;
+    this.put({ type: "GOODBYE", code, reason, retry_ms: 0 });
+    this.end(code, reason, 0);
+  }
+  end(code, reason, retryMs) {
+    this.state = "closed";
+    this.events.ended(code, reason, retryMs);
+  }
+  put(message) {
+    this.out.push(encode(message));
+  }
+  take(message) {
+    if (this.state === "closed") return;
+    if (message.type === "GOODBYE") return this.end(message.code, message.reason, message.retry_ms);
+    if (this.state === "hello") {
+      if (message.type !== "HELLO") throw new Malformed(`${message.type} does not belong here`);
+      return this.greeted(message);
+    }
+    if (this.state === "auth") {
+      if (message.type !== "GRANT") throw new Malformed(`${message.type} does not belong here`);
+      this.state = "open";
+      for (const channel of this.channels.values()) this.ask(channel);
+      return this.events.opened();
+    }
+    switch (message.type) {
+      case "OPEN":
+        return this.opened(message.handle, message.document, message.state_vector);
+      case "DIFF":
+        return this.diff(message);
+      case "UPDATE":
+        return this.changed(this.channel(message.handle), message.update);
+      case "AWARENESS":
+        return this.channel(message.handle).document.receiveAwareness(message.payload);
+      case "ACK":
+        return this.ack(message.number);
+      case "REFUSE":
+        return this.refuse(message.number, message.code, message.reason);
+      case "DENY":
+        return this.channels.get(message.document)?.document.refused(message.code, message.reason);
+      case "STALE":
+        return this.ask(this.channel(message.handle));
+      case "PING":
+        return this.put({ type: "PONG", nonce: message.nonce });
+      case "CLOSE":
+        return void this.theirHandles.delete(message.handle);
+      case "HELLO":
+      case "AUTH":
+      case "GRANT":
+      case "NOISE":
+        throw new Malformed(`${message.type} does not belong here`);
+    }
+  }
+  greeted(hello) {
+    if (Math.min(hello.highest, VERSION) < Math.max(hello.lowest, VERSION)) {
+      return this.close(4426, `this app speaks version ${VERSION}`);
+    }
+    this.limit = Math.min(hello.message_bytes, MESSAGE_BYTES);
+    this.state = "auth";
+    const token = this.introduction.token;
+    this.put(token === void 0 ? { type: "AUTH", method: 0, credential: new Uint8Array() } : { type: "AUTH", method: 2, credential: new TextEncoder().encode(token) });
+  }
+  ask(channel) {
+    channel.asked = true;
+    channel.answered = false;
+    this.put({
+      type: "OPEN",
+      handle: channel.handle,
+      document: channel.document.name,
+      state_vector: Y4.encodeStateVector(channel.document.doc)
+    });
+    const payload = channel.document.awarenessToSend();
+    if (payload) this.awareness(channel.document.name, payload);
+  }
+  opened(handle, name, stateVector) {
+    const channel = this.channels.get(name);
+    if (!channel) return;
+    channel.theirs = handle;
+    this.theirHandles.set(handle, channel);
+    let update;
+    try {
+      update = Y4.encodeStateAsUpdate(channel.document.doc, stateVector);
+    } catch {
+      throw new Malformed("a state vector cannot be read");
+    }
+    const parts = splitUpdate(update, this.limit - DIFF_OVERHEAD);
+    parts.forEach((part, index) => {
+      const last = index === parts.length - 1;
+      this.put({
+        type: "DIFF",
+        handle: channel.handle,
+        flags: last ? 0 : MORE,
+        update: part,
+        fingerprint: last ? fingerprint(channel.document.doc) : new Uint8Array()
+      });
+      this.count(channel);
+    });
+    channel.peerAsked = true;
+    channel.document.handedOver();
+    this.judge(channel);
+  }
+  diff(message) {
+    const channel = this.channel(message.handle);
+    channel.parts.push(message.update);
+    if (message.flags & MORE) return;
+    const parts = channel.parts;
+    channel.parts = [];
+    channel.answered = true;
+    this.apply(channel, parts);
+    this.judge(channel);
+  }
+  changed(channel, update) {
+    this.apply(channel, [update]);
+    const { pendingStructs, pendingDs } = channel.document.doc.store;
+    if ((pendingStructs || pendingDs) && channel.answered) {
+      this.ask(channel);
+    }
+  }
+  apply(channel, updates) {
+    try {
+      channel.document.receive(updates.length === 1 ? updates[0] : Y4.mergeUpdates(updates));
+    } catch (error) {
+      throw new Malformed(`an update cannot be read: ${error}`);
+    }
+  }
+  judge(channel) {
+    if (channel.answered && channel.peerAsked) channel.document.synced();
+  }
+  count(channel) {
+    this.numbers.set(++this.sent, channel);
+    channel.lastNumber = this.sent;
+  }
+  ack(number) {
+    if (number > this.sent) throw new Malformed("an ack for what was never sent");
+    const touched = /* @__PURE__ */ new Set();
+    while (this.acked < number) {
+      const channel = this.numbers.get(++this.acked);
+      this.numbers.delete(this.acked);
+      if (this.refusedNumbers.delete(this.acked)) channel.lastNumber = Infinity;
+      touched.add(channel);
+    }
+    for (const channel of touched) if (channel.lastNumber <= this.acked) channel.document.saved();
+  }
+  refuse(number, code, reason) {
+    this.refusedNumbers.add(number);
+    this.numbers.get(number)?.document.refused(code, reason);
+  }
+  channel(handle) {
+    const channel = this.theirHandles.get(handle);
+    if (!channel) throw new Malformed("a handle that is not bound");
+    return channel;
+  }
+};
+
+// src/store.ts
+var PING_MS = 15e3;
+var SILENCE_MS = 45e3;
+var PROBE_MS = 3e3;
+var TICK_MS = 1e3;
+var FIRST_WAIT_MS = 250;
+var LONGEST_WAIT_MS = 3e4;
+var REFUSED_WAIT_MS = 6e4;
+var STEADY_MS = 5e3;
+var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4426]);
+var PEER_KEY = "store-gateway-peer";
+var Store = class {
+  constructor(options) {
+    this.options = options;
+    this.url = address(options.url);
+    this.introduction = { peer: peerId(), about: about(options), token: options.token };
+    this.ticker = setInterval(this.tick, TICK_MS);
+    globalThis.addEventListener?.("online", this.hurry);
+    globalThis.document?.addEventListener("visibilitychange", this.hurry);
+    this.connect();
+  }
+  options;
+  link = "connecting";
+  refusals = [];
+  documents = /* @__PURE__ */ new Map();
+  listeners = /* @__PURE__ */ new Map();
+  socket = null;
+  session = null;
+  flushing = false;
+  attempts = 0;
+  retry;
+  ticker;
+  heardAt = 0;
+  saidAt = 0;
+  openedAt = 0;
+  deadline = Infinity;
+  ended = false;
+  url;
+  introduction;
+  /** The Yjs document of that name; the same one every time. */
+  doc(name) {
+    return this.get(name).doc;
+  }
+  /** Who else is in the document (y-protocols awareness). */
+  awareness(name) {
+    return this.get(name).awareness;
+  }
+  state(name) {
+    return this.get(name).state;
+  }
+  /** The copy on this device has been read. */
+  whenLoaded(name) {
+    return this.get(name).loaded;
+  }
+  whenSynced(name) {
+    return this.until("synced", () => this.get(name).synchronised);
+  }
+  /** Everything (of one document) is on a gateway's disk. */
+  whenSaved(name) {
+    const wanted = () => name === void 0 ? [...this.documents.values()] : [this.get(name)];
+    return this.until("state", () => wanted().every(({ state }) => state === "saved"));
+  }
+  /** No more interest for now; the copy on this device stays. */
+  async release(name) {
+    const document = this.documents.get(name);
+    if (!document) return;
+    this.documents.delete(name);
+    this.session?.release(name);
+    this.flush();
+    await document.close();
+  }
+  on(name, listener) {
+    const set = this.listeners.get(name) ?? /* @__PURE__ */ new Set();
+    this.listeners.set(name, set.add(listener));
+    return () => void set.delete(listener);
+  }
+  async destroy() {
+    this.ended = true;
+    clearInterval(this.ticker);
+    clearTimeout(this.retry);
+    globalThis.removeEventListener?.("online", this.hurry);
+    globalThis.document?.removeEventListener("visibilitychange", this.hurry);
+    this.session?.close(1001, "the app ended");
+    this.drain();
+    this.socket?.close();
+    await Promise.all([...this.documents.values()].map((document) => document.close()));
+    this.documents.clear();
+  }
+  get(name) {
+    const known = this.documents.get(name);
+    if (known) return known;
+    const keeps = (this.options.offline ?? true) && typeof indexedDB !== "undefined";
+    const database = keeps ? `${this.options.prefix ?? "store-gateway"}/${name}` : null;
+    const document = new StoreDocument(name, {
+      update: (name2, update) => {
+        this.session?.update(name2, update);
+        this.flush();
+      },
+      awareness: (name2, payload) => {
+        this.session?.awareness(name2, payload);
+        this.flush();
+      },
+      changed: ({ name: name2, state }) => this.emit("state", name2, state),
+      isSynced: ({ name: name2 }) => this.emit("synced", name2),
+      refused: (refusal) => {
+        this.refusals.push(refusal);
+        this.emit("refused", refusal);
+      }
+    }, database);
+    this.documents.set(name, document);
+    void document.loaded.then(() => {
+      if (this.documents.get(name) !== document) return;
+      this.session?.open(document);
+      this.flush();
+    });
+    return document;
+  }
+  connect = () => {
+    if (this.ended || this.socket) return;
+    this.become("connecting", "");
+    const Socket = this.options.WebSocket ?? WebSocket;
+    const socket = this.socket = new Socket(this.url);
+    socket.binaryType = "arraybuffer";
+    let farewell = { code: 0, reason: "", retryMs: 0 };
+    const session = this.session = new Session(this.introduction, {
+      opened: () => {
+        this.openedAt = Date.now();
+        this.become("online", "");
+      },
+      ended: (code, reason, retryMs) => {
+        farewell = { code, reason, retryMs };
+        this.drain();
+        socket.close();
+      }
+    });
+    socket.onopen = () => {
+      this.heardAt = Date.now();
+      for (const document of this.documents.values()) void document.loaded.then(() => session.open(document)).then(this.flush);
+      this.drain();
+    };
+    socket.onmessage = ({ data }) => {
+      this.heardAt = Date.now();
+      this.deadline = Infinity;
+      if (data instanceof ArrayBuffer) session.receive(new Uint8Array(data));
+      else session.close(4400, "a text message");
+      this.flush();
+    };
+    socket.onerror = () => {
+    };
+    socket.onclose = (event) => this.lost(socket, farewell.code || event.code, farewell.reason || event.reason, farewell.retryMs);
+  };
+  lost(socket, code, reason, retryMs) {
+    if (this.socket !== socket) return;
+    this.socket = this.session = null;
+    this.deadline = Infinity;
+    for (const document of this.documents.values()) document.unlinked();
+    if (this.ended) return;
+    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0;
+    this.openedAt = 0;
+    this.become(FATAL.has(code) ? "refused" : "offline", reason);
+    this.retry = setTimeout(this.connect, FATAL.has(code) ? REFUSED_WAIT_MS : retryMs || this.wait());
+  }
+  wait() {
+    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
+    return (this.options.random ?? Math.random)() * most;
+  }
+  /** The network came back or the page was looked at: do not wait for the back-off. */
+  hurry = () => {
+    if (globalThis.document?.visibilityState === "hidden") return;
+    this.attempts = 0;
+    if (this.socket) {
+      this.session?.ping();
+      this.deadline = Date.now() + PROBE_MS;
+      this.flush();
+    } else {
+      clearTimeout(this.retry);
+      this.connect();
+    }
+  };
+  tick = () => {
+    const now = Date.now();
+    if (this.link !== "online") return;
+    if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
+      const socket = this.socket;
+      socket.close();
+      this.lost(socket, 4408, "nothing was heard for too long", 0);
+    } else if (now - this.saidAt > PING_MS) {
+      this.session?.ping();
+      this.flush();
+    }
+  };
+  /** Everything said in one turn goes out together. */
+  flush = () => {
+    if (this.flushing) return;
+    this.flushing = true;
+    queueMicrotask(() => {
+      this.flushing = false;
+      this.drain();
+    });
+  };
+  drain() {
+    if (this.socket?.readyState !== 1) return;
+    for (const message of this.session?.dataToSend() ?? []) {
+      this.saidAt = Date.now();
+      this.socket.send(message);
+    }
+  }
+  become(state, reason) {
+    if (state === this.link) return;
+    this.link = state;
+    this.emit("link", state, reason);
+  }
+  emit(name, ...values) {
+    for (const listener of [...this.listeners.get(name) ?? []]) listener(...values);
+  }
+  until(name, check) {
+    return new Promise((resolve) => {
+      if (check()) return resolve();
+      const off = this.on(name, () => {
+        if (!check()) return;
+        off();
+        resolve();
+      });
+    });
+  }
+};
+function connect(options) {
+  return new Store(options);
+}
+function address(url) {
+  const parsed = new URL(url.replace(/^http/, "ws"));
+  if (parsed.pathname === "/") parsed.pathname = "/mesh";
+  return parsed.href;
+}
+function about({ name, app, appVersion, schema }) {
+  const pairs = [["app", app], ["app-version", appVersion], ["schema", schema], ["name", name]];
+  return pairs.filter((pair) => pair[1] !== void 0);
+}
+function peerId() {
+  const storage = globalThis.localStorage;
+  const known = storage?.getItem(PEER_KEY);
+  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
+  const fresh = crypto.getRandomValues(new Uint8Array(16));
+  storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
+  return fresh;
+}
+export {
+  Malformed,
+  Store,
+  batches,
+  canonical,
+  connect,
+  decode,
+  encode,
+  fingerprint,
+  splitUpdate
+};

@@ -1,0 +1,67 @@
+import * as Y from 'yjs';
+import { type Pairs } from './wire';
+/** What the session needs of a document and tells about it. */
+export interface Document {
+    readonly name: string;
+    readonly doc: Y.Doc;
+    /** Apply what came from the link. */
+    receive(update: Uint8Array): void;
+    receiveAwareness(payload: Uint8Array): void;
+    awarenessToSend(): Uint8Array | null;
+    /** Both sides have exchanged what the other lacked. */
+    synced(): void;
+    /** All that was handed over until the call of `handedOver` is on the gateway's disk. */
+    saved(): void;
+    handedOver(): void;
+    refused(code: number, reason: string): void;
+}
+export interface SessionEvents {
+    opened(): void;
+    ended(code: number, reason: string, retryMs: number): void;
+}
+export interface Introduction {
+    peer: Uint8Array;
+    about: Pairs;
+    token?: string;
+}
+export declare class Session {
+    private introduction;
+    private events;
+    private state;
+    private out;
+    private channels;
+    private theirHandles;
+    private nextHandle;
+    private sent;
+    private acked;
+    private refusedNumbers;
+    private numbers;
+    private limit;
+    private nonce;
+    constructor(introduction: Introduction, events: SessionEvents);
+    /** Take one link message; never throws on what the peer does wrong. */
+    receive(data: Uint8Array): void;
+    /** Link messages to send now. */
+    dataToSend(): Uint8Array[];
+    open(document: Document): void;
+    release(name: string): void;
+    /** A local change; it goes out once the document was opened here. */
+    update(name: string, update: Uint8Array): void;
+    awareness(name: string, payload: Uint8Array): void;
+    ping(): void;
+    close(code: number, reason: string): void;
+    private end;
+    private put;
+    private take;
+    private greeted;
+    private ask;
+    private opened;
+    private diff;
+    private changed;
+    private apply;
+    private judge;
+    private count;
+    private ack;
+    private refuse;
+    private channel;
+}

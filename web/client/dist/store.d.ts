@@ -1,0 +1,76 @@
+import type { Awareness } from 'y-protocols/awareness';
+import type * as Y from 'yjs';
+import { type Refusal, type SaveState } from './document';
+export type LinkState = 'connecting' | 'online' | 'offline' | 'refused';
+export interface Events {
+    link: (state: LinkState, reason: string) => void;
+    state: (document: string, state: SaveState) => void;
+    synced: (document: string) => void;
+    refused: (refusal: Refusal) => void;
+}
+export interface Options {
+    /** ws://host:port, with or without /mesh; http(s) addresses are understood too. */
+    url: string;
+    token?: string;
+    /** What peers and the status page show of this device. */
+    name?: string;
+    app?: string;
+    appVersion?: string;
+    schema?: string;
+    /** Keep a copy on this device (IndexedDB, where there is one). */
+    offline?: boolean;
+    /** Databases of different apps on one origin are told apart by this. */
+    prefix?: string;
+    WebSocket?: typeof WebSocket;
+    random?: () => number;
+}
+export declare class Store {
+    private options;
+    link: LinkState;
+    readonly refusals: Refusal[];
+    private documents;
+    private listeners;
+    private socket;
+    private session;
+    private flushing;
+    private attempts;
+    private retry;
+    private ticker;
+    private heardAt;
+    private saidAt;
+    private openedAt;
+    private deadline;
+    private ended;
+    private readonly url;
+    private readonly introduction;
+    constructor(options: Options);
+    /** The Yjs document of that name; the same one every time. */
+    doc(name: string): Y.Doc;
+    /** Who else is in the document (y-protocols awareness). */
+    awareness(name: string): Awareness;
+    state(name: string): SaveState;
+    /** The copy on this device has been read. */
+    whenLoaded(name: string): Promise<void>;
+    whenSynced(name: string): Promise<void>;
+    /** Everything (of one document) is on a gateway's disk. */
+    whenSaved(name?: string): Promise<void>;
+    /** No more interest for now; the copy on this device stays. */
+    release(name: string): Promise<void>;
+    on<Name extends keyof Events>(name: Name, listener: Events[Name]): () => void;
+    destroy(): Promise<void>;
+    private get;
+    private connect;
+    private lost;
+    private wait;
+    /** The network came back or the page was looked at: do not wait for the back-off. */
+    private hurry;
+    private tick;
+    /** Everything said in one turn goes out together. */
+    private flush;
+    private drain;
+    private become;
+    private emit;
+    private until;
+}
+/** Join a store through its gateway. Works offline at once; connects by itself. */
+export declare function connect(options: Options): Store;

@@ -1,0 +1,131 @@
+// One document on this device: its Y.Doc, its local copy, its state towards the gateway.
+import { IndexeddbPersistence } from 'y-indexeddb'
+import { applyAwarenessUpdate, Awareness, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
+import * as Y from 'yjs'
+import { fingerprint } from './fingerprint'
+import type { Document } from './session'
+
+/** local: a change is only on this device; sent: handed to a gateway; saved: on its disk. */
+export type SaveState = 'local' | 'sent' | 'saved'
+
+export interface Refusal { document: string; code: number; reason: string }
+
+export interface Owner {
+  update(name: string, update: Uint8Array): void
+  awareness(name: string, payload: Uint8Array): void
+  changed(document: StoreDocument): void
+  isSynced(document: StoreDocument): void
+  refused(refusal: Refusal): void
+}
+
+const SAVED_KEY = 'saved-fingerprint'
+
+export class StoreDocument implements Document {
+  readonly doc = new Y.Doc()
+  readonly awareness = new Awareness(this.doc)
+  readonly loaded: Promise<void>
+  state: SaveState = 'saved'
+  refusal: Refusal | null = null
+  synchronised = false
+  private local: IndexeddbPersistence | null = null
+  private channel: BroadcastChannel | null = null
+
+  constructor(readonly name: string, private owner: Owner, database: string | null) {
+    this.doc.on('update', this.onUpdate)
+    this.awareness.on('update', this.onAwareness)
+    this.loaded = database === null ? Promise.resolve() : this.load(database)
+  }
+
+  receive(update: Uint8Array): void {
+    Y.applyUpdate(this.doc, update, this)
+  }
+
+  receiveAwareness(payload: Uint8Array): void {
+    applyAwarenessUpdate(this.awareness, payload, this)
+  }
+
+  awarenessToSend(): Uint8Array | null {
+    return this.awareness.getLocalState() === null ? null : encodeAwarenessUpdate(this.awareness, [this.doc.clientID])
+  }
+
+  synced(): void {
+    this.synchronised = true
+    this.owner.isSynced(this)
+  }
+
+  handedOver(): void {
+    if (this.state === 'local') this.become('sent')
+  }
+
+  saved(): void {
+    this.become('saved')
+    void this.local?.set(SAVED_KEY, mark(this.doc))
+  }
+
+  refused(code: number, reason: string): void {
+    this.refusal = { document: this.name, code, reason }
+    this.owner.refused(this.refusal)
+  }
+
+  /** The link is gone: what was sent and not acked counts as local again. */
+  unlinked(): void {
+    this.synchronised = false
+    if (this.state === 'sent') this.become('local')
+    const others = [...this.awareness.getStates().keys()].filter((client) => client !== this.doc.clientID)
+    removeAwarenessStates(this.awareness, others, this)
+  }
+
+  async close(): Promise<void> {
+    removeAwarenessStates(this.awareness, [this.doc.clientID], 'closed')
+    this.doc.off('update', this.onUpdate)
+    this.channel?.close()
+    this.awareness.destroy()
+    await this.local?.destroy()
+    this.doc.destroy()
+  }
+
+  private async load(database: string): Promise<void> {
+    const local = (this.local = new IndexeddbPersistence(database, this.doc))
+    this.listenToOtherWindows(database)
+    await local.whenSynced
+    const saved: unknown = await local.get(SAVED_KEY)
+    const empty = this.doc.store.clients.size === 0
+    if (this.state === 'saved' && !empty && saved !== mark(this.doc)) this.become('local')
+  }
+
+  /** Windows of one device agree without any link. */
+  private listenToOtherWindows(database: string): void {
+    if (typeof BroadcastChannel === 'undefined') return
+    const channel = (this.channel = new BroadcastChannel(database))
+    channel.onmessage = ({ data }) => {
+      if (data.vector) channel.postMessage({ update: Y.encodeStateAsUpdate(this.doc, data.vector) })
+      if (data.update) Y.applyUpdate(this.doc, data.update, channel)
+    }
+    channel.postMessage({ vector: Y.encodeStateVector(this.doc) })
+  }
+
+  private onUpdate = (update: Uint8Array, origin: unknown): void => {
+    if (origin === this) return
+    const elsewhere = origin === this.channel && this.channel !== null
+    if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update })
+    if (origin === this.local && this.local !== null) return
+    this.become('local')
+    this.owner.update(this.name, update)
+  }
+
+  private onAwareness = ({ added, updated, removed }: Record<string, number[]>, origin: unknown): void => {
+    if (origin === this) return
+    this.owner.awareness(this.name, encodeAwarenessUpdate(this.awareness, [...added, ...updated, ...removed]))
+  }
+
+  private become(state: SaveState): void {
+    if (state === this.state) return
+    this.state = state
+    this.owner.changed(this)
+  }
+}
+
+/** The fingerprint as text, kept beside the local copy to know after a reload what was saved. */
+function mark(doc: Y.Doc): string {
+  return [...fingerprint(doc)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,271 @@
+// The calling side of one mesh link: protocol state only, used once, no I/O of its own.
+import * as Y from 'yjs'
+import { fingerprint } from './fingerprint'
+import { splitUpdate } from './split'
+import { batches, decode, encode, Malformed, MESSAGE_BYTES, type Message, type Pairs } from './wire'
+
+const VERSION = 1
+const DIFF_OVERHEAD = 48
+const MORE = 1
+
+/** What the session needs of a document and tells about it. */
+export interface Document {
+  readonly name: string
+  readonly doc: Y.Doc
+  /** Apply what came from the link. */
+  receive(update: Uint8Array): void
+  receiveAwareness(payload: Uint8Array): void
+  awarenessToSend(): Uint8Array | null
+  /** Both sides have exchanged what the other lacked. */
+  synced(): void
+  /** All that was handed over until the call of `handedOver` is on the gateway's disk. */
+  saved(): void
+  handedOver(): void
+  refused(code: number, reason: string): void
+}
+
+export interface SessionEvents {
+  opened(): void
+  ended(code: number, reason: string, retryMs: number): void
+}
+
+export interface Introduction {
+  peer: Uint8Array
+  about: Pairs
+  token?: string
+}
+
+class Channel {
+  asked = false
+  answered = false
+  peerAsked = false
+  theirs: number | null = null
+  parts: Uint8Array[] = []
+  lastNumber = 0
+  constructor(readonly handle: number, readonly document: Document) {}
+}
+
+export class Session {
+  private state: 'hello' | 'auth' | 'open' | 'closed' = 'hello'
+  private out: Uint8Array[] = []
+  private channels = new Map<string, Channel>()
+  private theirHandles = new Map<number, Channel>()
+  private nextHandle = 1
+  private sent = 0
+  private acked = 0
+  private refusedNumbers = new Set<number>()
+  private numbers = new Map<number, Channel>()
+  private limit = MESSAGE_BYTES
+  private nonce = 0
+
+  constructor(private introduction: Introduction, private events: SessionEvents) {
+    this.put({
+      type: 'HELLO', lowest: VERSION, highest: VERSION, peer: introduction.peer, features: 0,
+      message_bytes: MESSAGE_BYTES, about: introduction.about,
+    })
+  }
+
+  /** Take one link message; never throws on what the peer does wrong. */
+  receive(data: Uint8Array): void {
+    if (this.state === 'closed') return
+    try {
+      for (const message of decode(data)) this.take(message)
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error
+      this.close(4400, error.message)
+    }
+  }
+
+  /** Link messages to send now. */
+  dataToSend(): Uint8Array[] {
+    const framed = this.out
+    this.out = []
+    return batches(framed, this.limit)
+  }
+
+  open(document: Document): void {
+    if (this.channels.has(document.name)) return
+    const channel = new Channel(this.nextHandle++, document)
+    this.channels.set(document.name, channel)
+    if (this.state === 'open') this.ask(channel)
+  }
+
+  release(name: string): void {
+    const channel = this.channels.get(name)
+    if (!channel) return
+    this.channels.delete(name)
+    if (channel.asked) this.put({ type: 'CLOSE', handle: channel.handle })
+  }
+
+  /** A local change; it goes out once the document was opened here. */
+  update(name: string, update: Uint8Array): void {
+    const channel = this.channels.get(name)
+    if (this.state !== 'open' || !channel?.asked) return
+    for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
+      this.put({ type: 'UPDATE', handle: channel.handle, update: part })
+      this.count(channel)
+    }
+    channel.document.handedOver()
+  }
+
+  awareness(name: string, payload: Uint8Array): void {
+    const channel = this.channels.get(name)
+    if (this.state === 'open' && channel?.asked) this.put({ type: 'AWARENESS', handle: channel.handle, payload })
+  }
+
+  ping(): void {
+    if (this.state === 'open') this.put({ type: 'PING', nonce: ++this.nonce })
+  }
+
+  close(code: number, reason: string): void {
+    if (this.state === 'closed') return
+    this.put({ type: 'GOODBYE', code, reason, retry_ms: 0 })
+    this.end(code, reason, 0)
+  }
+
+  private end(code: number, reason: string, retryMs: number): void {
+    this.state = 'closed'
+    this.events.ended(code, reason, retryMs)
+  }
+
+  private put(message: Message): void {
+    this.out.push(encode(message))
+  }
+
+  private take(message: Message): void {
+    if (this.state === 'closed') return
+    if (message.type === 'GOODBYE') return this.end(message.code, message.reason, message.retry_ms)
+    if (this.state === 'hello') {
+      if (message.type !== 'HELLO') throw new Malformed(`${message.type} does not belong here`)
+      return this.greeted(message)
+    }
+    if (this.state === 'auth') {
+      if (message.type !== 'GRANT') throw new Malformed(`${message.type} does not belong here`)
+      this.state = 'open'
+      for (const channel of this.channels.values()) this.ask(channel)
+      return this.events.opened()
+    }
+    switch (message.type) {
+      case 'OPEN': return this.opened(message.handle, message.document, message.state_vector)
+      case 'DIFF': return this.diff(message)
+      case 'UPDATE': return this.changed(this.channel(message.handle), message.update)
+      case 'AWARENESS': return this.channel(message.handle).document.receiveAwareness(message.payload)
+      case 'ACK': return this.ack(message.number)
+      case 'REFUSE': return this.refuse(message.number, message.code, message.reason)
+      case 'DENY': return this.channels.get(message.document)?.document.refused(message.code, message.reason)
+      case 'STALE': return this.ask(this.channel(message.handle))
+      case 'PING': return this.put({ type: 'PONG', nonce: message.nonce })
+      case 'CLOSE': return void this.theirHandles.delete(message.handle)
+      case 'HELLO': case 'AUTH': case 'GRANT': case 'NOISE':
+        throw new Malformed(`${message.type} does not belong here`)
+    }
+  }
+
+  private greeted(hello: Extract<Message, { type: 'HELLO' }>): void {
+    if (Math.min(hello.highest, VERSION) < Math.max(hello.lowest, VERSION)) {
+      return this.close(4426, `this app speaks version ${VERSION}`)
+    }
+    this.limit = Math.min(hello.message_bytes, MESSAGE_BYTES)
+    this.state = 'auth'
+    const token = this.introduction.token
+    this.put(token === undefined
+      ? { type: 'AUTH', method: 0, credential: new Uint8Array() }
+      : { type: 'AUTH', method: 2, credential: new TextEncoder().encode(token) })
+  }
+
+  private ask(channel: Channel): void {
+    channel.asked = true
+    channel.answered = false
+    this.put({
+      type: 'OPEN', handle: channel.handle, document: channel.document.name,
+      state_vector: Y.encodeStateVector(channel.document.doc),
+    })
+    const payload = channel.document.awarenessToSend()
+    if (payload) this.awareness(channel.document.name, payload)
+  }
+
+  private opened(handle: number, name: string, stateVector: Uint8Array): void {
+    const channel = this.channels.get(name)
+    if (!channel) return
+    channel.theirs = handle
+    this.theirHandles.set(handle, channel)
+    let update: Uint8Array
+    try {
+      update = Y.encodeStateAsUpdate(channel.document.doc, stateVector)
+    } catch {
+      throw new Malformed('a state vector cannot be read')
+    }
+    const parts = splitUpdate(update, this.limit - DIFF_OVERHEAD)
+    parts.forEach((part, index) => {
+      const last = index === parts.length - 1
+      this.put({
+        type: 'DIFF', handle: channel.handle, flags: last ? 0 : MORE, update: part,
+        fingerprint: last ? fingerprint(channel.document.doc) : new Uint8Array(),
+      })
+      this.count(channel)
+    })
+    channel.peerAsked = true
+    channel.document.handedOver()
+    this.judge(channel)
+  }
+
+  private diff(message: Extract<Message, { type: 'DIFF' }>): void {
+    const channel = this.channel(message.handle)
+    channel.parts.push(message.update)
+    if (message.flags & MORE) return
+    const parts = channel.parts
+    channel.parts = []
+    channel.answered = true
+    this.apply(channel, parts)
+    this.judge(channel)
+  }
+
+  private changed(channel: Channel, update: Uint8Array): void {
+    this.apply(channel, [update])
+    const { pendingStructs, pendingDs } = channel.document.doc.store
+    // Something it builds on is missing: ask, unless an answer is on its way already.
+    if ((pendingStructs || pendingDs) && channel.answered) {
+      this.ask(channel)
+    }
+  }
+
+  private apply(channel: Channel, updates: Uint8Array[]): void {
+    try {
+      channel.document.receive(updates.length === 1 ? updates[0] : Y.mergeUpdates(updates))
+    } catch (error) {
+      throw new Malformed(`an update cannot be read: ${error}`)
+    }
+  }
+
+  private judge(channel: Channel): void {
+    if (channel.answered && channel.peerAsked) channel.document.synced()
+  }
+
+  private count(channel: Channel): void {
+    this.numbers.set(++this.sent, channel)
+    channel.lastNumber = this.sent
+  }
+
+  private ack(number: number): void {
+    if (number > this.sent) throw new Malformed('an ack for what was never sent')
+    const touched = new Set<Channel>()
+    while (this.acked < number) {
+      const channel = this.numbers.get(++this.acked)!
+      this.numbers.delete(this.acked)
+      if (this.refusedNumbers.delete(this.acked)) channel.lastNumber = Infinity
+      touched.add(channel)
+    }
+    for (const channel of touched) if (channel.lastNumber <= this.acked) channel.document.saved()
+  }
+
+  private refuse(number: number, code: number, reason: string): void {
+    this.refusedNumbers.add(number)
+    this.numbers.get(number)?.document.refused(code, reason)
+  }
+
+  private channel(handle: number): Channel {
+    const channel = this.theirHandles.get(handle)
+    if (!channel) throw new Malformed('a handle that is not bound')
+    return channel
+  }
+}

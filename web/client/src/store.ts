@@ -1,0 +1,294 @@
+// The store as an app sees it: documents by name over one link that mends itself.
+import type { Awareness } from 'y-protocols/awareness'
+import type * as Y from 'yjs'
+import { StoreDocument, type Refusal, type SaveState } from './document'
+import { Session, type Introduction } from './session'
+import type { Pairs } from './wire'
+
+export type LinkState = 'connecting' | 'online' | 'offline' | 'refused'
+
+export interface Events {
+  link: (state: LinkState, reason: string) => void
+  state: (document: string, state: SaveState) => void
+  synced: (document: string) => void
+  refused: (refusal: Refusal) => void
+}
+
+export interface Options {
+  /** ws://host:port, with or without /mesh; http(s) addresses are understood too. */
+  url: string
+  token?: string
+  /** What peers and the status page show of this device. */
+  name?: string
+  app?: string
+  appVersion?: string
+  schema?: string
+  /** Keep a copy on this device (IndexedDB, where there is one). */
+  offline?: boolean
+  /** Databases of different apps on one origin are told apart by this. */
+  prefix?: string
+  WebSocket?: typeof WebSocket
+  random?: () => number
+}
+
+const PING_MS = 15_000
+const SILENCE_MS = 45_000
+const PROBE_MS = 3_000
+const TICK_MS = 1_000
+const FIRST_WAIT_MS = 250
+const LONGEST_WAIT_MS = 30_000
+const REFUSED_WAIT_MS = 60_000
+const STEADY_MS = 5_000
+const FATAL = new Set([4401, 4403, 4426])
+const PEER_KEY = 'store-gateway-peer'
+
+export class Store {
+  link: LinkState = 'connecting'
+  readonly refusals: Refusal[] = []
+  private documents = new Map<string, StoreDocument>()
+  private listeners = new Map<keyof Events, Set<(...values: any[]) => void>>()
+  private socket: WebSocket | null = null
+  private session: Session | null = null
+  private flushing = false
+  private attempts = 0
+  private retry: ReturnType<typeof setTimeout> | undefined
+  private ticker: ReturnType<typeof setInterval>
+  private heardAt = 0
+  private saidAt = 0
+  private openedAt = 0
+  private deadline = Infinity
+  private ended = false
+  private readonly url: string
+  private readonly introduction: Introduction
+
+  constructor(private options: Options) {
+    this.url = address(options.url)
+    this.introduction = { peer: peerId(), about: about(options), token: options.token }
+    this.ticker = setInterval(this.tick, TICK_MS)
+    globalThis.addEventListener?.('online', this.hurry)
+    globalThis.document?.addEventListener('visibilitychange', this.hurry)
+    this.connect()
+  }
+
+  /** The Yjs document of that name; the same one every time. */
+  doc(name: string): Y.Doc {
+    return this.get(name).doc
+  }
+
+  /** Who else is in the document (y-protocols awareness). */
+  awareness(name: string): Awareness {
+    return this.get(name).awareness
+  }
+
+  state(name: string): SaveState {
+    return this.get(name).state
+  }
+
+  /** The copy on this device has been read. */
+  whenLoaded(name: string): Promise<void> {
+    return this.get(name).loaded
+  }
+
+  whenSynced(name: string): Promise<void> {
+    return this.until('synced', () => this.get(name).synchronised)
+  }
+
+  /** Everything (of one document) is on a gateway's disk. */
+  whenSaved(name?: string): Promise<void> {
+    const wanted = () => (name === undefined ? [...this.documents.values()] : [this.get(name)])
+    return this.until('state', () => wanted().every(({ state }) => state === 'saved'))
+  }
+
+  /** No more interest for now; the copy on this device stays. */
+  async release(name: string): Promise<void> {
+    const document = this.documents.get(name)
+    if (!document) return
+    this.documents.delete(name)
+    this.session?.release(name)
+    this.flush()
+    await document.close()
+  }
+
+  on<Name extends keyof Events>(name: Name, listener: Events[Name]): () => void {
+    const set = this.listeners.get(name) ?? new Set()
+    this.listeners.set(name, set.add(listener))
+    return () => void set.delete(listener)
+  }
+
+  async destroy(): Promise<void> {
+    this.ended = true
+    clearInterval(this.ticker)
+    clearTimeout(this.retry)
+    globalThis.removeEventListener?.('online', this.hurry)
+    globalThis.document?.removeEventListener('visibilitychange', this.hurry)
+    this.session?.close(1001, 'the app ended')
+    this.drain()
+    this.socket?.close()
+    await Promise.all([...this.documents.values()].map((document) => document.close()))
+    this.documents.clear()
+  }
+
+  private get(name: string): StoreDocument {
+    const known = this.documents.get(name)
+    if (known) return known
+    const keeps = (this.options.offline ?? true) && typeof indexedDB !== 'undefined'
+    const database = keeps ? `${this.options.prefix ?? 'store-gateway'}/${name}` : null
+    const document = new StoreDocument(name, {
+      update: (name, update) => { this.session?.update(name, update); this.flush() },
+      awareness: (name, payload) => { this.session?.awareness(name, payload); this.flush() },
+      changed: ({ name, state }) => this.emit('state', name, state),
+      isSynced: ({ name }) => this.emit('synced', name),
+      refused: (refusal) => { this.refusals.push(refusal); this.emit('refused', refusal) },
+    }, database)
+    this.documents.set(name, document)
+    // What is on this device is read first, so that only what is missing travels.
+    void document.loaded.then(() => {
+      if (this.documents.get(name) !== document) return
+      this.session?.open(document)
+      this.flush()
+    })
+    return document
+  }
+
+  private connect = (): void => {
+    if (this.ended || this.socket) return
+    this.become('connecting', '')
+    const Socket = this.options.WebSocket ?? WebSocket
+    const socket = (this.socket = new Socket(this.url))
+    socket.binaryType = 'arraybuffer'
+    let farewell = { code: 0, reason: '', retryMs: 0 }
+    const session = (this.session = new Session(this.introduction, {
+      opened: () => {
+        this.openedAt = Date.now()
+        this.become('online', '')
+      },
+      ended: (code, reason, retryMs) => {
+        farewell = { code, reason, retryMs }
+        this.drain()
+        socket.close()
+      },
+    }))
+    socket.onopen = () => {
+      this.heardAt = Date.now()
+      for (const document of this.documents.values()) void document.loaded.then(() => session.open(document)).then(this.flush)
+      this.drain()
+    }
+    socket.onmessage = ({ data }) => {
+      this.heardAt = Date.now()
+      this.deadline = Infinity
+      if (data instanceof ArrayBuffer) session.receive(new Uint8Array(data))
+      else session.close(4400, 'a text message')
+      this.flush()
+    }
+    socket.onerror = () => {}
+    socket.onclose = (event) => this.lost(socket, farewell.code || event.code, farewell.reason || event.reason, farewell.retryMs)
+  }
+
+  private lost(socket: WebSocket, code: number, reason: string, retryMs: number): void {
+    if (this.socket !== socket) return
+    this.socket = this.session = null
+    this.deadline = Infinity
+    for (const document of this.documents.values()) document.unlinked()
+    if (this.ended) return
+    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0
+    this.openedAt = 0
+    this.become(FATAL.has(code) ? 'refused' : 'offline', reason)
+    this.retry = setTimeout(this.connect, FATAL.has(code) ? REFUSED_WAIT_MS : retryMs || this.wait())
+  }
+
+  private wait(): number {
+    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++)
+    return (this.options.random ?? Math.random)() * most
+  }
+
+  /** The network came back or the page was looked at: do not wait for the back-off. */
+  private hurry = (): void => {
+    if (globalThis.document?.visibilityState === 'hidden') return
+    this.attempts = 0
+    if (this.socket) {
+      this.session?.ping()
+      this.deadline = Date.now() + PROBE_MS
+      this.flush()
+    } else {
+      clearTimeout(this.retry)
+      this.connect()
+    }
+  }
+
+  private tick = (): void => {
+    const now = Date.now()
+    if (this.link !== 'online') return
+    if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
+      const socket = this.socket!
+      socket.close()
+      this.lost(socket, 4408, 'nothing was heard for too long', 0)
+    } else if (now - this.saidAt > PING_MS) {
+      this.session?.ping()
+      this.flush()
+    }
+  }
+
+  /** Everything said in one turn goes out together. */
+  private flush = (): void => {
+    if (this.flushing) return
+    this.flushing = true
+    queueMicrotask(() => {
+      this.flushing = false
+      this.drain()
+    })
+  }
+
+  private drain(): void {
+    if (this.socket?.readyState !== 1) return
+    for (const message of this.session?.dataToSend() ?? []) {
+      this.saidAt = Date.now()
+      this.socket.send(message as Uint8Array<ArrayBuffer>)
+    }
+  }
+
+  private become(state: LinkState, reason: string): void {
+    if (state === this.link) return
+    this.link = state
+    this.emit('link', state, reason)
+  }
+
+  private emit(name: keyof Events, ...values: unknown[]): void {
+    for (const listener of [...(this.listeners.get(name) ?? [])]) listener(...values)
+  }
+
+  private until(name: 'synced' | 'state', check: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      if (check()) return resolve()
+      const off = this.on(name, () => {
+        if (!check()) return
+        off()
+        resolve()
+      })
+    })
+  }
+}
+
+/** Join a store through its gateway. Works offline at once; connects by itself. */
+export function connect(options: Options): Store {
+  return new Store(options)
+}
+
+function address(url: string): string {
+  const parsed = new URL(url.replace(/^http/, 'ws'))
+  if (parsed.pathname === '/') parsed.pathname = '/mesh'
+  return parsed.href
+}
+
+function about({ name, app, appVersion, schema }: Options): Pairs {
+  const pairs: [string, string | undefined][] = [['app', app], ['app-version', appVersion], ['schema', schema], ['name', name]]
+  return pairs.filter((pair): pair is [string, string] => pair[1] !== undefined)
+}
+
+function peerId(): Uint8Array {
+  const storage = (globalThis as { localStorage?: Storage }).localStorage
+  const known = storage?.getItem(PEER_KEY)
+  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g)!, (byte) => parseInt(byte, 16))
+  const fresh = crypto.getRandomValues(new Uint8Array(16))
+  storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, '0')).join(''))
+  return fresh
+}
