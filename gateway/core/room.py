@@ -162,7 +162,12 @@ class Room:
         if self._tail_bytes < max(self._compact_at, self._snapshot_bytes):
             return None
         assert self.document is not None
-        snapshot, keep = self.document.snapshot(), self.document.early
+        try:
+            snapshot, keep = self.document.snapshot(), self.document.early
+        except DocumentBroken:
+            # What is stored still loads; only a snapshot of it would not.
+            self._compact_at = 2 * self._tail_bytes
+            return None
         size = len(snapshot) + sum(len(update) + ROW_BYTES for update in keep)
         if size > WORTHWHILE * self.stored_bytes:
             self._compact_at = 2 * self._tail_bytes
