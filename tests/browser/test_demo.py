@@ -1,0 +1,130 @@
+"""The demo in a real browser: an order from kiosk to kitchen, through cut, kill and reload."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import GatewayProcess, eventually
+from tests.support.node import NodeClient
+
+pytestmark = pytest.mark.browser
+
+KEPT = "Working offline. Everything is kept on this device and sent later."
+
+
+class Windows:
+    """Browser windows, each with storage of its own."""
+
+    def __init__(self, node: NodeClient) -> None:
+        self._node = node
+
+    def do(self, verb: str, window: str, **arguments: Any) -> Any:
+        return self._node.call(verb, window=window, **arguments)
+
+    def text(self, window: str, selector: str) -> str:
+        return "\n".join(self.do("text", window, selector=selector))
+
+    def link(self, window: str) -> str:
+        return self.text(window, "#link")
+
+    def order(self, window: str, dish: str) -> None:
+        self.do("click", window, selector=f".item:has-text('{dish}')")
+        self.do("click", window, selector="#send")
+
+    def errors(self) -> list[str]:
+        # A browser logs every refused connection while the gateway is gone.
+        return [e for e in self._node.call("errors") if "WebSocket connection" not in e
+                and "ERR_CONNECTION_REFUSED" not in e]
+
+
+def test_an_order_reaches_the_kitchen_whatever_happens(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "data", "--pages") as gateway,
+        NodeClient("windows.mjs") as node,
+    ):
+        windows = Windows(node)
+        pages = gateway.facts["pages"]
+        windows.do("open", "kiosk", url=f"{pages}kiosk")
+        windows.do("open", "kitchen", url=f"{pages}kitchen")
+        eventually(lambda: windows.link("kiosk") == windows.link("kitchen") == "Connected")
+
+        windows.do("click", "kiosk", selector="#sample")
+        windows.order("kiosk", "Grilled chicken")
+        eventually(lambda: "Grilled chicken" in windows.text("kitchen", "#tickets"))
+        eventually(lambda: "Saved in the store" in windows.text("kiosk", "#recent"))
+
+        # The kitchen runs an older schema: what it does not know stays in the order.
+        windows.do("click", "kitchen", selector=".ticket button")
+        eventually(lambda: "Cooking" in windows.text("kiosk", "#recent"))
+
+        windows.do("run", "kiosk", script="navigator.serviceWorker.ready.then(() => true)")
+        gateway.kill()
+        eventually(lambda: windows.link("kiosk") == KEPT)
+        windows.order("kiosk", "Veggie burger")
+        eventually(lambda: "Kept on this device" in windows.text("kiosk", "#recent"))
+        windows.do("reload", "kiosk")
+        eventually(lambda: "Kept on this device" in windows.text("kiosk", "#recent"))
+        assert "Veggie burger" not in windows.text("kitchen", "#tickets")
+
+        gateway.start()
+        eventually(lambda: "Veggie burger" in windows.text("kitchen", "#tickets"), 60)
+        eventually(lambda: "Saved in the store" in windows.text("kiosk", "#recent"), 60)
+        assert windows.text("kitchen", "#tickets").count("Grilled chicken") == 1
+        fields = windows.do(
+            "run", "kiosk",
+            script="""import('/client/store-gateway.browser.js').then(async ({ connect }) => {
+              const port = document.querySelector('meta[name=sync-port]').content
+              const store = connect({ url: `ws://${location.hostname}:${port}/mesh`, offline: false })
+              const orders = store.doc('orders/board').getMap('orders')
+              await store.whenSynced('orders/board')
+              return [...orders.values()].map((order) => order.toJSON())
+            })""",
+        )  # fmt: skip
+        cooked = next(order for order in fields if order["status"] == "cooking")
+        assert cooked["schema"] == 3 and cooked["service"] == "here"
+        assert cooked["lines"][0]["station"] == "grill"
+        assert windows.errors() == []
+
+
+def test_two_nurses_edit_one_note(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "data", "--pages") as gateway,
+        NodeClient("windows.mjs") as node,
+    ):
+        windows = Windows(node)
+        pages = gateway.facts["pages"]
+        for nurse in ("ada", "bea"):
+            windows.do("open", nurse, url=f"{pages}clinic")
+        windows.do("fill", "ada", selector="#patient-name", value="Amina Diallo")
+        windows.do("click", "ada", selector="#add button")
+        eventually(lambda: "Amina Diallo" in windows.text("bea", "#patients"))
+        windows.do("click", "bea", selector="#patients button")
+        windows.do("type", "ada", selector="#text", value="Fever. ")
+        eventually(lambda: windows.do("value", "bea", selector="#text") == "Fever. ")
+        windows.do("type", "ada", selector="#text", value="A")
+        windows.do("run", "bea", script="document.getElementById('text').setSelectionRange(0, 0)")
+        windows.do("type", "bea", selector="#text", value="B")
+
+        def notes() -> list[str]:
+            return [windows.do("value", nurse, selector="#text") for nurse in ("ada", "bea")]
+
+        eventually(lambda: len(set(notes())) == 1 and {"A", "B"} <= set(notes()[0]))
+        eventually(lambda: "Also here" in windows.text("ada", "#present"))
+        eventually(lambda: windows.text("ada", "#note-state") == "Saved in the store")
+        assert windows.errors() == []
+
+
+def test_the_status_page_shows_devices_and_says_when_nobody_answers(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "data", "--pages") as gateway,
+        NodeClient("windows.mjs") as node,
+    ):
+        windows = Windows(node)
+        pages = gateway.facts["pages"]
+        windows.do("open", "kiosk", url=f"{pages}kiosk")
+        windows.do("open", "status", url=f"{pages}status")
+        eventually(lambda: "kiosk" in windows.text("status", "#sessions"))
+        assert windows.link("status") == "Everything works."
+        gateway.kill()
+        eventually(lambda: "does not answer" in windows.link("status"))
