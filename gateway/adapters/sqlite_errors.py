@@ -8,43 +8,55 @@ from pathlib import Path
 
 from gateway.core.errors import GatewayError
 
-EX_CANTCREAT, EX_IOERR, EX_NOPERM = 73, 74, 77
+EX_SOFTWARE, EX_CANTCREAT, EX_IOERR, EX_TEMPFAIL, EX_NOPERM = 70, 73, 74, 75, 77
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")  # the latter: no room for the -shm file
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
 
 
 @contextmanager
 def translated(place: Path) -> Iterator[None]:
     """Raise ``GatewayError`` instead of SQLite's or the system's errors.
 
-    ``store-full``: may work again later. ``store-failed``: the transaction did not
-    happen, and the store must be closed.
+    ``store-full`` may work again later; after any other the store must be closed.
     """
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
         raise _from_sqlite(error, place) from error
     except OSError as error:
         raise _from_system(error, place) from error
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error while reading says that the file is no sound database of ours."""
+    # SQLITE_ERROR: a table is missing. No name at all: a text that is not UTF-8.
+    name: str = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+    return name.startswith(_CORRUPT) or name in ("SQLITE_ERROR", "SQLITE_IOERR_SHORT_READ")
+
+
 def _from_sqlite(error: sqlite3.Error, place: Path) -> GatewayError:
-    name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL":
+    name: str = getattr(error, "sqlite_errorname", type(error).__name__)
+    if name in _FULL:
         return _full(place)
     if name.startswith("SQLITE_READONLY"):
         return _read_only(place)
     if name.startswith("SQLITE_CANTOPEN"):
         return GatewayError(
-            "store-folder", f"cannot open the database in {place}; check its rights", EX_CANTCREAT
+            "store-folder", f"cannot open a database in {place}; check its rights", EX_CANTCREAT
         )
-    if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+    if name.startswith(_BUSY):
         return GatewayError(
-            "store-damaged",
-            f"the database in {place} is damaged; start again and it is rebuilt",
-            EX_IOERR,
+            "store-locked", f"another program uses the database in {place}; end it", EX_TEMPFAIL
         )
-    return GatewayError(
-        "store-failed", f"the disk under {place} failed ({name or error}); check it", EX_IOERR
-    )
+    if name.startswith(_CORRUPT):
+        return damaged(place)
+    if isinstance(error, _OURS):
+        return GatewayError(
+            "store-failed", f"a fault of this program ({name}); please report it", EX_SOFTWARE
+        )
+    return _failed(place, name)
 
 
 def _from_system(error: OSError, place: Path) -> GatewayError:
@@ -53,13 +65,24 @@ def _from_system(error: OSError, place: Path) -> GatewayError:
     if error.errno == errno.EROFS:
         return _read_only(place)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return GatewayError("store-folder", f"this user may not write in {place}", EX_NOPERM)
+        return GatewayError(
+            "store-folder", f"this user may not write in {place}; change its rights", EX_NOPERM
+        )
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG):
         return GatewayError(
-            "store-folder", f"{place} cannot be used as a folder: {error.strerror}", EX_CANTCREAT
+            "store-folder",
+            f"{place} cannot be used as a folder ({error.strerror}); choose another",
+            EX_CANTCREAT,
         )
+    return _failed(place, str(error.strerror))
+
+
+def damaged(place: Path) -> GatewayError:
+    """The error for a database that turned out damaged while in use."""
     return GatewayError(
-        "store-failed", f"the disk under {place} failed ({error.strerror}); check it", EX_IOERR
+        "store-damaged",
+        f"the database in {place} is damaged; start again and it is rebuilt",
+        EX_IOERR,
     )
 
 
@@ -70,4 +93,10 @@ def _full(place: Path) -> GatewayError:
 def _read_only(place: Path) -> GatewayError:
     return GatewayError(
         "store-read-only", f"the disk under {place} is read-only; mount it writable", EX_IOERR
+    )
+
+
+def _failed(place: Path, what: str) -> GatewayError:
+    return GatewayError(
+        "store-failed", f"the disk under {place} failed ({what}); check it", EX_IOERR
     )

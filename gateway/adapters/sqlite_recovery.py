@@ -1,190 +1,132 @@
 """Checking a database at start, setting a damaged one aside, rebuilding, restoring.
 
-A damaged file is moved, never deleted. Yjs updates may be applied twice and in any
-order, so a new database is simply the union of what is still readable with a valid
-checksum and of the last good backup; peers bring the rest.
+A damaged file is moved, never deleted. Yjs updates may be applied twice and in any order,
+so a new database is simply the union of what can still be read and of the last good
+backup; peers bring the rest. Power may fail between any two lines (invariant 12): a new
+database waits whole under a name of its own until the old one is out of the way.
 """
 
 import shutil
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
-from gateway.adapters import sqlite_store as store
+from gateway.adapters import sqlite_file
+from gateway.adapters.sqlite_carve import carve
 from gateway.adapters.sqlite_errors import translated
-from gateway.adapters.store_folder import FolderLock, sync_folder
+from gateway.adapters.sqlite_file import FILE_NAME
+from gateway.adapters.sqlite_folder import (
+    FolderLock,
+    remove_unfinished,
+    set_aside,
+    sync_file,
+    sync_folder,
+    with_side_files,
+)
 from gateway.core.errors import GatewayError
-from gateway.core.records import Change
+from gateway.core.records import Change, Refusal
 
-EX_DATAERR, EX_CONFIG = 65, 78
-# Rows written to a rebuilt database in one transaction.
-REBUILD_ROWS = 1_000
-_SIDE_FILES = ("", "-wal", "-shm")
+BACKUP = Path("backups") / "last-good.db"
+# A whole database that waits for its place, by what becomes of the one that is there.
+WAITING = {"damaged": f"{FILE_NAME}.rebuilt", "replaced": f"{FILE_NAME}.restored"}
+REBUILDING = "rebuilding"
+EX_DATAERR = 65
+
+Fill = Callable[[Path, Iterable[Change | Refusal]], None]
 
 
-def make_sound(folder: Path, file_name: str, backup_name: str) -> str:
-    """Check the database; rebuild a damaged one. Returns what was done as a sentence, or "".
+def make_sound(folder: Path, fill: Fill) -> str:
+    """See that ``folder`` holds a sound database; what was done as a sentence, or "".
 
-    Raises ``GatewayError`` ``store-newer`` for a schema this program does not know.
+    ``fill(folder, records)`` makes a database in another folder. Raises ``GatewayError``:
+    ``store-newer``, ``store-full``, ``store-read-only``, ``store-failed``.
     """
-    path = folder / file_name
+    path = folder / FILE_NAME
     with translated(folder):
-        if not path.exists() and not path.with_name(f"{file_name}-wal").exists():
+        for word in WAITING:
+            _put_in_place(folder, word)
+        if not with_side_files(path):
+            sqlite_file.make(path)
             return ""
-        if path.exists() and is_sound(path):
+        what = sqlite_file.fault(path) if path.exists() else "only its log is left"
+        if not what:
             return ""
-        aside = _set_aside(folder, file_name)
-        backup = folder / "backups" / backup_name
-        rows = _rebuild(path, [aside / file_name, backup])
+        count = _rebuild(folder, fill)
+        aside = _put_in_place(folder, "damaged")
     return (
-        f"The database was damaged. It is kept in {aside.name}, {rows} changes were"
+        f"The database was damaged: {what}. It is kept in {aside}, {count} changes were"
         " recovered; devices that connect bring what is missing."
     )
 
 
 def restore(folder: Path, source: Path) -> None:
-    """Replace the database in ``folder`` by a backup; the old one is set aside.
+    """Replace the database in ``folder`` by a backup; the old one is kept in ``replaced-N``.
 
     Raises ``GatewayError``: ``store-locked`` while a gateway runs, ``backup-unusable``,
-    ``store-newer``.
+    ``store-newer``, ``store-full``, ``store-read-only``, ``store-failed``.
     """
     lock = FolderLock(folder)
     try:
         with translated(folder):
-            _check_backup(source)
-            target = folder / store.FILE_NAME
-            fresh = target.with_name(f"{store.FILE_NAME}.unfinished")
-            shutil.copyfile(source, fresh)
-            fresh.chmod(0o600)
-            with fresh.open("rb+") as file:
-                store.os.fsync(file.fileno())
-            if any(target.with_name(target.name + side).exists() for side in _SIDE_FILES):
-                _set_aside(folder, store.FILE_NAME, "replaced")
-            fresh.replace(target)
+            for word in WAITING:
+                _put_in_place(folder, word)
+            copy = folder / f"{FILE_NAME}.unfinished"
+            remove_unfinished(copy)
+            try:
+                _take_backup(source, copy)
+            except BaseException:
+                remove_unfinished(copy)
+                raise
+            copy.replace(folder / WAITING["replaced"])
             sync_folder(folder)
+            _put_in_place(folder, "replaced")
     finally:
         lock.release()
 
 
-def refuse_newer(version: int) -> None:
-    """Raise ``store-newer`` when a schema version is newer than ours."""
-    if version > store.SCHEMA_VERSION:
-        raise GatewayError(
-            "store-newer",
-            f"the data was written by a newer version of this program (schema {version}, this"
-            f" one knows {store.SCHEMA_VERSION}); update the program; nothing was changed",
-            EX_CONFIG,
-        )
-
-
-def is_sound(path: Path) -> bool:
-    """Whether SQLite and every checksum find nothing wrong."""
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and not path.stat().st_size:
-                # Made, and the power failed before the schema was written.
-                return not path.with_name(f"{path.name}-wal").exists()
-            refuse_newer(version)
-            if database.execute("PRAGMA application_id").fetchone()[0] != store.APPLICATION_ID:
-                return version == 0 and not _tables(database)
-            if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                return False
-            return all(sound for _, sound in _checked_rows(database))
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorname in ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"):
-            return False
-        if error.sqlite_errorname.startswith("SQLITE_CORRUPT"):
-            return False
-        raise
-
-
-def _tables(database: sqlite3.Connection) -> int:
-    count: int = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    return count
-
-
-def _checked_rows(database: sqlite3.Connection) -> Iterator[tuple[Change, bool]]:
-    """Every stored row and whether its checksum is right, as far as they can be read."""
-    names = dict(database.execute("SELECT id, name FROM document"))
-    queries = (
-        "SELECT document, 0, bytes, checksum FROM snapshot",
-        "SELECT document, sequence, bytes, checksum FROM change ORDER BY sequence",
-    )
-    for query in queries:
-        for number, sequence, raw, check in database.execute(query):
-            name = names.get(number)
-            sound = (
-                isinstance(name, str)
-                and isinstance(raw, bytes)
-                and check == store.checksum(name, sequence, raw)
-            )
-            yield Change(str(name), raw, ""), sound
-
-
-def _readable(path: Path) -> Iterator[Change]:
-    """Rows with a valid checksum, until the file cannot be read any further."""
-    if not path.exists():
-        return
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            for change, sound in _checked_rows(database):
-                if sound:
-                    yield change
-    except sqlite3.DatabaseError:
-        # The rest of this file is lost; the other source and the peers have it.
-        return
-
-
-def _rebuild(path: Path, sources: list[Path]) -> int:
-    database = store.connect(path)
-    database.close()
-    count = 0
-    with closing(store.SqliteStore(path.parent, _NoLock(path.parent), "")) as fresh:
-        for source in sources:
-            some: list[Change] = []
-            for change in _readable(source):
-                some.append(change)
-                if len(some) == REBUILD_ROWS:
-                    fresh.append(some)
-                    count, some = count + len(some), []
-            if some:
-                fresh.append(some)
-                count += len(some)
-    return count
-
-
-class _NoLock(FolderLock):
-    """The caller holds the folder already."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def release(self) -> None:
-        """Nothing was taken."""
-
-
-def _set_aside(folder: Path, file_name: str, word: str = "damaged") -> Path:
-    number = 1
-    while (aside := folder / f"{word}-{number}").exists():
-        number += 1
-    aside.mkdir(mode=0o700)
-    for side in _SIDE_FILES:
-        path = folder / f"{file_name}{side}"
-        if path.exists():
-            path.rename(aside / path.name)
+def _put_in_place(folder: Path, word: str) -> str:
+    """Finish a replacement, also one that a power cut interrupted; where the old one is."""
+    waiting = folder / WAITING[word]
+    if not waiting.exists():
+        return ""
+    aside = set_aside(folder / FILE_NAME, word)
+    waiting.replace(folder / FILE_NAME)
     sync_folder(folder)
     return aside
 
 
-def _check_backup(source: Path) -> None:
+def _rebuild(folder: Path, fill: Fill) -> int:
+    """Leave a whole database waiting; returns how many changes it holds."""
+    # The same change is often in both.
+    records = dict.fromkeys(carve(folder / BACKUP) + carve(folder / FILE_NAME))
+    work = folder / REBUILDING
+    if work.exists():
+        shutil.rmtree(work)
+    try:
+        fill(work, records)
+        sync_file(work / FILE_NAME)
+        (work / FILE_NAME).replace(folder / WAITING["damaged"])
+    finally:
+        if work.exists():
+            shutil.rmtree(work)
+    sync_folder(folder)
+    return sum(isinstance(record, Change) for record in records)
+
+
+def _take_backup(source: Path, copy: Path) -> None:
     if not source.is_file():
-        raise GatewayError("backup-unusable", f"{source} is not a file", EX_DATAERR)
-    header = source.open("rb").read(16)
-    if header != b"SQLite format 3\0" or not is_sound(source):
-        raise GatewayError(
-            "backup-unusable",
-            f"{source} is not a sound backup of a gateway; nothing was changed",
-            EX_DATAERR,
-        )
+        raise _unusable(f"there is no file {source}")
+    shutil.copyfile(source, copy)
+    copy.chmod(0o600)
+    what = sqlite_file.fault(copy)
+    if what:
+        raise _unusable(f"{source} is not a sound backup: {what}")
+    with closing(sqlite_file.connect(copy)):
+        pass
+    sync_file(copy)
+
+
+def _unusable(what: str) -> GatewayError:
+    return GatewayError(
+        "backup-unusable", f"{what}; choose another; nothing was changed", EX_DATAERR
+    )

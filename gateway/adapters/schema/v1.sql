@@ -4,9 +4,10 @@ CREATE TABLE document (
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- One snapshot a document: a Yjs v1 update that holds everything up to it.
+-- One snapshot a document: a Yjs v1 update that holds everything up to its sequence number.
 CREATE TABLE snapshot (
     document INTEGER PRIMARY KEY REFERENCES document (id),
+    sequence INTEGER NOT NULL,
     bytes BLOB NOT NULL,
     checksum INTEGER NOT NULL
 ) STRICT;
@@ -21,10 +22,10 @@ CREATE TABLE change (
 ) STRICT;
 CREATE INDEX change_of_document ON change (document, sequence);
 
--- Updates that were refused, the newest of them, for inspection.
+-- Updates that were refused, the newest of them, for inspection. The digest is their checksum.
 CREATE TABLE quarantine (
     sequence INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL,
+    digest BLOB NOT NULL UNIQUE,
     document TEXT NOT NULL,
     peer TEXT NOT NULL,
     code INTEGER NOT NULL,

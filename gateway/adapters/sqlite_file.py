@@ -1,0 +1,120 @@
+"""One database file: made, opened with our settings, migrated, checked.
+
+A new file gets its name only once it is whole, so a file of that name without our mark
+is damaged or foreign.
+"""
+
+import os
+import sqlite3
+import zlib
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+
+from gateway.adapters.sqlite_errors import is_damage
+from gateway.adapters.sqlite_folder import remove_unfinished, sync_file, sync_folder
+from gateway.core.errors import GatewayError
+
+FILE_NAME = "store.db"
+APPLICATION_ID = 0x53744757  # "StGW"
+SCHEMA_VERSION = 1
+# The page size of an SD card's smallest write, and what the reading of damaged files expects.
+PAGE_BYTES = 4_096
+# The log is folded back into the database at this many pages.
+CHECKPOINT_PAGES = 1_000
+CACHE_KIB = 8_192
+EX_CONFIG = 78
+
+
+def checksum(document: str, sequence: int, raw: bytes) -> int:
+    """CRC-32 of a row of a document."""
+    return zlib.crc32(raw, zlib.crc32(f"{document}\0{sequence}\0".encode()))
+
+
+def make(path: Path) -> None:
+    """Make an empty database, readable by its owner only, all of it or nothing."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    remove_unfinished(unfinished)
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    connect(unfinished).close()
+    sync_file(unfinished)
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to an existing file with our settings, its schema up to date.
+
+    Raises ``sqlite3.Error``.
+    """
+    database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        # After a failed fsync the log may be in memory only, and look sound. Written again
+        # to another place it is on the disk.
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    """Bring the schema up to date, one file a version, each in one transaction."""
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    for number in range(version + 1, SCHEMA_VERSION + 1):
+        script = files("gateway.adapters").joinpath(f"schema/v{number}.sql").read_text()
+        database.executescript(
+            f"BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID};"
+            f" PRAGMA user_version = {number}; COMMIT"
+        )
+
+
+def fault(path: Path) -> str:
+    """What is wrong with the database in ``path``, or ""; the file is not touched.
+
+    Raises ``GatewayError`` ``store-newer`` for a schema this program does not know, and
+    ``sqlite3.Error`` when the disk cannot be read.
+    """
+    # SQLite deletes the log of an empty database when it opens it.
+    if path.stat().st_size == 0:
+        return "it is empty"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            if database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                return "it is not one of this program"
+            _refuse_newer(database.execute("PRAGMA user_version").fetchone()[0])
+            if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                return "its pages contradict each other"
+            return _wrong_row(database)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return "it cannot be read"
+
+
+def _refuse_newer(version: int) -> None:
+    if version > SCHEMA_VERSION:
+        raise GatewayError(
+            "store-newer",
+            f"the data was written by a newer version of this program (schema {version}, this"
+            f" one knows {SCHEMA_VERSION}); update the program; nothing was changed",
+            EX_CONFIG,
+        )
+
+
+def _wrong_row(database: sqlite3.Connection) -> str:
+    names: dict[int, str] = dict(database.execute("SELECT id, name FROM document"))
+    for table in ("snapshot", "change"):
+        query = f"SELECT document, sequence, bytes, checksum FROM {table}"  # noqa: S608
+        for number, sequence, raw, check in database.execute(query):
+            name = names.get(number)
+            if name is None or check != checksum(name, sequence, raw):
+                return f"a {table} has a wrong checksum"
+    return ""
