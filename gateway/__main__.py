@@ -122,7 +122,8 @@ def _restore(options: argparse.Namespace) -> int:
 
 
 def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[str, Any]:
-    from gateway.control.client import ControlClient, ControlError
+    from gateway.control.client import ControlClient
+    from gateway.control.messages import ControlError
 
     try:
         return ControlClient(_folder(options) / "control.sock").request(verb, **arguments)

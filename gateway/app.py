@@ -9,6 +9,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,10 @@ from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.hub import Hub, Quotas
 from gateway.core.mesh_session import LocalPeer, MeshSession
 from gateway.core.names import name_from_path
+from gateway.core.records import Refusal, StoreStatus
 from gateway.core.session import Session
 from gateway.core.status import Identity, Moment, status
 from gateway.core.y_session import YSession
-from gateway.core.records import Refusal, StoreStatus
 from gateway.ports import Store
 from gateway.runtime.peer import keep_time, serve
 from gateway.runtime.perform import Performer
@@ -54,9 +55,7 @@ class MonotonicClock:
         return time.monotonic()
 
 
-def run(
-    config: Config, fresh_id: bytes, ready: Callable[[Mapping[str, Any]], None]
-) -> None:
+def run(config: Config, fresh_id: bytes, ready: Callable[[Mapping[str, Any]], None]) -> None:
     """Run the gateway until it is told to stop. Raises ``GatewayError`` for our faults.
 
     ``fresh_id`` becomes our peer id if this installation has none yet (16 random bytes);
@@ -215,7 +214,7 @@ class Gateway:
             return await self._status()
         if verb == "backup":
             target = Path(str(arguments.get("file", "")))
-            await self._performer.writer.call(lambda: self._store.backup(target))
+            await self._performer.writer.call(partial(self._store.backup, target))
             return {"file": str(target)}
         raise GatewayError("unknown-verb", f"there is no verb {verb[:40]!r}", 64)
 
@@ -234,7 +233,7 @@ class Gateway:
         while True:
             await asyncio.sleep(BACKUP_SECONDS)
             target = folder / "backups" / "last-good.db"
-            await self._performer.writer.call(lambda: self._store.backup(target))
+            await self._performer.writer.call(partial(self._store.backup, target))
 
     def _addresses(self, port: int) -> dict[str, str]:
         base = f"ws://{_shown(self._config.listen.host)}:{port}"

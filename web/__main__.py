@@ -29,9 +29,10 @@ def main() -> int:
         taken = error.errno == errno.EADDRINUSE
         reason = "is taken by another program" if taken else f"cannot be used: {error.strerror}"
         sentence = f"port {options.port} for the pages {reason}; choose one with --pages-port"
-        print(sentence, file=sys.stderr)
+        sys.stderr.write(f"{sentence}\n")
         return EX_UNAVAILABLE
-    print(json.dumps({"port": server.effective_port}), flush=True)
+    sys.stdout.write(json.dumps({"port": server.effective_port}) + "\n")
+    sys.stdout.flush()
     if options.watch_parent:
         threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     server.run()

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from picows import (
+    WSCloseCode,
     WSFrame,
     WSListener,
     WSMsgType,
@@ -49,7 +50,7 @@ _HINT = b"This is the sync port of a Store Gateway. Its pages are on another por
 Serve = Callable[["WebSocketLink", str], Coroutine[None, None, None]]
 
 
-class WebSocketLink(WSListener):  # type: ignore[misc]
+class WebSocketLink(WSListener):
     """One accepted connection. Satisfies ``Link``."""
 
     def __init__(self, server: "WebSocketServer", path: str) -> None:
@@ -102,7 +103,7 @@ class WebSocketLink(WSListener):  # type: ignore[misc]
         if self._closed or self._transport is None:
             return
         text = reason.encode()[:CLOSE_REASON_BYTES].decode(errors="ignore").encode()
-        self._transport.send_close(code, text)
+        self._transport.send_close(WSCloseCode(code), text)
         self._end()
         self._server.linger(self._transport)
 

@@ -54,9 +54,7 @@ class ControlServer:
         finally:
             os.close(folder)
         self._path.chmod(SOCKET_MODE)
-        self._server = await asyncio.start_unix_server(
-            self._accept, sock=link, limit=REQUEST_BYTES
-        )
+        self._server = await asyncio.start_unix_server(self._accept, sock=link, limit=REQUEST_BYTES)
 
     async def close(self) -> None:
         """Stop answering and remove the socket; idempotent."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from gateway.core.guard import UpdateFacts
 
 if TYPE_CHECKING:
-    from gateway.core.session import Session
     from gateway.core.records import Change, Refusal
+    from gateway.core.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,9 +128,7 @@ def inspect_state_vector(data: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[i
     return clocks
 
 
-def inspect_awareness(
-    data: bytes, limits: Limits = DEFAULT_LIMITS
-) -> tuple[AwarenessEntry, ...]:
+def inspect_awareness(data: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[AwarenessEntry, ...]:
     """Check an awareness update; returns its entries. Raises ``PeerError``."""
     count, position = read_varint(data, 0)
     if count > limits.awareness_entries or 3 * count > len(data) - position:
@@ -325,7 +323,7 @@ def _text(data: bytes, position: int, most: int) -> tuple[str, int]:
         raise PeerError(Code.MALFORMED, "a text is not UTF-8") from None
 
 
-def _deleted(data: bytes, position: int, limits: Limits) -> tuple[int, int]:
+def _deleted(data: bytes, position: int, _: Limits) -> tuple[int, int]:
     return read_varint(data, position)
 
 
@@ -340,7 +338,7 @@ def _json(data: bytes, position: int, limits: Limits) -> tuple[int, int]:
     return count, position
 
 
-def _binary(data: bytes, position: int, limits: Limits) -> tuple[int, int]:
+def _binary(data: bytes, position: int, _: Limits) -> tuple[int, int]:
     return 1, _raw(data, position)[1]
 
 

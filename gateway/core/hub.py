@@ -35,9 +35,9 @@ from gateway.core.guard import (
     inspect_update,
 )
 from gateway.core.names import collection_of
+from gateway.core.records import Change, Refusal, StoredDocument
 from gateway.core.room import Room
 from gateway.core.session import Answer, Session, State
-from gateway.core.records import Change, Refusal, StoredDocument
 
 # Documents nobody is in stay in memory up to this number, the longest unused go first.
 IDLE_ROOMS = 256
@@ -160,9 +160,7 @@ class Hub:
         """The guard refused an update: tell its author, keep it for inspection."""
         self.counts.refused += 1
         session.refuse(event.document, event.number, error.code, error.reason)
-        refusal = Refusal(
-            event.document, event.update, session.identity, error.code, error.reason
-        )
+        refusal = Refusal(event.document, event.update, session.identity, error.code, error.reason)
         return [Persist((refusal,), (Receipt(session, event.number),)), Wake(session)]
 
     def applying(self) -> list[tuple[str, str, bytes]]:

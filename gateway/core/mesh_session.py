@@ -329,8 +329,8 @@ class MeshSession:
         framed = []
         for document, relay in self.outbox.take_relays():
             limit = self._message_bytes - DIFF_OVERHEAD
-            for part in [relay.update] if len(relay.update) <= limit else split_update(
-                relay.update, limit
+            for part in (
+                [relay.update] if len(relay.update) <= limit else split_update(relay.update, limit)
             ):
                 framed.append(frame(m.encode(m.Update(self._ours[document], part))))
         return framed

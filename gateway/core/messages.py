@@ -383,8 +383,7 @@ TYPES: dict[int, tuple[type[Record], tuple[Field, ...]]] = {
 }
 
 _BY_TYPE: dict[int, tuple[type[Record], tuple[Read, ...]]] = {
-    number: (build, tuple(read for read, _ in layout))
-    for number, (build, layout) in TYPES.items()
+    number: (build, tuple(read for read, _ in layout)) for number, (build, layout) in TYPES.items()
 }
 _BY_CLASS: dict[type[Record], tuple[bytes, tuple[tuple[str, Field], ...]]] = {
     build: (write_varint(number), tuple(zip(build.__slots__, layout, strict=True)))

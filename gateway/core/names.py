@@ -11,7 +11,9 @@ MAX_COLLECTION_BYTES = 64
 # Controls, surrogates, private use and unassigned; directional controls are Cf, which also
 # holds the joiners emoji need, so those are listed.
 _BANNED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
-_BANNED_CHARACTERS = frozenset("\\\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BANNED_CHARACTERS = frozenset(
+    "\\\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def check_name(name: str) -> str:
@@ -51,8 +53,5 @@ def collection_of(name: str) -> str:
 
 def _check_characters(name: str) -> None:
     for character in name:
-        if (
-            character in _BANNED_CHARACTERS
-            or unicodedata.category(character) in _BANNED_CATEGORIES
-        ):
+        if character in _BANNED_CHARACTERS or unicodedata.category(character) in _BANNED_CATEGORIES:
             raise PeerError(Code.BAD_NAME, "a document name holds a character that is not allowed")

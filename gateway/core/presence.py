@@ -63,26 +63,20 @@ class Presence:
 
     def payload(self) -> bytes | None:
         """Everybody who is here, for a newcomer, or None."""
-        return _payload(
-            (c, e.clock, e.state) for c, e in self._entries.items() if e.state != GONE
-        )
+        return _payload((c, e.clock, e.state) for c, e in self._entries.items() if e.state != GONE)
 
-    def _take(
-        self, owner: Hashable, identity: str, entry: AwarenessEntry, now: float
-    ) -> bool:
+    def _take(self, owner: Hashable, identity: str, entry: AwarenessEntry, now: float) -> bool:
         known = self._entries.get(entry.client)
         if known is None:
             if self._owned(owner) >= MAX_CLIENTS_PER_OWNER:
                 return False
-        elif known.identity != identity and known.state != GONE:
-            return False
-        elif entry.clock < known.clock or (
-            entry.clock == known.clock and (entry.state_json != GONE or known.state == GONE)
+        elif (
+            (known.identity != identity and known.state != GONE)
+            or entry.clock < known.clock
+            or (entry.clock == known.clock and (entry.state_json != GONE or known.state == GONE))
         ):
             return False
-        self._entries[entry.client] = _Entry(
-            entry.clock, entry.state_json, owner, identity, now
-        )
+        self._entries[entry.client] = _Entry(entry.clock, entry.state_json, owner, identity, now)
         return True
 
     def _owned(self, owner: Hashable) -> int:

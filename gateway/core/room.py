@@ -11,8 +11,8 @@ from gateway.core.errors import Code
 from gateway.core.events import Compact, Incoming
 from gateway.core.outbox import Relay
 from gateway.core.presence import Presence
-from gateway.core.session import Answer, Session
 from gateway.core.records import Change, Refusal, StoredDocument
+from gateway.core.session import Answer, Session
 
 # Compaction pays when the tail outweighs the snapshot; below this it is not worth a write.
 COMPACT_BYTES = 65_536
@@ -179,14 +179,10 @@ class Room:
 
     def _refuse(self, item: Incoming) -> Outcome:
         item.session.refuse(self.name, item.number, Code.REFUSED, OFFENDER)
-        refusal = Refusal(
-            self.name, item.update, item.session.identity, Code.REFUSED, OFFENDER
-        )
+        refusal = Refusal(self.name, item.update, item.session.identity, Code.REFUSED, OFFENDER)
         return Outcome((refusal,), frozenset({item.session}), (item,), reload=True)
 
-    def _accepted(
-        self, batch: list[Incoming], applied: Applied, waiting: set[bytes]
-    ) -> Outcome:
+    def _accepted(self, batch: list[Incoming], applied: Applied, waiting: set[bytes]) -> Outcome:
         woken: set[Session] = set()
         records: list[Change] = []
         if applied.delta:

@@ -90,6 +90,9 @@ class Session(Protocol):
     def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
         """One update was not taken."""
 
+    def __hash__(self) -> int:
+        """Sessions are told apart by identity."""
+
     def tick(self, now: float) -> bool:
         """Keep the link alive or give it up; whether there is something to send."""
 

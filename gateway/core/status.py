@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.hub import Hub
+from gateway.core.records import StoreStatus
 from gateway.core.room import Room
 from gateway.core.session import Session
-from gateway.core.records import StoreStatus
 
 # The page stays readable and the answer small.
 MAX_LISTED = 200

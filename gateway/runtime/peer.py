@@ -21,14 +21,18 @@ async def serve(link: Link, session: Session, performer: Performer, helper: Help
     try:
         for event in session.first_events():
             await performer.take(session, event)
-        while session.state is not State.CLOSED and (batch := await link.recv()):
+        while _lives(session) and (batch := await link.recv()):
             for message in batch:
                 for event in session.receive(message):
                     await _take(session, event, performer, helper)
-            while link.congested and session.state is not State.CLOSED:
+            while link.congested and _lives(session):
                 await link.writable()
     finally:
         performer.leave(session)
+
+
+def _lives(session: Session) -> bool:
+    return session.state is not State.CLOSED
 
 
 async def _take(session: Session, event: Event, performer: Performer, helper: Helper) -> None:

@@ -59,9 +59,7 @@ class Performer:
         self._awake.pop(session, None)
         self._links.pop(session).close(Code.GOING_AWAY, "the session ended")
 
-    async def take(
-        self, session: Session, event: Event, facts: UpdateFacts | None = None
-    ) -> None:
+    async def take(self, session: Session, event: Event, facts: UpdateFacts | None = None) -> None:
         """Let the hub decide on an event, its document loaded first."""
         while self.hub.needs(event.document):
             await self.load(event.document)

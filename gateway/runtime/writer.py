@@ -45,9 +45,9 @@ _Job = Persist | Compact | _Read | _Call | None
 class Writer:
     """Owns the store thread.
 
-    Called in the loop: ``on_stored(receipts, records, bytes)`` after each commit, ``on_trouble(sentence)`` when
-    the disk takes nothing for now ("" when it does again), ``on_failed(error)`` when the
-    store is lost; nothing is written after that.
+    Called in the loop: ``on_stored(receipts, records, bytes)`` after each commit,
+    ``on_trouble(sentence)`` when the disk takes nothing for now ("" when it does again),
+    ``on_failed(error)`` when the store is lost; nothing is written after that.
     """
 
     def __init__(

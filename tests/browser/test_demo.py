@@ -34,8 +34,11 @@ class Windows:
 
     def errors(self) -> list[str]:
         # A browser logs every refused connection while the gateway is gone.
-        return [e for e in self._node.call("errors") if "WebSocket connection" not in e
-                and "ERR_CONNECTION_REFUSED" not in e]
+        return [
+            e
+            for e in self._node.call("errors")
+            if "WebSocket connection" not in e and "ERR_CONNECTION_REFUSED" not in e
+        ]
 
 
 def test_an_order_reaches_the_kitchen_whatever_happens(tmp_path: Path) -> None:
@@ -75,7 +78,8 @@ def test_an_order_reaches_the_kitchen_whatever_happens(tmp_path: Path) -> None:
             "run", "kiosk",
             script="""import('/client/store-gateway.browser.js').then(async ({ connect }) => {
               const port = document.querySelector('meta[name=sync-port]').content
-              const store = connect({ url: `ws://${location.hostname}:${port}/mesh`, offline: false })
+              const url = `ws://${location.hostname}:${port}/mesh`
+              const store = connect({ url, offline: false })
               const orders = store.doc('orders/board').getMap('orders')
               await store.whenSynced('orders/board')
               return [...orders.values()].map((order) => order.toJSON())

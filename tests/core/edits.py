@@ -1,5 +1,7 @@
 """Real Yjs edits for tests of the core."""
 
+from typing import Any
+
 from pycrdt import Doc, Map, Text
 
 from gateway.core.guard import UpdateFacts, inspect_update
@@ -35,9 +37,10 @@ class Author:
         """Everything."""
         return self.doc.get_update()
 
-    def read(self, root: str = "map") -> dict:
+    def read(self, root: str = "map") -> dict[str, Any]:
         """A root map as JSON."""
-        return self.doc.get(root, type=Map).to_py()
+        content: dict[str, Any] = self.doc.get(root, type=Map).to_py()
+        return content
 
 
 def facts(update: bytes) -> UpdateFacts:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core import hub as hub_module
 from gateway.core import room as room_module
-from gateway.core.document import DocumentBroken
+from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import Code
 from gateway.core.events import (
     ChangesDropped,
@@ -26,9 +26,9 @@ from gateway.core.events import (
 )
 from gateway.core.hub import Hub, Quotas
 from gateway.core.presence import EXPIRY_SECONDS
+from gateway.core.records import Refusal, StoredDocument
 from gateway.core.session import State
 from gateway.core.y_messages import awareness_payload
-from gateway.core.records import Refusal, StoredDocument
 from tests.core.edits import Author, facts
 from tests.core.sessions import RecordingSession
 
@@ -60,8 +60,15 @@ class Store:
             self.load(event.document)  # type: ignore[attr-defined]
         return self.perform(self.hub.handle(session, event))  # type: ignore[arg-type]
 
-    def update(self, session: RecordingSession, update: bytes, *, answer: bool = False,
-               more: bool = False, document: str = NAME) -> list[Effect]:
+    def update(
+        self,
+        session: RecordingSession,
+        update: bytes,
+        *,
+        answer: bool = False,
+        more: bool = False,
+        document: str = NAME,
+    ) -> list[Effect]:
         number = self.numbers[session] = self.numbers.get(session, 0) + 1
         return self.say(session, UpdateReceived(document, update, number, answer, more))
 
@@ -239,7 +246,7 @@ def test_an_update_in_quarantine_is_not_tried_again() -> None:
 def breaking(monkeypatch: pytest.MonkeyPatch, poison: bytes) -> list[int]:
     """Make one update break its document, as a crash of the library would."""
     sizes: list[int] = []
-    real = room_module.Document.apply
+    real = Document.apply
 
     def apply(self: object, batch: list) -> object:
         sizes.append(len(batch))
@@ -247,7 +254,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch, poison: bytes) -> list[int]:
             raise DocumentBroken(NAME, "poison")
         return real(self, batch)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(room_module.Document, "apply", apply)
+    monkeypatch.setattr(Document, "apply", apply)
     return sizes
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.core import messages as m
 from gateway.core import mesh_session as ms
+from gateway.core import messages as m
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
@@ -21,6 +21,7 @@ from tests.core.edits import Author
 PEER = bytes(range(16))
 EMPTY = b"\x00\x00"
 HELLO = m.Hello(1, 1, PEER, 0, 262_144, (("app", "kiosk"),))
+AUTH = m.Auth(0, b"")
 EVERYTHING: m.Grants = (("*", 3),)
 
 
@@ -94,8 +95,8 @@ def test_a_newer_peer_that_still_speaks_ours_is_welcome() -> None:
         ([HELLO, m.Auth(0, bytes(5_000))], Code.TOO_BIG),
         ([HELLO, m.Auth(0, b""), m.Update(1, EMPTY)], Code.MALFORMED),
         ([HELLO, m.Auth(0, b""), m.Open(0, "a/b", b"\x00")], Code.MALFORMED),
-        ([HELLO, m.Auth(0, b""), m.Open(1, "a/b", b"\x00"), m.Open(1, "a/c", b"\x00")], Code.MALFORMED),
-        ([HELLO, m.Auth(0, b""), m.Open(1, "a/b", b"\x00"), m.Open(2, "a/b", b"\x00")], Code.MALFORMED),
+        ([HELLO, AUTH, m.Open(1, "a/b", b"\x00"), m.Open(1, "a/c", b"\x00")], Code.MALFORMED),
+        ([HELLO, AUTH, m.Open(1, "a/b", b"\x00"), m.Open(2, "a/b", b"\x00")], Code.MALFORMED),
         ([HELLO, m.Auth(0, b""), m.Goodbye(1001, "bye")], Code.GOING_AWAY),
     ],
 )  # fmt: skip

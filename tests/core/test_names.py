@@ -29,7 +29,9 @@ def test_a_path_is_decoded_once() -> None:
     assert name_from_path("menu/100%2525") == "menu/100%25"
 
 
-@pytest.mark.parametrize("path", ["a/%2e%2e/b", "a/%00", "a/%ff", "a/%c3%28", "a/\udcff"], ids=ascii)
+@pytest.mark.parametrize(
+    "path", ["a/%2e%2e/b", "a/%00", "a/%ff", "a/%c3%28", "a/\udcff"], ids=ascii
+)
 def test_bad_paths(path: str) -> None:
     with pytest.raises(PeerError) as caught:
         name_from_path(path)

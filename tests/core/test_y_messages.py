@@ -1,7 +1,7 @@
 """Plain y-websocket frames: group A of the hostile inputs, and what the stock client sends."""
 
 import pytest
-from pycrdt import YMessageType, YSyncMessageType, create_sync_message, create_update_message, Doc
+from pycrdt import Doc, YMessageType, YSyncMessageType, create_sync_message, create_update_message
 
 from gateway.core import y_messages as y
 from gateway.core.errors import Code, PeerError
@@ -28,7 +28,9 @@ def test_round_trip(data: bytes, message: y.Message) -> None:
     assert y.decode(data) == message
 
 
-@pytest.mark.parametrize("data", [b"\x02\x00", b"\x04", b"\x7f", b"\xff\x01\x00", b"\x00\x03", b"\x00\x7f\x01"])
+@pytest.mark.parametrize(
+    "data", [b"\x02\x00", b"\x04", b"\x7f", b"\xff\x01\x00", b"\x00\x03", b"\x00\x7f\x01"]
+)
 def test_unknown_types_are_skipped(data: bytes) -> None:
     assert y.decode(data) is None
 

@@ -88,8 +88,10 @@ def test_awareness_comes_and_goes(tmp_path: Path) -> None:
 
 
 def test_a_bad_name_is_told_by_a_close_code(tmp_path: Path) -> None:
-    with GatewayProcess(tmp_path / "data") as gateway:
-        with NodeClient("stock.mjs", f"ws://127.0.0.1:{gateway.port}/sync") as client:
-            client.call("open", names=["nocollection"])
-            codes = eventually(lambda: client.call("closes"))
-            assert codes[0] == [4404, "a document name is collection/id"]
+    with (
+        GatewayProcess(tmp_path / "data") as gateway,
+        NodeClient("stock.mjs", f"ws://127.0.0.1:{gateway.port}/sync") as client,
+    ):
+        client.call("open", names=["nocollection"])
+        codes = eventually(lambda: client.call("closes"))
+        assert codes[0] == [4404, "a document name is collection/id"]

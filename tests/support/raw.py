@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +25,13 @@ class Closed(Exception):
 class RawClient:
     """``with RawClient(port, path)`` has shaken hands."""
 
-    def __init__(self, port: int, path: str, seconds: float = 10.0, **headers: str) -> None:
+    def __init__(
+        self,
+        port: int,
+        path: str,
+        seconds: float = 20.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
@@ -35,7 +42,7 @@ class RawClient:
             "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
             "Sec-WebSocket-Version": "13",
         }
-        lines.update({name.replace("_", "-"): value for name, value in headers.items()})
+        lines.update(headers or {})
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         self.socket.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
         while b"\r\n\r\n" not in self._buffer:
@@ -73,9 +80,9 @@ class RawClient:
                 code = struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else 1005
                 raise Closed(code, payload[2:].decode())
 
-    def until_closed(self) -> Closed:
+    def until_closed(self, seconds: float = 10.0) -> Closed:
         """Read on until the gateway closes."""
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
                 self.recv()

@@ -22,6 +22,7 @@ PEER_B = bytes(range(16, 32))
 # A text "hi" typed by client 1 into root "note", as Yjs encodes it.
 HI = bytes.fromhex("01010100040104 6e6f7465 02686900".replace(" ", ""))
 EMPTY = bytes.fromhex("0000")
+BEHIND = m.PeerEntry(PEER_A, 0, PEER_B, 2, 40, (("app", "kds"),))
 PRESENCE = awareness_payload([(1, 1, '{"name":"Ada"}')])
 
 EXAMPLES: list[tuple[str, list[m.Record]]] = [
@@ -51,7 +52,7 @@ EXAMPLES: list[tuple[str, list[m.Record]]] = [
     ("the grill's orders", [m.Subscribe(1, "orders", '{"station":"grill"}')]),
     ("end of a subscription", [m.Unsubscribe(1)]),
     ("equal sets", [m.Reconcile(0, bytes.fromhex("0001") + b"\x03" + bytes(16))]),
-    ("a peer behind a peer", [m.Peers((m.PeerEntry(PEER_A, 0, PEER_B, 2, 40, (("app", "kds"),)),))]),
+    ("a peer behind a peer", [m.Peers((BEHIND,))]),
     ("first handshake message", [m.Noise(1, b"\x01\x02\x03")]),
     ("are you there", [m.Ping(5)]),
     ("yes", [m.Pong(5)]),
@@ -59,7 +60,7 @@ EXAMPLES: list[tuple[str, list[m.Record]]] = [
 ]  # fmt: skip
 
 # Bytes a receiver must skip, and bytes that must close the link with 4400.
-SKIPPED = [
+SKIPPED: list[tuple[str, str, list[m.Record]]] = [
     ("an unknown type between two known ones", "020505" + "03" + "3f0102" + "020605",
      [m.Ping(5), m.Pong(5)]),
     ("more fields than known", "0405050909", [m.Ping(5)]),
