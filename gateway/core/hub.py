@@ -12,7 +12,6 @@ from hashlib import blake2b
 
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
-    ChangesDropped,
     DocumentEntered,
     DocumentOpened,
     DocumentReleased,
@@ -149,7 +148,7 @@ class Hub:
                     return self._presence_asked(session, room)
                 case DocumentReleased():
                     return self._released(session, room)
-                case ChangesDropped():
+                case _:
                     room.ask(session)
                     return [Wake(session)]
         except PeerError as error:

@@ -495,3 +495,22 @@ def test_a_second_load_changes_nothing() -> None:
     store.join(late)
     store.hub.leave(late)
     assert store.content() == {"a": 1}
+
+
+def test_a_snapshot_that_cannot_be_made_is_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_module, "COMPACT_BYTES", 2_000)
+    tries: list[int] = []
+
+    def snapshot(self: Document) -> bytes:
+        tries.append(1)
+        raise DocumentBroken(self.name, "does not load again")
+
+    monkeypatch.setattr(Document, "snapshot", snapshot)
+    store, ada, _ = pair()
+    author = Author(1)
+    for number in range(100):
+        store.update(ada, author.set("n", number))
+        store.turn()
+    assert store.compactions == []
+    assert 1 <= len(tries) <= 3
+    assert store.content() == {"n": 99}

@@ -1,0 +1,42 @@
+"""The status: names and figures, never content."""
+
+import json
+
+from gateway.core.events import DocumentOpened, UpdateReceived
+from gateway.core.hub import Hub, Quotas
+from gateway.core.records import StoredDocument, StoreStatus
+from gateway.core.status import Identity, Moment, status
+from tests.core.edits import Author
+from tests.core.sessions import RecordingSession
+
+STORE = StoreStatus(3, 20, 2, 1, 65_536, 22, {"orders": 900}, "")
+IDENTITY = Identity("1.0", "ab" * 16, True, {"mesh": "ws://here/mesh"})
+
+
+def test_what_it_says() -> None:
+    hub = Hub(Quotas(1 << 20, 1 << 20), {}, frozenset())
+    ada = RecordingSession("ada")
+    hub.join(ada)
+    for name in ("orders/1", "orders/2"):
+        hub.loaded(name, StoredDocument(b"", ()))
+        hub.handle(ada, DocumentOpened(name, b"\x00"))
+    secret = "canary-4711"
+    hub.handle(ada, UpdateReceived("orders/1", Author(1).set("a", secret), 1, False, False))
+    hub.turn()
+    hub.tick(5.0)
+    said = status(IDENTITY, Moment(5.0, 1, 40, ""), hub, STORE)
+    assert said["state"] == "ok" and said["sentence"] == "Everything works."
+    assert said["sessions"][0]["documents"] == 2 and said["sessions"][0]["since_s"] == 5.0
+    assert [d["name"] for d in said["documents"]] == ["orders/1", "orders/2"]
+    assert said["counters"] == {"updates": 1, "refused": 0, "closed": {}}
+    assert said["store"]["usage"] == {"orders": 900} and said["store"]["waiting"] == 1
+    assert secret not in json.dumps(said)
+
+
+def test_trouble_comes_first() -> None:
+    hub = Hub(Quotas(1, 1), {}, frozenset())
+    hub.loaded("a/b", StoredDocument(b"", ()))
+    hub.rooms["a/b"].document = None
+    said = status(IDENTITY, Moment(1.0, 0, 0, "the disk is full"), hub, STORE)
+    assert said["state"] == "trouble" and said["sentence"] == "the disk is full"
+    assert said["documents"][0]["early"] == 0
