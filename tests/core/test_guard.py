@@ -61,6 +61,7 @@ SOUND = {
     "both origins": update(block(b"\xc4\x06\x00\x06\x01" + s("c"))),
     "right origin": update(block(b"\x44\x06\x01" + s("c"))),
     "a gap": update(block(GC_3, SKIP_4, GC_3)),
+    "a gap last": update(block(GC_3, SKIP_4)),
     "a gap first": update(block(SKIP_4, GC_3)),
     "older origins later": update(block(b"\xc4\x06\x05\x06\x01" + s("c"))),
     "two clients": update(block(GC_3, client=9), block(GC_3, client=5)),

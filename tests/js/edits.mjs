@@ -1,6 +1,6 @@
 // Seeded edits of all shared types, and digests that are equal only for equal documents.
+// The copy of Yjs is handed in, because the SDK's browser file brings its own.
 import { createHash } from 'node:crypto'
-import * as Y from 'yjs'
 
 export function random(seed) {
   let state = seed >>> 0
@@ -12,60 +12,64 @@ export function random(seed) {
 
 const WORDS = ['grill', 'café', '👩‍🍳', 'no onions', '', 'ß', 'x'.repeat(40)]
 
-function editMap(doc, pick) {
-  const map = doc.getMap('map')
-  const key = 'k' + pick(6)
-  if (pick(5) === 0) map.delete(key)
-  else if (pick(3) === 0) map.set(key, new Y.Map([['status', WORDS[pick(WORDS.length)]], ['qty', pick(9)]]))
-  else map.set(key, [pick(100), pick(2) === 0, null, 1.5, WORDS[pick(WORDS.length)], { deep: { n: pick(9) } }][pick(6)])
-  const nested = [...map.values()].find((value) => value instanceof Y.Map)
-  if (nested) nested.set('status', WORDS[pick(WORDS.length)])
-}
-
-function editArray(doc, pick) {
-  const array = doc.getArray('array')
-  if (array.length > 4 && pick(3) === 0) array.delete(pick(array.length - 1), 1)
-  else array.insert(pick(array.length + 1), [pick(1000), new Uint8Array([pick(256), 7])].slice(0, 1 + pick(2)))
-}
-
-function editText(doc, pick) {
-  const text = doc.getText('text')
-  if (text.length > 8 && pick(3) === 0) text.delete(pick(text.length - 3), 3)
-  else if (text.length > 4 && pick(4) === 0) text.format(0, 3, { bold: pick(2) === 0 ? true : null })
-  else text.insert(pick(text.length + 1), WORDS[pick(WORDS.length)] || 'e')
-}
-
-function editXml(doc, pick) {
-  const xml = doc.getXmlFragment('xml')
-  if (xml.length > 3 && pick(3) === 0) xml.delete(0, 1)
-  else {
-    const element = new Y.XmlElement('line')
-    element.setAttribute('n', String(pick(100)))
-    xml.insert(pick(xml.length + 1), [element])
-    element.insert(0, [new Y.XmlText(WORDS[pick(WORDS.length)] || 'e')])
-  }
-}
-
-export function edit(doc, pick, count) {
-  for (let i = 0; i < count; i++) {
-    doc.transact(() => [editMap, editArray, editText, editXml][pick(4)](doc, pick))
-  }
-}
-
 function sorted(key, value) {
   return value && value.constructor === Object
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
     : value
 }
 
-export function digest(doc) {
-  const content = [
-    doc.getMap('map').toJSON(), doc.getArray('array').toJSON(),
-    doc.getText('text').toDelta(), doc.getXmlFragment('xml').toString(),
-  ]
-  const { sv, ds } = Y.snapshot(doc)
-  const vector = [...sv].filter(([, clock]) => clock > 0).sort((a, b) => a[0] - b[0])
-  const deleted = [...ds.clients].filter(([, ranges]) => ranges.length).sort((a, b) => a[0] - b[0])
-  const hash = createHash('sha256').update(JSON.stringify([content, vector, deleted], sorted)).digest('hex')
-  return doc.store.pendingStructs || doc.store.pendingDs ? 'pending ' + hash : hash
+export function edits(Y) {
+  function editMap(doc, pick) {
+    const map = doc.getMap('map')
+    const key = 'k' + pick(6)
+    if (pick(5) === 0) map.delete(key)
+    else if (pick(3) === 0) map.set(key, new Y.Map([['status', WORDS[pick(WORDS.length)]], ['qty', pick(9)]]))
+    else map.set(key, [pick(100), pick(2) === 0, null, 1.5, WORDS[pick(WORDS.length)], { deep: { n: pick(9) } }][pick(6)])
+    const nested = [...map.values()].find((value) => value instanceof Y.Map)
+    if (nested) nested.set('status', WORDS[pick(WORDS.length)])
+  }
+
+  function editArray(doc, pick) {
+    const array = doc.getArray('array')
+    if (array.length > 4 && pick(3) === 0) array.delete(pick(array.length - 1), 1)
+    else array.insert(pick(array.length + 1), [pick(1000), new Uint8Array([pick(256), 7])].slice(0, 1 + pick(2)))
+  }
+
+  function editText(doc, pick) {
+    const text = doc.getText('text')
+    if (text.length > 8 && pick(3) === 0) text.delete(pick(text.length - 3), 3)
+    else if (text.length > 4 && pick(4) === 0) text.format(0, 3, { bold: pick(2) === 0 ? true : null })
+    else text.insert(pick(text.length + 1), WORDS[pick(WORDS.length)] || 'e')
+  }
+
+  function editXml(doc, pick) {
+    const xml = doc.getXmlFragment('xml')
+    if (xml.length > 3 && pick(3) === 0) xml.delete(0, 1)
+    else {
+      const element = new Y.XmlElement('line')
+      element.setAttribute('n', String(pick(100)))
+      xml.insert(pick(xml.length + 1), [element])
+      element.insert(0, [new Y.XmlText(WORDS[pick(WORDS.length)] || 'e')])
+    }
+  }
+
+  function edit(doc, pick, count) {
+    for (let i = 0; i < count; i++) {
+      doc.transact(() => [editMap, editArray, editText, editXml][pick(4)](doc, pick))
+    }
+  }
+
+  function digest(doc) {
+    const content = [
+      doc.getMap('map').toJSON(), doc.getArray('array').toJSON(),
+      doc.getText('text').toDelta(), doc.getXmlFragment('xml').toString(),
+    ]
+    const { sv, ds } = Y.snapshot(doc)
+    const vector = [...sv].filter(([, clock]) => clock > 0).sort((a, b) => a[0] - b[0])
+    const deleted = [...ds.clients].filter(([, ranges]) => ranges.length).sort((a, b) => a[0] - b[0])
+    const hash = createHash('sha256').update(JSON.stringify([content, vector, deleted], sorted)).digest('hex')
+    return doc.store.pendingStructs || doc.store.pendingDs ? 'pending ' + hash : hash
+  }
+
+  return { edit, digest }
 }

@@ -3,10 +3,11 @@ import WebSocket from 'ws'
 import * as Y from 'yjs'
 import { WebsocketProvider } from 'y-websocket'
 import { serveCommands } from './commands.mjs'
-import { digest, edit, random } from './edits.mjs'
+import { edits, random } from './edits.mjs'
 
 process.setMaxListeners(0)  // One provider a document, each with an exit handler.
 const [url] = process.argv.slice(2)
+const { digest, edit } = edits(Y)
 const docs = new Map()
 const closes = []
 

@@ -1,0 +1,94 @@
+"""The JavaScript SDK against a real gateway: one link, offline first, durable acks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_stock_clients import agree
+from tests.support.gateway import GatewayProcess, eventually
+from tests.support.node import NodeClient
+from tests.support.proxy import Proxy
+
+pytestmark = pytest.mark.integration
+
+DOCUMENTS = 1_000
+
+
+def test_a_thousand_documents_over_one_link_with_a_stock_client(tmp_path: Path) -> None:
+    names = [f"orders/{number}" for number in range(DOCUMENTS)]
+    with (
+        GatewayProcess(tmp_path / "data") as gateway,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}") as kiosk,
+        NodeClient("stock.mjs", f"ws://127.0.0.1:{gateway.port}/sync") as kitchen,
+    ):
+        for client in (kiosk, kitchen):
+            client.call("open", names=names)
+            client.call("synced")
+        kiosk.call("edit", seed=1, count=3)
+        kitchen.call("edit", seed=2, count=3)
+        eventually(lambda: agree(kiosk, kitchen), 60)
+        kiosk.call("saved")
+        before = kiosk.call("digests")
+        gateway.kill()
+        gateway.start()
+        with NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}") as late:
+            late.call("open", names=names)
+            eventually(lambda: late.call("digests") == before, 60)
+        assert kiosk.call("refusals") == []
+
+
+def test_states_are_truthful_through_outage_and_restart_of_the_app(tmp_path: Path) -> None:
+    names = ["notes/1", "notes/2"]
+    with (
+        GatewayProcess(tmp_path / "data") as gateway,
+        Proxy(gateway.port) as proxy,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{proxy.port}/mesh") as tablet,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}/mesh") as other,
+    ):
+        for client in (tablet, other):
+            client.call("open", names=names)
+            client.call("synced")
+        tablet.call("edit", seed=1, count=5)
+        tablet.call("saved")
+        proxy.cut()
+        eventually(lambda: tablet.call("link") != "online")
+        tablet.call("restart")
+        assert tablet.call("states") == ["saved", "saved"], "known as saved without any link"
+        tablet.call("edit", seed=2, count=5)
+        assert tablet.call("states") == ["local", "local"]
+        tablet.call("restart")
+        assert tablet.call("states") == ["local", "local"]
+        assert not agree(tablet, other)
+        proxy.mend()
+        eventually(lambda: agree(tablet, other))
+        tablet.call("saved")
+        assert tablet.call("states") == ["saved", "saved"]
+
+
+def test_awareness_crosses_both_protocols(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "data") as gateway,
+        NodeClient("stock.mjs", f"ws://127.0.0.1:{gateway.port}/sync") as ada,
+    ):
+        ada.call("open", names=["notes/1"])
+        ada.call("setState", state={"name": "Ada"})
+        with NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}") as bea:
+            bea.call("open", names=["notes/1"])
+            bea.call("setState", state={"name": "Bea"})
+            eventually(lambda: ada.call("present") == [["Ada", "Bea"]])
+            eventually(lambda: bea.call("present") == [["Ada", "Bea"]])
+        eventually(lambda: ada.call("present") == [["Ada"]])
+
+
+def test_a_gateway_that_is_not_open_lets_nobody_in(tmp_path: Path) -> None:
+    settings = tmp_path / "gateway.toml"
+    settings.write_text("[access]\nopen = false\n")
+    with (
+        GatewayProcess(tmp_path / "data", "--config", str(settings)) as gateway,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}") as stranger,
+        NodeClient("stock.mjs", f"ws://127.0.0.1:{gateway.port}/sync") as stock,
+    ):
+        stranger.call("open", names=["notes/1"])
+        stock.call("open", names=["notes/1"])
+        eventually(lambda: stranger.call("link") == "refused")
+        assert eventually(lambda: stock.call("closes"))[0][0] == 4401
