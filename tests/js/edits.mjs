@@ -38,7 +38,12 @@ export function edits(Y) {
   function editText(doc, pick) {
     const text = doc.getText('text')
     if (text.length > 8 && pick(3) === 0) text.delete(pick(text.length - 3), 3)
-    else if (text.length > 4 && pick(4) === 0) text.format(0, 3, { bold: pick(2) === 0 ? true : null })
+    else if (text.length > 4 && pick(4) === 0) {
+      // Stock Yjs cuts a character in two for good when only formatting ends inside it, and
+      // tells nobody, so replicas differ for ever: formatting here ends between characters.
+      const end = /[\uD800-\uDBFF]/.test(text.toString()[2]) ? 4 : 3
+      text.format(0, end, { bold: pick(2) === 0 ? true : null })
+    }
     else text.insert(pick(text.length + 1), WORDS[pick(WORDS.length)] || 'e')
   }
 
