@@ -9,7 +9,11 @@ from pathlib import Path
 from gateway.core.errors import GatewayError
 
 EX_SOFTWARE, EX_CANTCREAT, EX_IOERR, EX_TEMPFAIL, EX_NOPERM = 70, 73, 74, 75, 77
-_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")  # the latter: no room for the -shm file
+# SQLite keeps the system's reason for these to itself; trying for ourselves tells it. Not so
+# when a sync failed: that the next one succeeds says nothing about what the first was to save.
+_UNEXPLAINED = ("SQLITE_CANTOPEN", "SQLITE_IOERR")
+_SYNCS = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
+_TRIAL_BYTES = 4_096
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _OURS = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
@@ -38,10 +42,15 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def _from_sqlite(error: sqlite3.Error, place: Path) -> GatewayError:
     name: str = getattr(error, "sqlite_errorname", type(error).__name__)
-    if name in _FULL:
+    if name == "SQLITE_FULL":
         return _full(place)
     if name.startswith("SQLITE_READONLY"):
         return _read_only(place)
+    if name.startswith(_UNEXPLAINED) and name not in _SYNCS:
+        try:
+            _write_something(place)
+        except OSError as cause:
+            return _from_system(cause, place)
     if name.startswith("SQLITE_CANTOPEN"):
         return GatewayError(
             "store-folder", f"cannot open a database in {place}; check its rights", EX_CANTCREAT
@@ -57,6 +66,14 @@ def _from_sqlite(error: sqlite3.Error, place: Path) -> GatewayError:
             "store-failed", f"a fault of this program ({name}); please report it", EX_SOFTWARE
         )
     return _failed(place, name)
+
+
+def _write_something(place: Path) -> None:
+    trial = place / "trial"
+    try:
+        trial.write_bytes(bytes(_TRIAL_BYTES))
+    finally:
+        trial.unlink(missing_ok=True)
 
 
 def _from_system(error: OSError, place: Path) -> GatewayError:

@@ -1,0 +1,124 @@
+"""kill -9 under load: ``python -m tests.power.kill9 --kills 200 --seed S --json``.
+
+A child appends to one store as fast as it can and says what was acknowledged; it is killed
+at a random moment. The next one goes on with the same store, which must open as it is and
+hold everything that was ever acknowledged.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from gateway.adapters.sqlite_store import SqliteStore
+from gateway.core.errors import GatewayError
+from tests.power import workload
+
+# The store is begun anew now and then, so that checking all of it stays quick.
+KILLS_OF_A_STORE = 20
+# From the first acknowledgement to the kill; spans several commits, a fold, a compaction.
+MOST_SECONDS = 0.05
+_NUMBER_BYTES = 4
+
+
+@dataclass
+class Result:
+    """What a campaign found."""
+
+    kills: int = 0
+    acked: int = 0
+    lost: int = 0
+    unopened: list[str] = field(default_factory=list)
+
+
+def child(folder: Path, seed: int, first: int, say: int) -> None:
+    """Append for ever, numbered from ``first``; says how far it is acknowledged."""
+    store, chance = SqliteStore.open(folder), random.Random(seed << 32 | first)
+    for turn in count():
+        group = [workload.change(seed, first + i) for i in range(chance.choice((1, 1, 5, 50)))]
+        store.append(group)
+        first += len(group)
+        os.write(say, first.to_bytes(_NUMBER_BYTES))
+        if turn % 8 == 7:
+            workload.compact(store, chance)
+
+
+def kill_one(folder: Path, seed: int, first: int, chance: random.Random) -> int:
+    """Start a child, kill it at some moment; up to where it had acknowledged."""
+    hear, say = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(hear)
+        try:
+            child(folder, seed, first, say)
+        finally:
+            os._exit(1)
+    os.close(say)
+    with os.fdopen(hear, "rb") as acks:
+        heard = acks.read(_NUMBER_BYTES)
+        assert heard, "the child died by itself"
+        # What a random wait hits is the point.
+        time.sleep(chance.uniform(0, MOST_SECONDS))
+        os.kill(process, signal.SIGKILL)
+        heard += acks.read()
+    _, status = os.waitpid(process, 0)
+    assert os.WIFSIGNALED(status), "the child ended by itself"
+    return int.from_bytes(heard[-_NUMBER_BYTES:])
+
+
+def check(folder: Path, seed: int, acked: int) -> tuple[int, int]:
+    """How many acknowledged updates are missing, and the first number not in use."""
+    with closing(SqliteStore.open(folder)) as store:
+        recovered = store.status().recovered
+        assert not recovered, recovered
+        found = workload.held(store, seed)
+    return len(set(range(acked)) - found), max(found, default=-1) + 1
+
+
+def campaign(kills: int, seed: int, base: Path) -> Result:
+    """Kill ``kills`` children."""
+    result, chance = Result(), random.Random(seed)
+    while result.kills < kills:
+        folder, first = base / f"store-{result.kills}", 0
+        for _ in range(min(KILLS_OF_A_STORE, kills - result.kills)):
+            acked = kill_one(folder, seed, first, chance)
+            result.kills += 1
+            try:
+                lost, following = check(folder, seed, acked)
+            except (AssertionError, GatewayError) as error:
+                result.unopened.append(str(error))
+                break
+            result.lost += lost
+            result.acked += acked - first
+            first = following
+    return result
+
+
+def main() -> None:
+    """Run a campaign; the exit code says whether anything was lost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kill9-") as name:
+        result = campaign(options.kills, options.seed, Path(name))
+    if options.json:
+        print(json.dumps(vars(result)))
+    else:
+        print(
+            f"{result.kills} kills, {result.acked} updates acked, {result.lost} of them lost,"
+            f" {len(result.unopened)} databases that did not open"
+        )
+    raise SystemExit(bool(result.lost or result.unopened))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""What the store is made to do while it is recorded, and what must be left of it.
+
+Run below the shim: ``python -m tests.power.workload SCENARIO FOLDER TRACE SEED``. An update
+says which it is, so a reader knows what is missing and that nothing was invented.
+"""
+
+import os
+import random
+import sqlite3
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+from gateway.adapters import sqlite_file
+from gateway.adapters.sqlite_recovery import restore
+from gateway.adapters.sqlite_store import SqliteStore
+from gateway.core.records import Change, Refusal
+from tests.power import shim
+
+ROUNDS = 60
+DOCUMENTS = 12
+# Bytes of an update: mostly what an order is, now and then some pages.
+SIZES = (45, 45, 45, 60, 60, 120, 348, 348, 5_000)
+LARGE_BYTES = 60_000
+# Folding the log back often puts more cuts into the middle of it.
+CHECKPOINT_PAGES = 60
+BACKUP = Path("backups") / "last-good.db"
+
+
+@cache
+def change(seed: int, index: int) -> Change:
+    """The update with a number. Several in a row are an update too, such as a snapshot."""
+    chance = random.Random(seed << 32 | index)
+    size = LARGE_BYTES if chance.random() < 0.005 else chance.choice(SIZES)
+    update = struct.pack(">II", size, index) + chance.randbytes(size - 8)
+    return Change(f"orders/{chance.randrange(DOCUMENTS)}", update, "phone")
+
+
+def separate(raw: bytes) -> Iterator[bytes]:
+    """The updates that are in a row."""
+    at = 0
+    while at < len(raw):
+        (size,) = struct.unpack_from(">I", raw, at)
+        yield raw[at : at + size]
+        at += size
+
+
+def held(store: SqliteStore, seed: int, *, in_order: bool = True) -> set[int]:
+    """The numbers of the updates a store holds; each is as it was written."""
+    found: set[int] = set()
+    for name in store.names():
+        stored = store.load(name)
+        updates = list(separate(stored.snapshot + b"".join(stored.changes)))
+        numbers = [int.from_bytes(update[4:8]) for update in updates]
+        assert not in_order or numbers == sorted(set(numbers)), "out of order"
+        for number, update in zip(numbers, updates, strict=True):
+            assert change(seed, number) == Change(name, update, "phone"), "not what was written"
+        found.update(numbers)
+    return found
+
+
+def refusal(index: int) -> Refusal:
+    """The refused update of a round."""
+    return Refusal("orders/1", b"refused %d" % index, "phone", 4422, "an example")
+
+
+def load(folder: Path, seed: int, mark: Callable[[str], None], *, control: bool = False) -> None:
+    """Append, compact, refuse, back up, close and open again; a mark when it is done."""
+    chance, count = random.Random(seed), 0
+    store = SqliteStore.open(folder)
+    for number in range(ROUNDS):
+        if control:
+            connection = store._database
+            assert isinstance(connection, sqlite3.Connection)
+            connection.execute("PRAGMA synchronous = NORMAL")
+        group = [change(seed, count + i) for i in range(chance.choice((1, 1, 3, 10, 40)))]
+        store.append([*group, refusal(number)] if number % 15 == 14 else group)
+        count += len(group)
+        mark(f"acked {count} {(number + 1) // 15}")
+        if number % 4 == 3:
+            compact(store, chance)
+        if number % 20 == 15:
+            store.backup(folder / BACKUP)
+            mark(f"backup {count}")
+        if number % 30 == 20:
+            store.close()
+            store = SqliteStore.open(folder)
+    store.close()
+    mark("closed")
+
+
+def compact(store: SqliteStore, chance: random.Random) -> None:
+    """Fold some document into a snapshot, its last few updates kept apart."""
+    name = chance.choice(store.names())
+    stored = store.load(name)
+    updates = list(separate(stored.snapshot + b"".join(stored.changes)))
+    cut = len(updates) - chance.randrange(min(4, len(updates)))
+    store.compact(name, b"".join(updates[:cut]), updates[cut:])
+
+
+def rebuild(folder: Path) -> None:
+    """Open a damaged store."""
+    SqliteStore.open(folder).close()
+    shim.mark("rebuilt")
+
+
+def bring_back(folder: Path) -> None:
+    """Restore the backup that lies beside the folder."""
+    restore(folder, folder.with_name("backup.db"))
+    shim.mark("restored")
+    SqliteStore.open(folder).close()
+
+
+def main() -> None:
+    """Record one scenario."""
+    scenario, folder, trace, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    sqlite_file.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    shim.watch(folder)
+    shim.record(os.open(trace, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
+    if scenario == "rebuild":
+        rebuild(folder)
+    elif scenario == "restore":
+        bring_back(folder)
+    else:
+        load(folder, seed, shim.mark, control=scenario == "control")
+
+
+if __name__ == "__main__":
+    main()
