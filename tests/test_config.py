@@ -1,0 +1,79 @@
+"""Settings: defaults that work, and errors that name file, key and what is right."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.__main__ import main
+from gateway.config import Config, load
+from gateway.core.errors import GatewayError
+
+
+def test_nothing_needs_to_be_configured() -> None:
+    config = load(None)
+    assert config == Config()
+    assert config.listen.host == "127.0.0.1" and config.access.open
+
+
+def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text('name = "Kitchen"\n[listen]\nport = 9000\nhosts = ["shop.example"]\n')
+    config = load(path)
+    assert (config.name, config.listen.port) == ("Kitchen", 9000)
+    assert config.listen.hosts == ("shop.example",)
+    assert config.store == Config().store
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = 3", ["name is '3'", "a name for people"]),
+        ("[listen]\nport = 'x'", ["listen.port is 'x'", "a whole number from 0 to 65535"]),
+        ("[listen]\nport = 99999", ["listen.port", "65535"]),
+        ("[listen]\nport = true", ["listen.port"]),
+        ("[listen]\nprot = 1", ["listen.prot is not a setting", "did you mean port?"]),
+        ("[radio]\non = true", ["radio is not a setting", "known are"]),
+        ("listen = 5", ["listen is '5'", "a section: [listen]"]),
+        ("[access]\nopen = 'yes'", ["access.open", "true or false"]),
+        ("[listen]\nhosts = 'x'", ["listen.hosts", "a list of host names"]),
+        ("[store]\nfolder = ''", ["store.folder", "a folder"]),
+        ("name = ", ["not TOML"]),
+    ],
+)
+def test_errors_name_file_key_and_what_is_right(
+    text: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(text)
+    assert main(["check-config", "--config", str(path)]) == 78
+    said = capsys.readouterr().err
+    assert str(path) in said and all(word in said for word in words), said
+    assert "Traceback" not in said and said.count("\n") == 1
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(GatewayError) as caught:
+        load(tmp_path / "none.toml")
+    assert "No such file" in caught.value.sentence
+
+
+def test_a_good_file_is_said_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text("[pages]\nenabled = false\n")
+    assert main(["check-config", "--config", str(path), "--json"]) == 0
+    assert capsys.readouterr().out == '{"ok": true}\n'
+
+
+def test_usage_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["bake"])
+    assert caught.value.code == 64
+    assert "see store-gateway --help" in capsys.readouterr().err
+
+
+def test_commands_without_a_gateway_say_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", "--data", str(tmp_path), "--json"]) == 69
+    said = capsys.readouterr()
+    assert "not-running" in said.out and "no gateway is running" in said.err
