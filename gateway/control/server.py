@@ -35,7 +35,7 @@ class ControlServer:
         self._path = path
         self._handler = handler
         self._server: asyncio.Server | None = None
-        self._callers: set[asyncio.Task[None]] = set()
+        self._callers: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         """Listen. A socket nobody listens on is replaced; raises ``control-in-use`` else."""
@@ -62,15 +62,16 @@ class ControlServer:
         if server is None:
             return
         server.close()
-        for caller in list(self._callers):
-            caller.cancel()
+        # Their readers see the end; cancelled they would make asyncio complain.
+        for writer in self._callers.values():
+            writer.close()
         await asyncio.gather(*self._callers, return_exceptions=True)
         self._path.unlink(missing_ok=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._callers.add(task)
+        self._callers[task] = writer
         try:
             if len(self._callers) > MAX_CALLERS:
                 writer.write(failure(0, "too-many", "too many callers at once; try again"))
@@ -79,7 +80,7 @@ class ControlServer:
         except (OSError, TimeoutError):
             pass  # The caller went away or said nothing.
         finally:
-            self._callers.discard(task)
+            del self._callers[task]
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +15,9 @@ from gateway.runtime import writer as writer_module
 from gateway.runtime.threads import Door
 from gateway.runtime.writer import Writer
 from tests.core.sessions import RecordingSession
+
+
+Value = TypeVar("Value")
 
 
 class MemoryStore:
@@ -93,8 +97,8 @@ class Running:
         self.stored += [receipt.number for receipt in receipts]
         self.changed.set()
 
-    def _note(self, kept: list[object]) -> object:
-        def note(value: object) -> None:
+    def _note(self, kept: list[Value]) -> Callable[[Value], None]:
+        def note(value: Value) -> None:
             kept.append(value)
             self.changed.set()
 

@@ -69,7 +69,8 @@ def test_the_worker_keeps_every_file_the_pages_need() -> None:
     kept = set(re.findall(r"'(/[^']*)'", worker))
     app = client()
     for path in kept:
-        assert app.get(path).status_code == 200, path
+        with app.get(path) as response:
+            assert response.status_code == 200, path
     for page in PAGES:
         text = app.get(page).get_data(as_text=True)
         for needed in re.findall(r'(?:src|href)="(/(?:demo|client)/[^"]+)"', text):
@@ -83,4 +84,5 @@ def test_the_worker_keeps_every_file_the_pages_need() -> None:
 def test_the_manifest_is_whole() -> None:
     manifest = json.loads((DEMO / "manifest.webmanifest").read_text())
     for icon in manifest["icons"]:
-        assert client().get(icon["src"]).status_code == 200
+        with client().get(icon["src"]) as response:
+            assert response.status_code == 200
