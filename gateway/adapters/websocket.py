@@ -43,6 +43,8 @@ LINGER_SECONDS = 1.0
 CLOSE_REASON_BYTES = 123
 # Messages of one peer waiting to be served; then its socket is not read any more.
 INBOX_BYTES = 524_288
+# What a waiting message costs beside its bytes, so that a flood of tiny ones is held back too.
+MESSAGE_OVERHEAD_BYTES = 256
 MAX_FRAGMENTS = 4_096
 
 _HINT = b"This is the sync port of a Store Gateway. Its pages are on another port.\n"
@@ -153,7 +155,7 @@ class WebSocketLink(WSListener):
             self.close(Code.TOO_BIG, f"a message above {self._server.message_bytes} bytes")
             return
         self._inbox.append(message)
-        self._inbox_bytes += len(message)
+        self._inbox_bytes += len(message) + MESSAGE_OVERHEAD_BYTES
         self._arrived.set()
         if self._inbox_bytes > INBOX_BYTES and not self._paused_reading:
             assert self._transport is not None

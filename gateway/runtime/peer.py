@@ -13,6 +13,8 @@ from gateway.runtime.threads import Helper
 # Above this an update is inspected beside the loop, so that nobody else waits for it.
 HEAVY_BYTES = 8_192
 TICK_SECONDS = 1.0
+# After this many messages of one peer the others have their turn.
+TURN_MESSAGES = 32
 
 
 async def serve(link: Link, session: Session, performer: Performer, helper: Helper) -> None:
@@ -22,9 +24,11 @@ async def serve(link: Link, session: Session, performer: Performer, helper: Help
         for event in session.first_events():
             await performer.take(session, event)
         while _lives(session) and (batch := await link.recv()):
-            for message in batch:
+            for number, message in enumerate(batch, 1):
                 for event in session.receive(message):
                     await _take(session, event, performer, helper)
+                if not number % TURN_MESSAGES:
+                    await asyncio.sleep(0)
             while link.congested and _lives(session):
                 await link.writable()
     finally:

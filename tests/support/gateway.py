@@ -59,10 +59,12 @@ class GatewayProcess:
         errors.close()
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        if not line:
-            raise AssertionError(f"no gateway: {self.log()}")
-        self.facts = json.loads(line)
-        assert self.facts.get("ready"), line
+        self.facts = json.loads(line) if line else {}
+        if not self.facts.get("ready"):
+            self._process.wait(timeout=10)
+            self._process.stdout.close()
+            self._process = None
+            raise AssertionError(f"no gateway: {line}{self.log()}")
         self.port = int(self.facts["mesh"].rsplit(":", 1)[1].split("/")[0])
 
     def kill(self) -> None:
