@@ -5,6 +5,7 @@ is damaged or foreign.
 """
 
 import os
+import shutil
 import sqlite3
 import zlib
 from contextlib import closing
@@ -18,10 +19,11 @@ from gateway.core.errors import GatewayError
 FILE_NAME = "store.db"
 APPLICATION_ID = 0x53744757  # "StGW"
 SCHEMA_VERSION = 1
-# The page size of an SD card's smallest write, and what the reading of damaged files expects.
-PAGE_BYTES = 4_096
-# The log is folded back into the database at this many pages.
-CHECKPOINT_PAGES = 1_000
+# A commit writes whole pages to the log, one after the other: small pages wear a card less.
+# sqlite_carve counts on this size.
+PAGE_BYTES = 1_024
+# The log is folded back into the database at this many pages, 4 MB.
+CHECKPOINT_PAGES = 4_000
 CACHE_KIB = 8_192
 EX_CONFIG = 78
 
@@ -45,7 +47,7 @@ def make(path: Path) -> None:
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to an existing file with our settings, its schema up to date.
 
-    Raises ``sqlite3.Error``.
+    Raises ``sqlite3.Error`` and ``OSError``.
     """
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
@@ -55,14 +57,31 @@ def connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA foreign_keys = ON")
         database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        # After a failed fsync the log may be in memory only, and look sound. Written again
-        # to another place it is on the disk.
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _migrate(database)
+        # The log has its name from here on. SQLite syncs that too, but ignores a failure.
+        sync_folder(path.parent)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def renew_log(path: Path) -> None:
+    """Write the log of a database that nobody uses to the disk once more.
+
+    After a failed fsync the system shows what it read back from memory and takes a second
+    fsync for done, though nothing was written. Building on such a log would lose what was
+    acknowledged after it.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return
+    renewed = path.with_name(f"{path.name}.unfinished-wal")
+    shutil.copyfile(log, renewed)
+    renewed.chmod(0o600)
+    sync_file(renewed)
+    renewed.replace(log)
+    sync_folder(path.parent)
 
 
 def _migrate(database: sqlite3.Connection) -> None:

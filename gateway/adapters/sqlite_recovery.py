@@ -50,6 +50,7 @@ def make_sound(folder: Path, fill: Fill) -> str:
             return ""
         what = sqlite_file.fault(path) if path.exists() else "only its log is left"
         if not what:
+            sqlite_file.renew_log(path)
             return ""
         count = _rebuild(folder, fill)
         aside = _put_in_place(folder, "damaged")

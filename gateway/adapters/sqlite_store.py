@@ -7,7 +7,8 @@ sequence number and its bytes.
 
 import os
 import sqlite3
-from collections import Counter
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from hashlib import blake2b
@@ -33,6 +34,7 @@ MAX_QUARANTINE_ROWS = 1_000
 MAX_QUARANTINE_BYTES = 8_388_608
 # Records of one transaction while a database is rebuilt.
 REBUILD_RECORDS = 1_000
+_UNKNOWN = -1  # the number of no document
 
 Record = Change | Refusal
 
@@ -46,8 +48,10 @@ class SqliteStore:
         self._recovered = recovered
         self._failure: GatewayError | None = None
         self._documents: dict[str, int] = {}
+        # The sequence numbers of each document's changes, by the document's number.
+        self._changes: defaultdict[int, array[int]] = defaultdict(_no_numbers)
         self._usage = Counter[str]()
-        self._sequence = self._changes = 0
+        self._sequence = 0
         with translated(folder):
             self._database = sqlite_file.connect(folder / FILE_NAME)
             try:
@@ -76,30 +80,33 @@ class SqliteStore:
         """See ``Store``."""
         made: dict[str, int] = {}
         grown = Counter[str]()
-        sequence = self._sequence
+        written: list[tuple[int, int]] = []
         with self._transaction():
             for sequence, record in enumerate(records, self._sequence + 1):
                 if isinstance(record, Change):
                     number = self._number(record.document, made)
                     self._insert(sequence, number, record)
+                    written.append((number, sequence))
                     grown[_collection(record.document)] += len(record.update)
                 else:
                     self._quarantine(sequence, record)
         self._documents.update(made)
-        self._sequence = sequence
-        self._changes += sum(isinstance(record, Change) for record in records)
+        self._sequence += len(records)
         self._usage.update(grown)
+        for number, sequence in written:
+            self._changes[number].append(sequence)
 
     def load(self, document: str) -> StoredDocument:
         """See ``Store``. A row whose checksum is wrong raises ``store-damaged``."""
         with self._guarded():
-            number = self._documents.get(document)
+            number = self._documents.get(document, _UNKNOWN)
             snapshot = self._rows(
                 "SELECT sequence, bytes, checksum FROM snapshot WHERE document = ?", number
             )
             changes = self._rows(
-                "SELECT sequence, bytes, checksum FROM change WHERE document = ? ORDER BY sequence",
-                number,
+                "SELECT sequence, bytes, checksum FROM json_each(?) CROSS JOIN change"
+                " ON sequence = value ORDER BY sequence",
+                self._numbers(number),
             )
             for sequence, raw, check in snapshot + changes:
                 if check != checksum(document, sequence, raw):
@@ -114,22 +121,26 @@ class SqliteStore:
         sequence = self._sequence + 1
         with self._transaction():
             number = self._number(document, made)
-            ((old_bytes, old_changes),) = self._rows(
-                "SELECT ifnull(sum(size), 0), ifnull(sum(changes), 0) FROM ("
-                " SELECT length(bytes) AS size, 1 AS changes FROM change WHERE document = ?1"
-                " UNION ALL SELECT length(bytes), 0 FROM snapshot WHERE document = ?1)",
-                number,
-            )
+            replaced = self._numbers(number)
+            ((old_bytes,),) = self._rows(
+                "SELECT ifnull(sum(size), 0) FROM ("
+                " SELECT length(bytes) AS size FROM json_each(?) CROSS JOIN change"
+                " ON sequence = value"
+                " UNION ALL SELECT length(bytes) FROM snapshot WHERE document = ?)",
+                replaced, number,
+            )  # fmt: skip
             self._rows(
                 "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)",
                 number, sequence, snapshot, checksum(document, sequence, snapshot),
             )  # fmt: skip
-            self._rows("DELETE FROM change WHERE document = ?", number)
+            self._rows(
+                "DELETE FROM change WHERE sequence IN (SELECT value FROM json_each(?))", replaced
+            )
             for place, update in enumerate(keep, sequence + 1):
                 self._insert(place, number, Change(document, update, ""))
         self._documents.update(made)
         self._sequence = sequence + len(keep)
-        self._changes += len(keep) - old_changes
+        self._changes[number] = array("q", range(sequence + 1, self._sequence + 1))
         new_bytes = len(snapshot) + sum(map(len, keep))
         self._usage[_collection(document)] += new_bytes - old_bytes
 
@@ -147,7 +158,7 @@ class SqliteStore:
         with self._guarded():
             return StoreStatus(
                 documents=len(self._documents),
-                changes=self._changes,
+                changes=sum(map(len, self._changes.values())),
                 snapshots=self._one("SELECT count(*) FROM snapshot"),
                 quarantined=self._one("SELECT count(*) FROM quarantine"),
                 file_bytes=sum(
@@ -197,7 +208,10 @@ class SqliteStore:
             " (SELECT ifnull(max(sequence), 0) FROM snapshot),"
             " (SELECT ifnull(max(sequence), 0) FROM quarantine))"
         )
-        self._changes = self._one("SELECT count(*) FROM change")
+        for number, sequence in self._database.execute(
+            "SELECT document, sequence FROM change ORDER BY sequence"
+        ):
+            self._changes[number].append(sequence)
         usage = self._rows(
             "SELECT substr(name, 1, instr(name || '/', '/') - 1), sum(size) FROM ("
             " SELECT document, length(bytes) AS size FROM change UNION ALL"
@@ -246,6 +260,10 @@ class SqliteStore:
         made[name] = cursor.lastrowid
         return cursor.lastrowid
 
+    def _numbers(self, number: int) -> str:
+        """The sequence numbers of a document's changes, as SQL takes them."""
+        return str(self._changes[number].tolist() if number in self._changes else [])
+
     def _insert(self, sequence: int, number: int, change: Change) -> None:
         check = checksum(change.document, sequence, change.update)
         self._database.execute(
@@ -273,6 +291,10 @@ class SqliteStore:
 
     def _one(self, query: str) -> Any:
         return self._database.execute(query).fetchone()[0]
+
+
+def _no_numbers() -> "array[int]":
+    return array("q")
 
 
 def _collection(document: str) -> str:

@@ -3,7 +3,8 @@
 Content: a sector of 512 bytes that was written and not synced is there, is not, or is torn
 in the middle, each by itself. Entries of folders: what was done since the last sync is there
 up to some moment, or each step is or is not, by itself. A sync of a folder makes all earlier
-changes of entries durable, as the one journal of a file system does.
+changes of entries durable, as the one journal of a file system does. After a sync of a file
+that failed, what it was to save never gets there, though readers still see it.
 """
 
 import itertools
@@ -95,6 +96,10 @@ class Disk:
             self._settle()
         elif kind == "s":
             self._files[operation.inode].sync()
+        elif kind == "f":
+            # The system forgets that the pages were never written; no later sync brings them.
+            if operation.inode in self._files:
+                self._files[operation.inode].pending.clear()
         else:
             self._change_entries(operation)
 

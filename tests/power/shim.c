@@ -4,7 +4,7 @@
  *
  * A record: kind (1 byte), inode (8), offset (8), length of the path (4), length of the
  * data (4), path, data; numbers little-endian. Kinds: c created, w written, t truncated,
- * s synced, r renamed (the data is the new path), u unlinked, d directory made, x directory
+ * s synced, f not synced for an error, r renamed (the data is the new path), u unlinked, d directory made, x directory
  * removed, m a mark of the driver.
  */
 #define _GNU_SOURCE
@@ -167,7 +167,12 @@ FTRUNCATE(ftruncate64)
         REAL(int, #name, int);                                                  \
         char path[PATH_MAX];                                                    \
         if (!path_of(descriptor, path)) return real(descriptor);                \
-        if (fails(SYNCS)) return -1;                                            \
+        int failed = fails(SYNCS);                                              \
+        if (failed) {                                                           \
+            note('f', inode_of(descriptor), 0, path, "", 0);                    \
+            errno = fail_with;                                                  \
+            return -1;                                                          \
+        }                                                                       \
         int result = real(descriptor);                                          \
         if (!result) note('s', inode_of(descriptor), 0, path, "", 0);           \
         return result;                                                          \

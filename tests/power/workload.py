@@ -1,21 +1,25 @@
 """What the store is made to do while it is recorded, and what must be left of it.
 
-Run below the shim: ``python -m tests.power.workload SCENARIO FOLDER TRACE SEED``. An update
-says which it is, so a reader knows what is missing and that nothing was invented.
+Run below the shim: ``python -m tests.power.workload SCENARIO FOLDER TRACE SEED`` (for the
+scenario ``wear`` the size of a group in place of the seed). An update says which it is, so a
+reader knows what is missing and that nothing was invented.
 """
 
+import errno
 import os
 import random
 import sqlite3
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 from gateway.adapters import sqlite_file
 from gateway.adapters.sqlite_recovery import restore
 from gateway.adapters.sqlite_store import SqliteStore
+from gateway.core.errors import GatewayError
 from gateway.core.records import Change, Refusal
 from tests.power import shim
 
@@ -25,7 +29,8 @@ DOCUMENTS = 12
 SIZES = (45, 45, 45, 60, 60, 120, 348, 348, 5_000)
 LARGE_BYTES = 60_000
 # Folding the log back often puts more cuts into the middle of it.
-CHECKPOINT_PAGES = 60
+CHECKPOINT_PAGES = 120
+WEAR_UPDATES, WEAR_BYTES = 5_000, 60
 BACKUP = Path("backups") / "last-good.db"
 
 
@@ -91,6 +96,25 @@ def load(folder: Path, seed: int, mark: Callable[[str], None], *, control: bool 
     mark("closed")
 
 
+def failing_syncs(folder: Path, seed: int) -> None:
+    """Append while a sync fails now and then; after each failure the store is opened again."""
+    chance, acked, store = random.Random(seed), 0, None
+    shim.fail(errno.EIO, shim.SYNCS, 20, 1)
+    while acked < 10 * ROUNDS:
+        group = [change(seed, acked + i) for i in range(chance.choice((1, 3, 10)))]
+        try:
+            store = store or SqliteStore.open(folder)
+            store.append(group)
+        except GatewayError:
+            shim.fail(errno.EIO, shim.SYNCS, chance.randrange(20), 1)
+            if store is not None:
+                store.close()
+            store = None
+        else:
+            acked += len(group)
+            shim.mark(f"acked {acked} 0")
+
+
 def compact(store: SqliteStore, chance: random.Random) -> None:
     """Fold some document into a snapshot, its last few updates kept apart."""
     name = chance.choice(store.names())
@@ -98,6 +122,18 @@ def compact(store: SqliteStore, chance: random.Random) -> None:
     updates = list(separate(stored.snapshot + b"".join(stored.changes)))
     cut = len(updates) - chance.randrange(min(4, len(updates)))
     store.compact(name, b"".join(updates[:cut]), updates[cut:])
+
+
+def small_updates(folder: Path, group: int) -> None:
+    """Append many updates of 60 bytes, so many in one commit; for the wear of a card."""
+    with closing(SqliteStore.open(folder)) as store:
+        for first in range(0, WEAR_UPDATES, group):
+            store.append(
+                [
+                    Change(f"orders/{i % DOCUMENTS}", random.Random(i).randbytes(WEAR_BYTES), "")
+                    for i in range(first, min(first + group, WEAR_UPDATES))
+                ]
+            )
 
 
 def rebuild(folder: Path) -> None:
@@ -116,13 +152,18 @@ def bring_back(folder: Path) -> None:
 def main() -> None:
     """Record one scenario."""
     scenario, folder, trace, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    sqlite_file.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    if scenario != "wear":
+        sqlite_file.CHECKPOINT_PAGES = CHECKPOINT_PAGES
     shim.watch(folder)
     shim.record(os.open(trace, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
     if scenario == "rebuild":
         rebuild(folder)
     elif scenario == "restore":
         bring_back(folder)
+    elif scenario == "failing-syncs":
+        failing_syncs(folder, seed)
+    elif scenario == "wear":
+        small_updates(folder, seed)
     else:
         load(folder, seed, shim.mark, control=scenario == "control")
 

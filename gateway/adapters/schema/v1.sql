@@ -12,7 +12,8 @@ CREATE TABLE snapshot (
     checksum INTEGER NOT NULL
 ) STRICT;
 
--- What came after the snapshot, in order.
+-- What came after the snapshots, in order. There is no index by document: each commit would
+-- write a page of it for every document it touches. The process keeps that in memory.
 CREATE TABLE change (
     sequence INTEGER PRIMARY KEY,
     document INTEGER NOT NULL REFERENCES document (id),
@@ -20,7 +21,6 @@ CREATE TABLE change (
     bytes BLOB NOT NULL,
     checksum INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX change_of_document ON change (document, sequence);
 
 -- Updates that were refused, the newest of them, for inspection. The digest is their checksum.
 CREATE TABLE quarantine (
