@@ -14,7 +14,7 @@ from gateway.runtime.threads import Helper
 HEAVY_BYTES = 8_192
 TICK_SECONDS = 1.0
 # After this many messages of one peer the others have their turn.
-TURN_MESSAGES = 32
+TURN_MESSAGES = 8
 
 
 async def serve(link: Link, session: Session, performer: Performer, helper: Helper) -> None:
