@@ -16,7 +16,6 @@ from gateway.runtime.threads import Door
 from gateway.runtime.writer import Writer
 from tests.core.sessions import RecordingSession
 
-
 Value = TypeVar("Value")
 
 
