@@ -53,22 +53,29 @@ class _Pages:
         return page
 
 
-def carve(path: Path) -> list[Change | Refusal]:
-    """All rows of a database that have a right checksum, oldest first. Raises ``OSError``."""
+def carve(*paths: Path) -> list[Change | Refusal]:
+    """All rows of some databases that have a right checksum, oldest first.
+
+    A document's name may be proved by one file and be damaged in the other. A path without
+    a file counts as an empty one. Raises ``OSError``.
+    """
+    rows = [row for path in paths for row in _rows_of_file(path)]
+    names = _names(rows)
+    found = {record: key for row in rows for key, record in _records(row, names)}
+    return sorted(found, key=found.__getitem__)
+
+
+def _rows_of_file(path: Path) -> Iterator[_Row]:
     file = path.read_bytes() if path.exists() else b""
     log = path.with_name(f"{path.name}-wal")
     frames = list(_frames(log.read_bytes() if log.exists() else b""))
     views = [_Pages(file, {})]
     if frames:
         views.append(_Pages(file, dict(frames)))
-    pages = [
-        (start // PAGE_BYTES + 1, file[start : start + PAGE_BYTES])
-        for start in range(0, len(file), PAGE_BYTES)
-    ]
-    rows = [row for number, page in pages + frames for row in _rows(number, page, views)]
-    names = _names(rows)
-    found = {record: key for row in rows for key, record in _records(row, names)}
-    return sorted(found, key=found.__getitem__)
+    for start in range(0, len(file), PAGE_BYTES):
+        yield from _rows(start // PAGE_BYTES + 1, file[start : start + PAGE_BYTES], views)
+    for number, page in frames:
+        yield from _rows(number, page, views)
 
 
 def _frames(log: bytes) -> Iterator[tuple[int, bytes]]:

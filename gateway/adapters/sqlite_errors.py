@@ -61,7 +61,7 @@ def _from_sqlite(error: sqlite3.Error, place: Path) -> GatewayError:
         )
     if name.startswith(_CORRUPT):
         return damaged(place)
-    if isinstance(error, _OURS):
+    if isinstance(error, _OURS) or name == "SQLITE_ERROR":
         return GatewayError(
             "store-failed", f"a fault of this program ({name}); please report it", EX_SOFTWARE
         )

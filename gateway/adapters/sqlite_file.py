@@ -108,7 +108,10 @@ def fault(path: Path) -> str:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             if database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 return "it is not one of this program"
-            _refuse_newer(database.execute("PRAGMA user_version").fetchone()[0])
+            version: int = database.execute("PRAGMA user_version").fetchone()[0]
+            if version < 1:
+                return "it is not finished"
+            _refuse_newer(version)
             if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 return "its pages contradict each other"
             return _wrong_row(database)

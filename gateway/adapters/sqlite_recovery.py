@@ -98,8 +98,7 @@ def _put_in_place(folder: Path, word: str) -> str:
 
 def _rebuild(folder: Path, fill: Fill) -> int:
     """Leave a whole database waiting; returns how many changes it holds."""
-    # The same change is often in both.
-    records = dict.fromkeys(carve(folder / BACKUP) + carve(folder / FILE_NAME))
+    records = carve(folder / BACKUP, folder / FILE_NAME)
     work = folder / REBUILDING
     if work.exists():
         shutil.rmtree(work)

@@ -193,7 +193,9 @@ class SqliteStore:
         """See ``Store``."""
         if self._failure is not None and self._failure.code == "store-closed":
             return
-        self._failure = GatewayError("store-closed", "the store is closed", EX_SOFTWARE)
+        self._failure = GatewayError(
+            "store-closed", "the store is closed; open it again", EX_SOFTWARE
+        )
         try:
             with translated(self._folder):
                 self._database.close()
