@@ -24,6 +24,7 @@ _FILE_HEADER, _LOG_HEADER, _FRAME_HEADER = 100, 32, 24
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 # Larger than any row that is ever written; what claims more is not a row.
 _MAX_PAYLOAD = 1 << 28
+_SNAPSHOT_COLUMNS = 4
 
 Value = int | str | bytes | None
 
@@ -65,10 +66,36 @@ def carve(*paths: Path) -> list[Change | Refusal]:
     return sorted(found, key=found.__getitem__)
 
 
+def carve_log(path: Path, seen: int, after: int, names: dict[int, str]) -> list[Change | Refusal]:
+    """What the log holds behind its first ``seen`` frames, all that SQLite sees of it.
+
+    Only changes and refusals numbered above ``after``: snapshots repeat what is there.
+    """
+    frames = _frames_beside(path)
+    if len(frames) <= seen:
+        return []
+    views = [_Pages(b"", dict(frames))]
+    rows = [row for number, page in frames[seen:] for row in _rows(number, page, views)]
+    known = _names(rows)
+    for number, name in names.items():
+        known.setdefault(number, set()).add(name)
+    found = {
+        record: key
+        for row in rows
+        if len(row.values) != _SNAPSHOT_COLUMNS and row.key > after
+        for key, record in _records(row, known)
+    }
+    return sorted(found, key=found.__getitem__)
+
+
+def _frames_beside(path: Path) -> list[tuple[int, bytes]]:
+    log = path.with_name(f"{path.name}-wal")
+    return list(_frames(log.read_bytes() if log.exists() else b""))
+
+
 def _rows_of_file(path: Path) -> Iterator[_Row]:
     file = path.read_bytes() if path.exists() else b""
-    log = path.with_name(f"{path.name}-wal")
-    frames = list(_frames(log.read_bytes() if log.exists() else b""))
+    frames = _frames_beside(path)
     views = [_Pages(file, {})]
     if frames:
         views.append(_Pages(file, dict(frames)))

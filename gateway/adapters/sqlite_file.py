@@ -7,6 +7,7 @@ is damaged or foreign.
 import os
 import shutil
 import sqlite3
+import struct
 import zlib
 from contextlib import closing
 from importlib.resources import files
@@ -26,6 +27,14 @@ PAGE_BYTES = 1_024
 CHECKPOINT_PAGES = 4_000
 CACHE_KIB = 8_192
 EX_CONFIG = 78
+
+LAST_SEQUENCE = """
+SELECT max(
+    (SELECT ifnull(max(sequence), 0) FROM change),
+    (SELECT ifnull(max(sequence), 0) FROM snapshot),
+    (SELECT ifnull(max(sequence), 0) FROM quarantine)
+)
+"""
 
 
 def checksum(document: str, sequence: int, raw: bytes) -> int:
@@ -105,7 +114,7 @@ def fault(path: Path) -> str:
     if path.stat().st_size == 0:
         return "it is empty"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        with closing(_reading(path)) as database:
             if database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 return "it is not one of this program"
             version: int = database.execute("PRAGMA user_version").fetchone()[0]
@@ -119,6 +128,24 @@ def fault(path: Path) -> str:
         if not is_damage(error):
             raise
         return "it cannot be read"
+
+
+def seen(path: Path) -> tuple[int, int, dict[int, str]]:
+    """How many frames of the log SQLite sees, the last sequence number, the documents' names.
+
+    The file is not touched. Raises ``sqlite3.Error`` and ``OSError``.
+    """
+    with closing(_reading(path)) as database:
+        names = dict(database.execute("SELECT id, name FROM document"))
+        last: int = database.execute(LAST_SEQUENCE).fetchone()[0]
+        # The index of the log: https://sqlite.org/walformat.html#the_wal_index_file_format
+        with path.with_name(f"{path.name}-shm").open("rb") as index:
+            (frames,) = struct.unpack("=16xI", index.read(20))
+    return frames, last, names
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
 
 
 def _refuse_newer(version: int) -> None:

@@ -7,12 +7,12 @@ database waits whole under a name of its own until the old one is out of the way
 """
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from gateway.adapters import sqlite_file
-from gateway.adapters.sqlite_carve import carve
+from gateway.adapters.sqlite_carve import carve, carve_log
 from gateway.adapters.sqlite_errors import translated
 from gateway.adapters.sqlite_file import FILE_NAME
 from gateway.adapters.sqlite_folder import (
@@ -35,11 +35,13 @@ EX_DATAERR = 65
 Fill = Callable[[Path, Iterable[Change | Refusal]], None]
 
 
-def make_sound(folder: Path, fill: Fill) -> str:
+def make_sound(folder: Path, fill: Fill) -> tuple[str, Sequence[Change | Refusal]]:
     """See that ``folder`` holds a sound database; what was done as a sentence, or "".
 
-    ``fill(folder, records)`` makes a database in another folder. Raises ``GatewayError``:
-    ``store-newer``, ``store-full``, ``store-read-only``, ``store-failed``.
+    With it come records that are in the log and that SQLite does not see, because the log is
+    torn or damaged before them; they are to be appended. ``fill(folder, records)`` makes a
+    database in another folder. Raises ``GatewayError``: ``store-newer``, ``store-full``,
+    ``store-read-only``, ``store-failed``.
     """
     path = folder / FILE_NAME
     with translated(folder):
@@ -47,17 +49,18 @@ def make_sound(folder: Path, fill: Fill) -> str:
             _put_in_place(folder, word)
         if not with_side_files(path):
             sqlite_file.make(path)
-            return ""
+            return "", ()
         what = sqlite_file.fault(path) if path.exists() else "only its log is left"
         if not what:
             sqlite_file.renew_log(path)
-            return ""
+            return "", _unseen(path)
         count = _rebuild(folder, fill)
         aside = _put_in_place(folder, "damaged")
-    return (
+    said = (
         f"The database was damaged: {what}. It is kept in {aside}, {count} changes were"
         " recovered; devices that connect bring what is missing."
     )
+    return said, ()
 
 
 def restore(folder: Path, source: Path) -> None:
@@ -83,6 +86,13 @@ def restore(folder: Path, source: Path) -> None:
             _put_in_place(folder, "replaced")
     finally:
         lock.release()
+
+
+def _unseen(path: Path) -> Sequence[Change | Refusal]:
+    if len(with_side_files(path)) == 1:
+        return ()
+    frames, last, names = sqlite_file.seen(path)
+    return carve_log(path, frames, last, names)
 
 
 def _put_in_place(folder: Path, word: str) -> str:

@@ -71,10 +71,17 @@ class SqliteStore:
         """
         lock = FolderLock(folder)
         try:
-            return cls(folder, lock, sqlite_recovery.make_sound(folder, _fill))
+            said, unseen = sqlite_recovery.make_sound(folder, _fill)
+            store = cls(folder, lock, said)
         except BaseException:
             lock.release()
             raise
+        try:
+            store._take(unseen)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     def append(self, records: Sequence[Record]) -> None:
         """See ``Store``."""
@@ -202,14 +209,18 @@ class SqliteStore:
         finally:
             self._lock.release()
 
+    def _take(self, unseen: Iterable[Record]) -> None:
+        """Append what was found behind the end of the log; some of it may be here already."""
+        new = [
+            record for record in unseen if record.update not in self.load(record.document).changes
+        ]
+        if new:
+            self.append(new)
+
     def _count(self) -> None:
         """Read what is kept in memory about the database; after that it is kept up to date."""
         self._documents.update(self._rows("SELECT name, id FROM document"))
-        self._sequence = self._one(
-            "SELECT max((SELECT ifnull(max(sequence), 0) FROM change),"
-            " (SELECT ifnull(max(sequence), 0) FROM snapshot),"
-            " (SELECT ifnull(max(sequence), 0) FROM quarantine))"
-        )
+        self._sequence = self._one(sqlite_file.LAST_SEQUENCE)
         for number, sequence in self._database.execute(
             "SELECT document, sequence FROM change ORDER BY sequence"
         ):

@@ -205,6 +205,33 @@ def test_a_damaged_database_with_a_log(with_log: Path, made: Path, tmp_path: Pat
     assert found - whole <= REPLACED and found >= whole and said
 
 
+def test_a_flipped_byte_in_the_log_costs_at_most_its_page(
+    with_log: Path, made: Path, tmp_path: Path
+) -> None:
+    whole = everything(made, tmp_path)
+    content = (with_log / f"{FILE_NAME}-wal").read_bytes()
+    frame = PAGE_BYTES + 24
+    places = [3, 17, 25, *(32 + n * frame + at for n in range(200) for at in (9, 20, 600))]
+    hidden = 0
+    for place in (place for place in places if place < len(content)):
+        folder = shutil.copytree(with_log, tmp_path / "harmed")
+        spoil(folder / f"{FILE_NAME}-wal", place, bytes([content[place] ^ 0x41]))
+        (folder / f"{FILE_NAME}-shm").unlink()
+        with closing(
+            sqlite3.connect(shutil.copytree(folder, tmp_path / "sqlite") / FILE_NAME)
+        ) as it:
+            hidden += it.execute("SELECT count(*) FROM change").fetchone()[0] < 300
+        with closing(SqliteStore.open(folder)) as store:
+            assert store.status().recovered == ""
+            found = updates({name: store.load(name) for name in store.names()})
+        assert found - whole <= REPLACED
+        # A snapshot behind the damage is told by what it replaced.
+        assert len({item for item in whole - found if item[0] != NAMES[0]}) <= ROWS_OF_A_PAGE
+        shutil.rmtree(folder)
+        shutil.rmtree(tmp_path / "sqlite")
+    assert hidden > 100
+
+
 @pytest.mark.parametrize("side", ["-shm", "-wal"])
 @pytest.mark.parametrize("size", [0, 1, 4_000, 40_000])
 def test_garbage_beside_a_sound_database(
