@@ -23,7 +23,7 @@ class Limits:
     clock: int = 2**31 - 1
     # Neighbours looked at to order concurrent insertions, about 0.14 us each.
     order_steps: int = 300_000
-    # Characters and values moved to cut structs in two, about 2 ns each.
+    # What it takes to cut structs in two, in units of about 4 ns.
     cut_units: int = 20_000_000
     awareness_entries: int = 1_024
     awareness_state_bytes: int = 2_048

@@ -9,7 +9,7 @@ from gateway.core.contents import CONTENTS, DELETED, TYPE, cut_off, read_text, r
 from gateway.core.errors import Code, PeerError
 from gateway.core.facts import Span
 from gateway.core.limits import Limits
-from gateway.core.rehearsal import GC, Id, Piece, Place, rehearse
+from gateway.core.rehearsal import GC, UNITS_PER_VALUE, Id, Piece, Place, rehearse
 from gateway.core.varint import MAX_VARINT, read_varint
 
 _SKIP = 10
@@ -198,7 +198,7 @@ class Walk:
                 raise PeerError(Code.MALFORMED, "an item's parent is not a type")
 
     def _may_cost(self) -> bool:
-        cuts = self.structs + len(self.deletes)
+        cuts = UNITS_PER_VALUE * (self.structs + len(self.deletes))
         return (
             self.structs > _REHEARSED_STRUCTS
             or self.nested >= self._limits.nesting

@@ -3,7 +3,7 @@
 Every shape is a structurally valid Yjs v1 update that grows with ``count``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from gateway.core.varint import write_string, write_varint
 
@@ -285,22 +285,64 @@ def deleted_one_by_one(count: int) -> bytes:
     return first + update([], [(1, [(clock, 1) for clock in range(0, count, 2)])])[1:]
 
 
-SHAPES: tuple[Callable[[int], bytes], ...] = (
-    one_character_structs, same_place, same_origin, same_right, crossing_rights,
-    crossing_rights_up, no_origin_rights, client_stairs, client_chain, cut_up,
-    cut_by_origins, cut_values, nested_types, nested_types_deleted, map_overwrites, map_rivals,
-    map_keys, small_maps, wide_map, small_arrays, one_byte_values, empty_strings, format_marks,
-    embedded_json, json_numbers, json_escapes, json_strings, many_clients, many_roots,
-    collected, deleted_structs, delete_ranges, delete_clients, deleted_one_by_one,
-)  # fmt: skip
+def rivals_of_a_long_history(count: int) -> bytes:
+    """A key written very often, then by many who do not know of that."""
+    body = b"\x01\x7f"
+    structs = [item(_ANY, body, key="k")]
+    structs += [item(_ANY, body, origin=(1, clock)) for clock in range(count - 1)]
+    structs += [item(_ANY, body, key="k")] * (count // 20)
+    return update([(1, 0, structs)])
 
 
-def largest(shape: Callable[[int], bytes], fits: Callable[[bytes], bool]) -> bytes:
-    """The largest message of a shape that fits, found by halving."""
-    low, high = 1, 2
-    while fits(shape(high)) and high < 1 << 20:
-        low, high = high, 2 * high
-    while high - low > max(1, low // 64):
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(shape(middle)) else (low, middle)
-    return shape(low)
+def cut_emoji(count: int) -> bytes:
+    """A text beyond ASCII of which every other character is deleted."""
+    ranges = [(4 * number, 2) for number in range(count)]
+    return update([(1, 0, [item(_STRING, text("😀" * 2 * count))])], [(1, ranges)])
+
+
+def cut_strings(count: int) -> bytes:
+    """An array of strings of which every other one is deleted."""
+    body = write_varint(2 * count) + b"\x77\x01x" * (2 * count)
+    return update([(1, 0, [item(_ANY, body)])], [(1, [(2 * n, 1) for n in range(count)])])
+
+
+def long_text_few_cuts(count: int) -> bytes:
+    """The longest text of a message, cut a thousand times."""
+    first = [item(_STRING, text("x" * count))]
+    more = [
+        item(_STRING, text("y"), origin=(1, count - 2 - n)) for n in range(min(950, count // 2))
+    ]
+    return update([(1, 0, first + more)])
+
+
+def small_embeds(count: int) -> bytes:
+    """Many small JSON texts."""
+    body = write_string('{"a":[1]}')
+    structs = [item(_EMBED, body)]
+    structs += [item(_EMBED, body, origin=(1, clock)) for clock in range(count - 1)]
+    return update([(1, 0, structs)])
+
+
+def values_nested(count: int) -> bytes:
+    """Arrays nested to the limit, again and again."""
+    return update(
+        [(1, 0, [item(_ANY, write_varint(count) + (b"\x75\x01" * 30 + b"\x7f") * count)])]
+    )
+
+
+def colliding_clients(count: int) -> bytes:
+    """Client ids that differ only in their highest bits."""
+    return update([((number << 30) + 1, 0, [item(_STRING, text("x"))]) for number in range(count)])
+
+
+def marks_and_crossings(count: int) -> bytes:
+    """As many structs as fit, some of which cost much to order."""
+    marks = [item(_FORMAT, write_string("b") + write_string("1"))]
+    marks += [
+        item(_FORMAT, write_string("b") + write_string("1"), origin=(2, clock))
+        for clock in range(count - 1)
+    ]
+    few = min(count, 760)
+    crossing = [item(_STRING, text("x" * (few + 2)))]
+    crossing += [item(_STRING, text("y"), right=(1, 1 + number)) for number in range(few)]
+    return update([(2, 0, marks), (1, 0, crossing)])
