@@ -13,11 +13,11 @@ from gateway.core.facts import AwarenessEntry, Span, UpdateFacts
 from gateway.core.json_text import check_json
 from gateway.core.limits import Limits
 from gateway.core.varint import read_varint
-from gateway.core.walk import Walk
+from gateway.core.walk import Walk, deepest_nesting
 
 __all__ = [
-    "AwarenessEntry", "Limits", "Span", "UpdateFacts", "inspect_awareness",
-    "inspect_state_vector", "inspect_update",
+    "AwarenessEntry", "Limits", "Span", "UpdateFacts", "deepest_nesting",
+    "inspect_awareness", "inspect_state_vector", "inspect_update",
 ]  # fmt: skip
 
 DEFAULT_LIMITS = Limits()

@@ -31,3 +31,7 @@ class Limits:
     def as_dict(self) -> dict[str, int]:
         """The caps by name, for machines."""
         return asdict(self)
+
+
+# For what this device wrote itself and only wants measured.
+UNLIMITED = Limits(**dict.fromkeys(Limits().as_dict(), 2**53))

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from gateway.core.contents import DELETED, STRING, TYPE, refuse_big
 from gateway.core.errors import Code, PeerError
 from gateway.core.facts import Span
-from gateway.core.limits import Limits
+from gateway.core.limits import UNLIMITED, Limits
 
 GC = 0
 
@@ -80,6 +80,13 @@ def rehearse(pieces: Iterable[Piece], deletes: Iterable[Span], limits: Limits) -
         rehearsal.delete(span)
 
 
+def deepest(pieces: Iterable[Piece]) -> int:
+    """How deep shared types stand in each other; ``pieces`` as for ``rehearse``."""
+    levels = _Levels(UNLIMITED)
+    levels.take(pieces)
+    return levels.deepest
+
+
 class _Client:
     """One client's structs: those that wait, and those in order with their first clocks."""
 
@@ -100,6 +107,7 @@ class _Rehearsal:
         self._clients: dict[int, _Client] = {}
         self._types: dict[str | Id, _Type] = {}
         self._beyond: dict[Id, Piece] = {}
+        self.deepest = 0
 
     def take(self, pieces: Iterable[Piece]) -> None:
         """Integrate the structs: higher clients first, what they build on before them."""
@@ -204,6 +212,7 @@ class _Rehearsal:
         if level > self._limits.nesting:
             refuse_big(f"shared types nested deeper than {self._limits.nesting}")
         self._types[piece.client, piece.clock] = _Type(level)
+        self.deepest = max(self.deepest, level)
 
     def _link(self, piece: Piece, within: _Type, left: Piece | None, right: Piece | None) -> None:
         key = piece.key
@@ -348,3 +357,10 @@ class _Rehearsal:
         self._units -= units
         if self._units < 0:
             refuse_big("an update that costs too much to cut")
+
+
+class _Levels(_Rehearsal):
+    """Only finds out what stands in what, and puts nothing in order."""
+
+    def _link(self, piece: Piece, within: _Type, left: Piece | None, right: Piece | None) -> None:
+        pass

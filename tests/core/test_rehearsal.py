@@ -8,7 +8,7 @@ from pycrdt import Array, Doc, Map, Text, merge_updates
 
 from gateway.core.errors import Code, PeerError
 from gateway.core.facts import Span
-from gateway.core.guard import inspect_update
+from gateway.core.guard import deepest_nesting, inspect_update
 from gateway.core.limits import Limits
 from gateway.core.rehearsal import Piece, _Rehearsal
 from gateway.core.sequence import Item, restore
@@ -118,6 +118,16 @@ def test_shared_types_nest_to_the_limit_and_no_deeper() -> None:
     assert inspect_update(shapes.nested_types(32)).nested == 31
     with pytest.raises(PeerError):
         inspect_update(shapes.nested_types(40))
+
+
+def test_the_nesting_of_a_state_is_measured_whatever_the_limits() -> None:
+    """Built up over many messages, in bytes where children stand before their parents."""
+    types = [item(7, shapes._ARRAY, parent=child_of((9, clock))) for clock in range(3_000)]
+    others = [item(7, shapes._ARRAY, parent=child_of((5, clock))) for clock in range(2_999)]
+    root = item(7, shapes._ARRAY)
+    assert deepest_nesting(update([(9, 0, [root, *others]), (5, 0, types)])) == 6_000
+    assert deepest_nesting(shapes.format_marks(9_000)) == 0
+    assert deepest_nesting(b"\x00\x00") == 0
 
 
 def test_types_beside_each_other_are_not_nested() -> None:
