@@ -78,5 +78,7 @@ def _fields(note: mmap.mmap, count: int) -> Iterator[bytes]:
     for _ in range(count):
         length = int.from_bytes(note[position : position + 4], "little")
         position += 4
+        if length > NOTE_BYTES - position:
+            return  # Not written by us, or not to its end.
         yield note[position : position + length]
         position += length
