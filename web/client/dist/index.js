@@ -478,7 +478,7 @@ var Session = class {
       this.put({ type: "UPDATE", handle: channel.handle, update: part });
       this.count(channel);
     }
-    channel.document.handedOver();
+    if (channel.peerAsked) channel.document.handedOver();
   }
   awareness(name, payload) {
     const channel = this.channels.get(name);
@@ -628,7 +628,7 @@ var Session = class {
       if (this.refusedNumbers.delete(this.acked)) channel.lastNumber = Infinity;
       touched.add(channel);
     }
-    for (const channel of touched) if (channel.lastNumber <= this.acked) channel.document.saved();
+    for (const channel of touched) if (channel.peerAsked && channel.lastNumber <= this.acked) channel.document.saved();
   }
   refuse(number, code, reason) {
     this.refusedNumbers.add(number);

@@ -105,7 +105,8 @@ export class Session {
       this.put({ type: 'UPDATE', handle: channel.handle, update: part })
       this.count(channel)
     }
-    channel.document.handedOver()
+    // Before the peer said what it has, older changes of ours are still to go.
+    if (channel.peerAsked) channel.document.handedOver()
   }
 
   awareness(name: string, payload: Uint8Array): void {
@@ -255,7 +256,7 @@ export class Session {
       if (this.refusedNumbers.delete(this.acked)) channel.lastNumber = Infinity
       touched.add(channel)
     }
-    for (const channel of touched) if (channel.lastNumber <= this.acked) channel.document.saved()
+    for (const channel of touched) if (channel.peerAsked && channel.lastNumber <= this.acked) channel.document.saved()
   }
 
   private refuse(number: number, code: number, reason: string): void {
