@@ -47,7 +47,8 @@ def make(path: Path) -> None:
     unfinished = path.with_name(f"{path.name}.unfinished")
     remove_unfinished(unfinished)
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    connect(unfinished).close()
+    with closing(connect(unfinished)) as database:
+        fold(database)
     sync_file(unfinished)
     unfinished.replace(path)
     sync_folder(path.parent)
@@ -73,6 +74,16 @@ def connect(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def fold(database: sqlite3.Connection) -> None:
+    """Put all of the log into the file, so that the file alone is the database.
+
+    Closing does that too, but says nothing when it fails. Raises ``sqlite3.Error``.
+    """
+    busy: int = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if busy:
+        raise sqlite3.OperationalError("the log is in use")
 
 
 def renew_log(path: Path) -> None:

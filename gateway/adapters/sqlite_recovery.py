@@ -131,8 +131,8 @@ def _take_backup(source: Path, copy: Path) -> None:
     what = sqlite_file.fault(copy)
     if what:
         raise _unusable(f"{source} is not a sound backup: {what}")
-    with closing(sqlite_file.connect(copy)):
-        pass
+    with closing(sqlite_file.connect(copy)) as database:
+        sqlite_file.fold(database)
     sync_file(copy)
 
 

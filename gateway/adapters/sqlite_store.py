@@ -315,8 +315,10 @@ def _collection(document: str) -> str:
 
 
 def _fill(folder: Path, records: Iterable[Record]) -> None:
-    """Make a store that holds ``records`` in a folder of its own."""
+    """Make a store that holds ``records`` in a folder of its own, without a log."""
     rest = iter(records)
     with closing(SqliteStore.open(folder)) as store:
         while group := list(islice(rest, REBUILD_RECORDS)):
             store.append(group)
+        with store._guarded():
+            sqlite_file.fold(store._database)

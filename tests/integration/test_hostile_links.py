@@ -1,8 +1,9 @@
 """Frames, handshakes and messages no honest client sends; the neighbour must not notice."""
 
-import os
+import random
 import socket
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.integration
 
 ROOM = "/sync/orders/1"
 MESSAGE_BYTES = 262_144
+# A client id and a word of its own for each pair of neighbours and each time they talk.
+NUMBERS = count(2)
 V2_UPDATE = "00010000000001000100010200001602000001fdffffffff7f0000"
 SMUGGLED = (
     b"POST /sync/a/b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n"
@@ -32,7 +35,7 @@ class Neighbours:
     """Two honest clients in the same document; ``talk`` proves the way between them."""
 
     def __init__(self, port: int) -> None:
-        self.author = Author(int.from_bytes(os.urandom(4), "big") + 1)
+        self.author = Author(next(NUMBERS))
         self.seen = Author(1)
         self.reader = RawClient(port, ROOM)
         self.writer = RawClient(port, ROOM)
@@ -40,7 +43,7 @@ class Neighbours:
             client.send(y.step_1(b"\x00"))
 
     def talk(self) -> None:
-        word = os.urandom(8).hex()
+        word = f"word-{next(NUMBERS)}"
         self.writer.send(y.update(self.author.set(word, True)))
         while word not in self.seen.read():
             message = y.decode(self.reader.recv())
@@ -76,7 +79,7 @@ MESSAGES = {
     "V2 as V1": (y.update(bytes.fromhex(V2_UPDATE)), 4400),
     "awareness of 2^32 clients": (y.presence(bytes.fromhex("ffffffff0f")), 4400),
     "awareness that is no JSON": (y.presence(b"\x01\x01\x01\x03{a}"), 4400),
-    "the largest message, of noise": (y.update(os.urandom(MESSAGE_BYTES - 8)), 4400),
+    "the largest message, of noise": (y.update(b"\x01" + random.Random(1).randbytes(MESSAGE_BYTES - 9)), 4400),
     "one byte too many": (bytes(MESSAGE_BYTES + 1), 1009),
     "far too many": (bytes(4 * MESSAGE_BYTES), 1009),
 }  # fmt: skip

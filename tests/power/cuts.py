@@ -25,7 +25,11 @@ from tests.power.shim import Operation
 MEMORY = Path("/dev/shm")  # a tmpfs, where the folders can be written at no cost to a card
 CUTS_OF_A_TRACE = 600
 CUTS_OF_RECOVERY = 150
-CUTS_OF_FAILING_SYNCS = 400
+CUTS_OF_FAILING_SYNCS = 300
+TRACES_OF_FAILING_SYNCS = 3
+# Where recovery changes entries of the folder it is cut this often, each time differently.
+CUTS_AROUND_ENTRIES = 16
+ENTRIES = "crudxm"
 # Database pages overwritten before the store is rebuilt: the header, and one with rows.
 DAMAGED_PAGES = (0, 9)
 
@@ -53,10 +57,18 @@ def scratch() -> Iterator[Path]:
         yield Path(name)
 
 
-def cut(disk: Disk, trace: Path, cuts: int, seed: int, work: Path, check: Check) -> Result:
-    """Cut a trace ``cuts`` times, evenly over its operations, and check each image."""
+def cut(
+    disk: Disk, trace: Path, cuts: int, seed: int, work: Path, check: Check, around: int = 0
+) -> Result:
+    """Cut a trace ``cuts`` times, evenly over its operations, and check each image.
+
+    After each change of an entry and each mark it is cut ``around`` times more.
+    """
     steps = list(shim.operations(trace))
-    places = sorted(round(i * len(steps) / cuts) for i in range(1, cuts + 1))
+    places = sorted(
+        [round(i * len(steps) / cuts) for i in range(1, cuts + 1)]
+        + [i + 1 for i, step in enumerate(steps) if step.kind in ENTRIES] * around
+    )
     result, marks, done = Result(traces={trace.name: len(steps)}), list[str](), 0
     for number, place in enumerate(places):
         for step in steps[done:place]:
@@ -168,7 +180,9 @@ def rebuild_cuts(base: Path, library: Path, cuts: int, seed: int) -> Result:
     with closing(SqliteStore.open(folder)) as store:
         expected = workload.held(store, seed, in_order=False)
     assert expected and expected <= before
-    return cut(disk, trace, cuts, seed, base / "image", check_rebuild(seed, expected))
+    return cut(
+        disk, trace, cuts, seed, base / "image", check_rebuild(seed, expected), CUTS_AROUND_ENTRIES
+    )
 
 
 def restore_cuts(base: Path, library: Path, cuts: int, seed: int) -> Result:
@@ -186,7 +200,15 @@ def restore_cuts(base: Path, library: Path, cuts: int, seed: int) -> Result:
     assert backup and backup < before
     disk = Disk(folder)
     shim.run(library, "tests.power.workload", "restore", folder, trace, seed)
-    return cut(disk, trace, cuts, seed, base / "image", check_restore(seed, before, backup))
+    return cut(
+        disk,
+        trace,
+        cuts,
+        seed,
+        base / "image",
+        check_restore(seed, before, backup),
+        CUTS_AROUND_ENTRIES,
+    )
 
 
 def _made(folder: Path, seed: int) -> set[int]:
@@ -211,7 +233,8 @@ def campaign(cuts: int, seed: int) -> Result:
         library = shim.build(base)
         for make in (rebuild_cuts, restore_cuts):
             _add(total, make(base, library, CUTS_OF_RECOVERY, seed))
-        _add(total, load_cuts(base, library, CUTS_OF_FAILING_SYNCS, seed, "failing-syncs"))
+        for other in range(seed, seed + TRACES_OF_FAILING_SYNCS):
+            _add(total, load_cuts(base, library, CUTS_OF_FAILING_SYNCS, other, "failing-syncs"))
         while total.cuts < cuts:
             _add(total, load_cuts(base, library, CUTS_OF_A_TRACE, seed))
             seed += 1

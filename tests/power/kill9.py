@@ -73,31 +73,35 @@ def kill_one(folder: Path, seed: int, first: int, chance: random.Random) -> int:
     return int.from_bytes(heard[-_NUMBER_BYTES:])
 
 
-def check(folder: Path, seed: int, acked: int) -> tuple[int, int]:
-    """How many acknowledged updates are missing, and the first number not in use."""
+def check(folder: Path, seed: int, acked: set[int]) -> tuple[int, int]:
+    """How many acknowledged updates are missing, and the first number not in use.
+
+    Of the group that was not acknowledged any part may be there: what the log holds of it
+    is taken.
+    """
     with closing(SqliteStore.open(folder)) as store:
         recovered = store.status().recovered
         assert not recovered, recovered
         found = workload.held(store, seed)
-    return len(set(range(acked)) - found), max(found, default=-1) + 1
+    return len(acked - found), max(found, default=-1) + 1
 
 
 def campaign(kills: int, seed: int, base: Path) -> Result:
     """Kill ``kills`` children."""
     result, chance = Result(), random.Random(seed)
     while result.kills < kills:
-        folder, first = base / f"store-{result.kills}", 0
+        folder, first, acked = base / f"store-{result.kills}", 0, set[int]()
         for _ in range(min(KILLS_OF_A_STORE, kills - result.kills)):
-            acked = kill_one(folder, seed, first, chance)
+            new = range(first, kill_one(folder, seed, first, chance))
+            acked.update(new)
             result.kills += 1
+            result.acked += len(new)
             try:
-                lost, following = check(folder, seed, acked)
+                lost, first = check(folder, seed, acked)
             except (AssertionError, GatewayError) as error:
                 result.unopened.append(str(error))
                 break
             result.lost += lost
-            result.acked += acked - first
-            first = following
     return result
 
 

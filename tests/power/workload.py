@@ -30,6 +30,8 @@ SIZES = (45, 45, 45, 60, 60, 120, 348, 348, 5_000)
 LARGE_BYTES = 60_000
 # Folding the log back often puts more cuts into the middle of it.
 CHECKPOINT_PAGES = 120
+# At most so many syncs go well before one fails.
+SYNCS_BETWEEN = 12
 WEAR_UPDATES, WEAR_BYTES = 5_000, 60
 BACKUP = Path("backups") / "last-good.db"
 
@@ -99,14 +101,14 @@ def load(folder: Path, seed: int, mark: Callable[[str], None], *, control: bool 
 def failing_syncs(folder: Path, seed: int) -> None:
     """Append while a sync fails now and then; after each failure the store is opened again."""
     chance, acked, store = random.Random(seed), 0, None
-    shim.fail(errno.EIO, shim.SYNCS, 20, 1)
+    shim.fail(errno.EIO, shim.SYNCS, SYNCS_BETWEEN, 1)
     while acked < 10 * ROUNDS:
         group = [change(seed, acked + i) for i in range(chance.choice((1, 3, 10)))]
         try:
             store = store or SqliteStore.open(folder)
             store.append(group)
         except GatewayError:
-            shim.fail(errno.EIO, shim.SYNCS, chance.randrange(20), 1)
+            shim.fail(errno.EIO, shim.SYNCS, chance.randrange(SYNCS_BETWEEN), 1)
             if store is not None:
                 store.close()
             store = None
