@@ -18,6 +18,7 @@ from gateway import __version__
 from gateway.adapters.crash_note import CrashNote
 from gateway.adapters.loop import new_event_loop
 from gateway.adapters.pages import Pages
+from gateway.adapters.sqlite_recovery import BACKUP
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.adapters.websocket import WebSocketLink, WebSocketServer
 from gateway.config import Config
@@ -41,8 +42,9 @@ from gateway.runtime.threads import Helper
 GOODBYE_SECONDS = 1.0
 CONTROL_SOCKET = "control.sock"
 CRASHED = "the gateway died while it applied this"
-# A good copy is kept beside the store, made at start and then as often as this.
+# A good copy is kept beside the store and made anew this often if something changed.
 BACKUP_SECONDS = 6 * 3600.0
+FIRST_BACKUP_SECONDS = 600.0
 
 log = logging.getLogger("gateway")
 
@@ -88,7 +90,11 @@ class Gateway:
         self._failure: GatewayError | None = None
         suspected = self._judge_crash()
         figures = store.status()
-        quotas = Quotas(config.store.max_bytes, config.store.max_collection_bytes)
+        quotas = Quotas(
+            config.store.max_bytes,
+            config.store.max_collection_bytes,
+            config.store.max_peer_daily_bytes,
+        )
         self._hub = Hub(quotas, figures.usage, store.quarantined(), suspected)
         self._local = LocalPeer(
             peer,
@@ -230,10 +236,21 @@ class Gateway:
         return status(self._identity, moment, self._hub, figures)
 
     async def _keep_backup(self, folder: Path) -> None:
+        target = folder / BACKUP
+        copied = -1
+        wait = BACKUP_SECONDS if target.exists() else FIRST_BACKUP_SECONDS
         while True:
-            await asyncio.sleep(BACKUP_SECONDS)
-            target = folder / "backups" / "last-good.db"
-            await self._performer.writer.call(partial(self._store.backup, target))
+            await asyncio.sleep(wait)
+            wait = BACKUP_SECONDS
+            figures = await self._performer.writer.call(self._store.status)
+            assert isinstance(figures, StoreStatus)
+            if figures.last_sequence == copied:
+                continue
+            try:
+                await self._performer.writer.call(partial(self._store.backup, target))
+                copied = figures.last_sequence
+            except GatewayError as error:
+                log.warning("no copy of the store was made: %s", error.sentence)
 
     def _addresses(self, port: int) -> dict[str, str]:
         base = f"ws://{_shown(self._config.listen.host)}:{port}"

@@ -79,6 +79,7 @@ class Store:
     folder: str = field(default_factory=default_data, metadata=_text("a folder"))
     max_bytes: int = field(default=16 * GIB, metadata=_whole(1_048_576, 1024 * GIB))
     max_collection_bytes: int = field(default=8 * GIB, metadata=_whole(65_536, 1024 * GIB))
+    max_peer_daily_bytes: int = field(default=2 * GIB, metadata=_whole(65_536, 1024 * GIB))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ a 4-byte count, then per item the document, author and update, each after a 4-by
 """
 
 import mmap
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ class CrashNote:
             with path.open("a+b") as file:
                 path.chmod(0o600)
                 file.truncate(NOTE_BYTES)
+                # On a full disk, writing into a hole of a mapped file ends the process.
+                os.posix_fallocate(file.fileno(), 0, NOTE_BYTES)
                 self._map = mmap.mmap(file.fileno(), NOTE_BYTES)
         except OSError as error:
             raise GatewayError(

@@ -34,22 +34,30 @@ from gateway.core.guard import (
     inspect_update,
 )
 from gateway.core.names import collection_of
+from gateway.core.outbox import Answer
 from gateway.core.records import Change, Refusal, StoredDocument
 from gateway.core.room import Room
-from gateway.core.session import Answer, Session, State
+from gateway.core.session import Session, State
 
 # Documents nobody is in stay in memory up to this number, the longest unused go first.
 IDLE_ROOMS = 256
 # Together all peers may have this many documents open; each costs a few kB.
 MAX_ROOMS = 50_000
+UNREADABLE = "this gateway cannot read this document"
+
+
+# The peers that wrote least are forgotten beyond this; their day begins anew.
+MAX_COUNTED_PEERS = 10_000
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Bytes of updates the store takes, in all and for one collection."""
+    """Bytes of updates the store takes: in all, for one collection, of one peer in a day."""
 
     store_bytes: int
     collection_bytes: int
+    peer_daily_bytes: int
 
 
 @dataclass(slots=True)
@@ -93,6 +101,8 @@ class Hub:
         # Loaded, but nobody is in them: by last use, the longest unused first.
         self._idle: dict[str, None] = {}
         self._present: set[str] = set()
+        self._written = Counter[str]()
+        self._day_began = 0.0
 
     def join(self, session: Session) -> None:
         """A link was made."""
@@ -112,8 +122,8 @@ class Hub:
         room = self.rooms.get(document)
         return room is None or room.document is None
 
-    def loaded(self, document: str, stored: StoredDocument) -> None:
-        """The store's copy of a document arrived."""
+    def loaded(self, document: str, stored: StoredDocument) -> list[Effect]:
+        """The store's copy of a document arrived. Raises ``DocumentBroken``: see ``lost``."""
         room = self.rooms.get(document)
         if room is None:
             room = self.rooms[document] = Room(document)
@@ -123,6 +133,15 @@ class Hub:
         if room.due:
             self._due[document] = room
         self._retire()
+        return [Wake(member) for member in room.members]
+
+    def lost(self, document: str) -> list[Effect]:
+        """The store's copy does not load: what is queued for it stays with its authors."""
+        receipts = []
+        for item in self.rooms[document].give_up():
+            item.session.refuse(document, item.number, Code.UNAVAILABLE, UNREADABLE)
+            receipts.append(Receipt(item.session, item.number))
+        return [Persist((), tuple(receipts)), *(Wake(receipt.session) for receipt in receipts)]
 
     def handle(
         self, session: Session, event: Event, facts: UpdateFacts | None = None
@@ -154,6 +173,21 @@ class Hub:
         except PeerError as error:
             session.close(error.code, error.reason)
             return [Wake(session)]
+
+    def broken(self, document: str) -> list[Effect]:
+        """A document in memory is not to be used again: read it anew from the store."""
+        self.rooms[document].document = None
+        return [Load(document)]
+
+    def unreadable(self, session: Session, event: Event) -> list[Effect]:
+        """What the store holds of a document cannot be read: turn away who wants it."""
+        effects: list[Effect] = []
+        if isinstance(event, UpdateReceived):
+            session.refuse(event.document, event.number, Code.UNAVAILABLE, UNREADABLE)
+            effects.append(Persist((), (Receipt(session, event.number),)))
+        elif isinstance(event, DocumentOpened | DocumentEntered):
+            session.deny(event.document, Code.UNAVAILABLE, UNREADABLE)
+        return [*effects, Wake(session)]
 
     def refused(self, session: Session, event: UpdateReceived, error: PeerError) -> list[Effect]:
         """The guard refused an update: tell its author, keep it for inspection."""
@@ -208,13 +242,14 @@ class Hub:
             receipt.session.acknowledge(receipt.number)
         return [Wake(session) for session in {receipt.session: None for receipt in receipts}]
 
-    def answer(self, document: str, state_vector: bytes) -> Answer:
-        """What a peer with this state vector lacks."""
+    def answer(self, document: str, state_vector: bytes) -> Answer | None:
+        """What a peer with this state vector lacks; None while the document is being read."""
         return self.rooms[document].answer(state_vector)
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass: keep links alive or give them up, forget who went silent."""
         self.now = now
+        self._forget_written(now)
         effects: list[Effect] = [Wake(session) for session in self.sessions if session.tick(now)]
         for name in list(self._present):
             room = self.rooms[name]
@@ -223,6 +258,13 @@ class Hub:
             if not room.presence:
                 self._present.discard(name)
         return effects
+
+    def _forget_written(self, now: float) -> None:
+        if now - self._day_began >= DAY_SECONDS:
+            self._day_began = now
+            self._written.clear()
+        elif len(self._written) > MAX_COUNTED_PEERS:
+            self._written = Counter(dict(self._written.most_common(MAX_COUNTED_PEERS // 2)))
 
     def _update_received(
         self, session: Session, room: Room, event: UpdateReceived, facts: UpdateFacts | None
@@ -239,15 +281,18 @@ class Hub:
                 raise PeerError(Code.TOO_BIG, "an answer in too many parts")
             return []
         if facts.spans or facts.deletes:
-            declined = self._decline(session, event)
+            declined = self._decline(session, room, event, facts)
             if declined is not None:
                 return declined
+            self._written[session.identity] += len(event.update)
         self.counts.updates += 1
         room.receive(incoming, alone=suspected)
         self._due[event.document] = room
         return []
 
-    def _decline(self, session: Session, event: UpdateReceived) -> list[Effect] | None:
+    def _decline(
+        self, session: Session, room: Room, event: UpdateReceived, facts: UpdateFacts
+    ) -> list[Effect] | None:
         size = len(event.update)
         collection = self.usage[collection_of(event.document)]
         if not session.may_write(event.document):
@@ -258,6 +303,10 @@ class Hub:
             code, reason = Code.QUOTA, "this collection is full"
         elif self._total + size > self._quotas.store_bytes:
             code, reason = Code.QUOTA, "the store is full"
+        elif self._written[session.identity] + size > self._quotas.peer_daily_bytes:
+            code, reason = Code.QUOTA, "this device wrote too much today"
+        elif not room.admits(session.identity, facts):
+            code, reason = Code.QUOTA, "this document has too many authors"
         else:
             return None
         # Not quarantined: the update may be sound, its author keeps it and may try again.

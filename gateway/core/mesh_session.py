@@ -20,8 +20,8 @@ from gateway.core.events import (
 )
 from gateway.core.framing import MESSAGE_BYTES, batches, frame, records
 from gateway.core.names import check_name, collection_of
-from gateway.core.outbox import Outbox, Relay
-from gateway.core.session import SEND_BYTES, AnswerFor, Farewell, State
+from gateway.core.outbox import Answer, AnswerFor, Outbox, Relay
+from gateway.core.session import SEND_BYTES, Farewell, State
 from gateway.core.split import split_update
 
 # An unknown caller gets this long and this much (security: pre-auth limits).
@@ -127,8 +127,8 @@ class MeshSession:
         for document in sorted(outbox.stale):
             framed.append(frame(m.encode(m.Stale(self._ours[document]))))
         outbox.stale.clear()
-        while size < SEND_BYTES and (owed := outbox.take_owed()) is not None:
-            parts = self._diff(owed[0], answer_for, owed[1])
+        while size < SEND_BYTES and (answered := outbox.take_answer(answer_for)) is not None:
+            parts = self._diff(*answered)
             size += sum(map(len, parts))
             framed += parts
         if size < SEND_BYTES:
@@ -174,6 +174,11 @@ class MeshSession:
         """See ``Session``."""
         if self.state is State.OPEN:
             self._put(m.Refuse(number, code, reason))
+
+    def deny(self, document: str, code: Code, reason: str) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN:
+            self._put(m.Deny(document, code, reason))
 
     def tick(self, now: float) -> bool:
         """See ``Session``."""
@@ -264,7 +269,7 @@ class MeshSession:
             try:
                 self._check_open(record.document)
             except PeerError as error:
-                self._put(m.Deny(record.document, error.code, error.reason))
+                self.deny(record.document, error.code, error.reason)
                 return None
             self._theirs[record.handle] = record.document
             self._opened_by_peer.add(record.document)
@@ -315,8 +320,7 @@ class MeshSession:
             rights & right and pattern in ("*", collection) for pattern, rights in self._grants
         )
 
-    def _diff(self, document: str, answer_for: AnswerFor, state_vector: bytes) -> list[bytes]:
-        answer = answer_for(document, state_vector)
+    def _diff(self, document: str, answer: Answer) -> list[bytes]:
         parts = split_update(answer.update, self._message_bytes - DIFF_OVERHEAD)
         handle = self._ours[document]
         framed = []

@@ -5,15 +5,27 @@ document, and dropped as a whole when that is not enough. Answers to a state vec
 are owed, not queued: they are computed when the link can take them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from gateway.core import y_messages
-from gateway.core.document import merge
+from gateway.core.document import DocumentBroken, merge
 
 # What a peer that does not read may make us hold; then it has to ask again.
 MAX_QUEUED_BYTES = 1_048_576
 # Merging costs about as much as sending a few small updates one by one.
 MERGE_FROM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a peer lacks of a document, and our fingerprint of it."""
+
+    update: bytes
+    fingerprint: bytes
+
+
+AnswerFor = Callable[[str, bytes], Answer | None]
 
 
 class Relay:
@@ -77,17 +89,24 @@ class Outbox:
         self._relays.clear()
         self.queued_bytes = 0
 
-    def take_owed(self) -> tuple[str, bytes] | None:
-        """The next document to answer and the state vector to answer, oldest first."""
-        for document in self._owed:
-            return document, self._owed.pop(document)
+    def take_answer(self, answer_for: AnswerFor) -> tuple[str, Answer] | None:
+        """The next document that can be answered and its answer, the longest owed first.
+
+        ``answer_for`` raises ``DocumentBroken`` or says None while it has no answer.
+        """
+        for document, state_vector in self._owed.items():
+            answer = answer_for(document, state_vector)
+            if answer is not None:
+                del self._owed[document]
+                return document, answer
         return None
 
     def take_relays(self) -> Iterator[tuple[str, Relay]]:
         """All live updates; where many wait for a document, merged into one."""
         relays, self._relays, self.queued_bytes = self._relays, {}, 0
         for document, waiting in relays.items():
-            for relay in waiting if len(waiting) < MERGE_FROM else [_merged(waiting)]:
+            merged = _merged(waiting) if len(waiting) >= MERGE_FROM else None
+            for relay in waiting if merged is None else (merged,):
                 yield document, relay
 
     def _drop(self, document: str) -> None:
@@ -95,16 +114,21 @@ class Outbox:
             self.queued_bytes -= len(relay.update)
 
     def _shrink(self) -> None:
-        merged = {document: [_merged(waiting)] for document, waiting in self._relays.items()}
-        self._relays = merged
-        self.queued_bytes = sum(len(waiting[0].update) for waiting in merged.values())
+        merged = {document: _merged(waiting) for document, waiting in self._relays.items()}
+        self._relays = {name: [relay] for name, relay in merged.items() if relay is not None}
+        self.stale.update(merged.keys() - self._relays.keys())
+        self.queued_bytes = sum(len(waiting[0].update) for waiting in self._relays.values())
         if self.queued_bytes > MAX_QUEUED_BYTES // 2:
-            self.stale.update(merged)
+            self.stale.update(self._relays)
             self._relays = {}
             self.queued_bytes = 0
 
 
-def _merged(relays: list[Relay]) -> Relay:
+def _merged(relays: list[Relay]) -> Relay | None:
+    """The updates as one, or None if the library cannot."""
     if len(relays) == 1:
         return relays[0]
-    return Relay(merge([relay.update for relay in relays]))
+    try:
+        return Relay(merge([relay.update for relay in relays]))
+    except DocumentBroken:
+        return None

@@ -3,16 +3,18 @@
 Keeps invariants 1 (only what was accepted is passed on) and 5 (docs/design.md).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core.document import Applied, Document, DocumentBroken
 from gateway.core.errors import Code
 from gateway.core.events import Compact, Incoming
-from gateway.core.outbox import Relay
+from gateway.core.guard import UpdateFacts
+from gateway.core.outbox import Answer, Relay
 from gateway.core.presence import Presence
 from gateway.core.records import Change, Refusal, StoredDocument
-from gateway.core.session import Answer, Session
+from gateway.core.session import Session
 
 # Compaction pays when the tail outweighs the snapshot; below this it is not worth a write.
 COMPACT_BYTES = 65_536
@@ -22,6 +24,10 @@ ROW_BYTES = 64
 WORTHWHILE = 0.8
 # Parts of one answer held until the last one came (docs/protocol.md section 8).
 MAX_HELD_BYTES = 16_777_216
+# A document beyond this could not tell its state vector (``Limits.vector_clients``) any more.
+MAX_AUTHORS = 20_000
+# What one peer may bring of them, so that it cannot use them up alone.
+MAX_AUTHORS_OF_A_PEER = 5_000
 # An author is not sent its own update back. With two in one turn each gets the other's; with
 # more the merged update is smaller than the parts, its own included.
 MOST_AUTHORS_SPARED = 2
@@ -50,6 +56,8 @@ class Room:
         # Updates of a batch that broke the document: applied one at a time to find which.
         self.suspects: list[Incoming] = []
         self.members: dict[Session, bool] = {}
+        # How many authors (Yjs client ids) each identity brought since the document was loaded.
+        self._brought = Counter[str]()
         self._held: dict[Session, list[Incoming]] = {}
         self._snapshot_bytes = 0
         self._tail_bytes = 0
@@ -116,9 +124,10 @@ class Room:
         assert self.document is not None
         session.ask(self.name, self.document.state_vector())
 
-    def answer(self, state_vector: bytes) -> Answer:
-        """What a state vector lacks."""
-        assert self.document is not None
+    def answer(self, state_vector: bytes) -> Answer | None:
+        """What a state vector lacks; None while the document is being read."""
+        if self.document is None:
+            return None
         return Answer(self.document.diff(state_vector), self.document.fingerprint())
 
     def hold(self, incoming: Incoming) -> bool:
@@ -131,11 +140,30 @@ class Room:
         """Forget the parts of an answer whose last part will not come."""
         return self._held.pop(session, ())
 
+    def admits(self, identity: str, facts: UpdateFacts) -> bool:
+        """Whether the document may have the authors of an update; counts them if so."""
+        assert self.document is not None
+        clocks = self.document.clocks
+        new = {span.client for span in facts.spans if span.client not in clocks}
+        if not new:
+            return True
+        brought = self._brought[identity] + len(new)
+        if brought > MAX_AUTHORS_OF_A_PEER or len(clocks) + len(new) > MAX_AUTHORS:
+            return False
+        self._brought[identity] = brought
+        return True
+
     def receive(self, incoming: Incoming, *, alone: bool = False) -> None:
         """Queue an update, with the parts held before it, for this turn or for one of its own."""
         queue = self.suspects if alone else self.queue
         queue += self._held.pop(incoming.session, ())
         queue.append(incoming)
+
+    def give_up(self) -> Sequence[Incoming]:
+        """The document cannot be read: what is queued for it, which will not be applied."""
+        given_up = [*self.suspects, *self.queue]
+        self.suspects, self.queue = [], []
+        return given_up
 
     def turn(self) -> Outcome:
         """Apply what is queued at once, pass on what changed, say what to write."""

@@ -4,14 +4,14 @@ A session is the protocol state of one peer over one link: it turns bytes into e
 and answers into bytes, never raises on the peer's mistakes, and is used once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
 from gateway.core.errors import Code
 from gateway.core.events import Event
-from gateway.core.outbox import Outbox, Relay
+from gateway.core.outbox import AnswerFor, Outbox, Relay
 
 # How much one call of ``data_to_send`` produces before the link is asked again.
 SEND_BYTES = 262_144
@@ -32,17 +32,6 @@ class Farewell:
 
     code: Code
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a peer lacks of a document, and our fingerprint of it."""
-
-    update: bytes
-    fingerprint: bytes
-
-
-AnswerFor = Callable[[str, bytes], Answer]
 
 
 class Session(Protocol):
@@ -89,6 +78,9 @@ class Session(Protocol):
 
     def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
         """One update was not taken."""
+
+    def deny(self, document: str, code: Code, reason: str) -> None:
+        """A document cannot be had."""
 
     def __hash__(self) -> int:
         """Sessions are told apart by identity."""

@@ -16,8 +16,8 @@ from gateway.core.events import (
     PresenceReceived,
     UpdateReceived,
 )
-from gateway.core.outbox import Outbox, Relay
-from gateway.core.session import AnswerFor, Farewell, State
+from gateway.core.outbox import AnswerFor, Outbox, Relay
+from gateway.core.session import Farewell, State
 
 # The stock client gives up after 30 s of silence.
 KEEP_ALIVE_SECONDS = 20.0
@@ -76,8 +76,8 @@ class YSession:
         """See ``Session``."""
         frames = self.outbox.records
         self.outbox.records = []
-        if (owed := self.outbox.take_owed()) is not None:
-            frames.append(y_messages.step_2(answer_for(*owed).update))
+        if (answered := self.outbox.take_answer(answer_for)) is not None:
+            frames.append(y_messages.step_2(answered[1].update))
         for _, relay in self.outbox.take_relays():
             frames.append(relay.y_frame)
         self.sent_bytes += sum(map(len, frames))
@@ -115,6 +115,10 @@ class YSession:
 
     def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
         """See ``Session``. A refusal can only be told by closing."""
+        self.close(code, reason)
+
+    def deny(self, document: str, code: Code, reason: str) -> None:
+        """See ``Session``. The link is for this document only."""
         self.close(code, reason)
 
     def tick(self, now: float) -> bool:

@@ -4,8 +4,10 @@ Relaying does not wait for the disk; every ack does (invariant 2).
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from gateway.core.document import DocumentBroken
 from gateway.core.errors import Code, GatewayError
 from gateway.core.events import Compact, Effect, Event, Load, Persist, Receipt, Wake
 from gateway.core.guard import UpdateFacts
@@ -17,6 +19,8 @@ from gateway.runtime.writer import Writer
 
 # Changes waiting for a disk that takes none; beyond it peers must keep them themselves.
 MAX_WAITING_BYTES = 8_388_608
+
+log = logging.getLogger("gateway")
 
 
 class Performer:
@@ -62,7 +66,11 @@ class Performer:
     async def take(self, session: Session, event: Event, facts: UpdateFacts | None = None) -> None:
         """Let the hub decide on an event, its document loaded first."""
         while self.hub.needs(event.document):
-            await self.load(event.document)
+            try:
+                await self.load(event.document)
+            except DocumentBroken:
+                self.perform(self.hub.unreadable(session, event))
+                return
         if not self._slack.is_set():
             await self._slack.wait()
         self.perform(self.hub.handle(session, event, facts))
@@ -112,6 +120,15 @@ class Performer:
 
     def _turn(self) -> None:
         self._scheduled = False
+        try:
+            self._work()
+        except Exception as error:
+            # What is in memory may be half done: end, and begin anew from what is on the disk.
+            log.exception("a turn failed")
+            self._scheduled = True
+            self._on_failed(GatewayError("internal", f"an error of this program: {error!r}"))
+
+    def _work(self) -> None:
         if self.hub.due:
             self._note.before(self.hub.applying())
             effects = self.hub.turn()
@@ -128,7 +145,13 @@ class Performer:
         if link is None:
             return
         while not link.congested or session.state is State.CLOSED:
-            messages = session.data_to_send(self.hub.answer)
+            try:
+                messages = session.data_to_send(self.hub.answer)
+            except DocumentBroken as error:
+                log.error("%s: %s", error.name, error.cause)
+                session.close(Code.RESET, error.sentence)
+                self.perform(self.hub.broken(error.name))
+                continue
             if not messages:
                 break
             for message in messages:
@@ -170,13 +193,17 @@ class Performer:
 
     def _load_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, GatewayError):
+        if isinstance(error, GatewayError) and not isinstance(error, DocumentBroken):
             self._on_failed(error)
 
     async def _load(self, document: str) -> None:
         try:
             stored = await self.writer.load(document)
-            self.hub.loaded(document, stored)
+            self.perform(self.hub.loaded(document, stored))
+        except DocumentBroken as error:
+            log.error("%s cannot be read: %s", document, error.cause)
+            self.perform(self.hub.lost(document))
+            raise
         finally:
             del self._loading[document]
         if self.hub.due:

@@ -5,11 +5,12 @@ changed shows the change, and a receipt stands for all that came before it.
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.errors import GatewayError
 from gateway.core.events import Compact, Persist, Receipt
@@ -25,6 +26,8 @@ MOST_RECORDS = 5_000
 # A full disk is tried again this often.
 RETRY_SECONDS = 2.0
 _PASSING = frozenset({"store-full"})
+
+log = logging.getLogger("gateway")
 
 
 @dataclass(slots=True)
@@ -66,7 +69,11 @@ class Writer:
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store")
+        self._records: list[Change | Refusal] = []
+        self._receipts: list[Receipt] = []
         self._last_commit = 0.0
+        # When a full disk is tried again; 0 while it is not full.
+        self._retry_at = 0.0
         self.commits = 0
 
     def start(self) -> None:
@@ -97,69 +104,84 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            job = self._jobs.get()
-            while job is not None:
-                if isinstance(job, Persist):
-                    job = self._group(job)
-                else:
-                    self._single(job)
-                    job = self._jobs.get()
+            while (job := self._next()) is not None:
+                match job:
+                    case Persist():
+                        self._records += job.records
+                        self._receipts += job.receipts
+                        if len(self._records) >= MOST_RECORDS:
+                            self._commit()
+                    case _:
+                        self._commit()
+                        self._single(job)
+            self._commit()
         except GatewayError as error:
             self._door.call(self._on_failed, error)
+        except Exception as error:
+            # Nothing would be written any more, and nobody told.
+            log.exception("the store thread failed")
+            sentence = f"an error of this program: {error!r}"
+            self._door.call(self._on_failed, GatewayError("internal", sentence))
 
-    def _group(self, first: Persist) -> _Job:
-        """Commit ``first`` with those that follow in time; returns the job after them."""
-        records = list(first.records)
-        receipts = list(first.receipts)
-        due = self._last_commit + GROUP_SECONDS
-        while len(records) < MOST_RECORDS:
-            hurry = len(records) >= GROUP_RECORDS or not records or self._closing.is_set()
-            wait = 0.0 if hurry else max(0.0, due - time.monotonic())
-            try:
-                job = self._jobs.get(timeout=wait)
-            except queue.Empty:
-                self._commit(records, receipts)
-                return self._jobs.get()
-            if not isinstance(job, Persist):
-                self._commit(records, receipts)
-                return job
-            records += job.records
-            receipts += job.receipts
-        self._commit(records, receipts)
-        return self._jobs.get()
-
-    def _commit(self, records: list[Change | Refusal], receipts: list[Receipt]) -> None:
-        if records:
-            self._append(records)
-            self._last_commit = time.monotonic()
-            self.commits += 1
-        size = sum(len(record.update) for record in records)
-        self._door.call(self._on_stored, receipts, len(records), size)
-
-    def _append(self, records: list[Change | Refusal]) -> None:
-        """Append, and when the disk is full say so and try again until there is room."""
-        troubled = False
+    def _next(self) -> _Job:
+        """The next job; what waits is committed when its time has come."""
         while True:
             try:
-                self._store.append(records)
-            except GatewayError as error:
-                if error.code not in _PASSING or self._closing.is_set():
-                    raise
-                troubled = True
+                return self._jobs.get(timeout=self._patience())
+            except queue.Empty:
+                self._commit()
+
+    def _patience(self) -> float | None:
+        """How long the next job is waited for before a commit, in seconds; None for ever."""
+        if not self._receipts and not self._records:
+            return None
+        if self._retry_at:
+            due = self._retry_at
+        elif not self._records or len(self._records) >= GROUP_RECORDS or self._closing.is_set():
+            return 0.0
+        else:
+            due = self._last_commit + GROUP_SECONDS
+        return max(0.0, due - time.monotonic())
+
+    def _commit(self) -> None:
+        """Write what waits, all at once; on a full disk it goes on waiting."""
+        if self._retry_at > time.monotonic() and not self._closing.is_set():
+            return
+        if self._records and not self._append():
+            return
+        size = sum(len(record.update) for record in self._records)
+        if self._receipts or self._records:
+            self._door.call(self._on_stored, self._receipts, len(self._records), size)
+        self._records, self._receipts = [], []
+
+    def _append(self) -> bool:
+        """Whether it was written; the store thread ends when it never can be."""
+        try:
+            self._store.append(self._records)
+        except GatewayError as error:
+            if error.code not in _PASSING or self._closing.is_set():
+                raise
+            if not self._retry_at:
                 self._door.call(self._on_trouble, error.sentence)
-                self._closing.wait(RETRY_SECONDS)
-            else:
-                if troubled:
-                    self._door.call(self._on_trouble, "")
-                return
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            return False
+        if self._retry_at:
+            self._door.call(self._on_trouble, "")
+        self._retry_at = 0.0
+        self._last_commit = time.monotonic()
+        self.commits += 1
+        return True
 
     def _single(self, job: Compact | _Read | _Call) -> None:
         try:
             match job:
                 case Compact():
-                    self._store.compact(job.document, job.snapshot, job.keep)
+                    # It saves room, but needs some first, and must not overtake what waits.
+                    if not self._retry_at:
+                        self._store.compact(job.document, job.snapshot, job.keep)
                 case _Read():
-                    self._door.call(_resolve, job.answer, self._store.load(job.document), None)
+                    stored = _with(self._store.load(job.document), job.document, self._records)
+                    self._door.call(_resolve, job.answer, stored, None)
                 case _Call():
                     self._door.call(_resolve, job.answer, job.function(), None)
         except GatewayError as error:
@@ -167,6 +189,18 @@ class Writer:
                 self._door.call(_resolve, job.answer, None, error)
             elif error.code not in _PASSING:
                 raise
+
+
+def _with(
+    stored: StoredDocument, document: str, waiting: Sequence[Change | Refusal]
+) -> StoredDocument:
+    """What is stored, followed by what waits to be."""
+    late = [
+        record.update
+        for record in waiting
+        if isinstance(record, Change) and record.document == document
+    ]
+    return replace(stored, changes=(*stored.changes, *late)) if late else stored
 
 
 def _resolve(answer: asyncio.Future[object], result: object, error: GatewayError | None) -> None:

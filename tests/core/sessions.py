@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from gateway.core.acks import Decided
 from gateway.core.errors import Code
 from gateway.core.events import Event
-from gateway.core.outbox import Outbox, Relay
-from gateway.core.session import AnswerFor, Farewell, State
+from gateway.core.outbox import AnswerFor, Outbox, Relay
+from gateway.core.session import Farewell, State
 
 
 class RecordingSession:
@@ -28,6 +28,7 @@ class RecordingSession:
         self.echoed: list[bytes] = []
         self.decided = Decided()
         self.refusals: list[tuple[int, Code]] = []
+        self.denials: list[tuple[str, Code]] = []
         self._writes = writes
 
     def first_events(self) -> Sequence[Event]:
@@ -39,8 +40,8 @@ class RecordingSession:
     def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
         """The answers owed, then the live updates, as they are."""
         sent = []
-        while (owed := self.outbox.take_owed()) is not None:
-            sent.append(answer_for(*owed).update)
+        while (answered := self.outbox.take_answer(answer_for)) is not None:
+            sent.append(answered[1].update)
         return sent + [relay.update for _, relay in self.outbox.take_relays()]
 
     def may_write(self, document: str) -> bool:
@@ -68,6 +69,9 @@ class RecordingSession:
 
     def refuse(self, document: str, number: int, code: Code, reason: str) -> None:
         self.refusals.append((number, code))
+
+    def deny(self, document: str, code: Code, reason: str) -> None:
+        self.denials.append((document, code))
 
     def tick(self, now: float) -> bool:
         return False

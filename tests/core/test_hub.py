@@ -24,7 +24,7 @@ from gateway.core.events import (
     UpdateReceived,
     Wake,
 )
-from gateway.core.hub import Hub, Quotas
+from gateway.core.hub import DAY_SECONDS, Hub, Quotas
 from gateway.core.presence import EXPIRY_SECONDS
 from gateway.core.records import Refusal, StoredDocument
 from gateway.core.session import State
@@ -34,7 +34,7 @@ from tests.core.sessions import RecordingSession
 
 NAME = "orders/1"
 NOTHING = StoredDocument(b"", ())
-PLENTY = Quotas(1 << 30, 1 << 30)
+PLENTY = Quotas(1 << 30, 1 << 30, 1 << 30)
 EMPTY = b"\x00\x00"
 
 
@@ -332,8 +332,9 @@ def test_an_answer_in_too_many_parts_closes(monkeypatch: pytest.MonkeyPatch) -> 
     ("prepare", "code"),
     [
         (lambda hub: setattr(hub, "store_trouble", "the disk is full"), Code.UNAVAILABLE),
-        (lambda hub: setattr(hub, "_quotas", Quotas(10, 1 << 20)), Code.QUOTA),
-        (lambda hub: setattr(hub, "_quotas", Quotas(1 << 20, 10)), Code.QUOTA),
+        (lambda hub: setattr(hub, "_quotas", Quotas(10, 1 << 20, 1 << 20)), Code.QUOTA),
+        (lambda hub: setattr(hub, "_quotas", Quotas(1 << 20, 10, 1 << 20)), Code.QUOTA),
+        (lambda hub: setattr(hub, "_quotas", Quotas(1 << 20, 1 << 20, 10)), Code.QUOTA),
     ],
 )
 def test_declined_updates_are_told_and_not_quarantined(
@@ -347,6 +348,81 @@ def test_declined_updates_are_told_and_not_quarantined(
     store.update(ada, EMPTY)
     store.turn()
     assert ada.acknowledged == 2, "an empty answer is welcome all the same"
+
+
+def test_what_a_device_wrote_is_forgotten_after_a_day() -> None:
+    one = Author(1).set("a", 1)
+    store, ada = Store(Quotas(1 << 20, 1 << 20, len(one))), RecordingSession("ada")
+    store.join(ada)
+    author = Author(2)
+    for now, refused in ((0.0, 0), (DAY_SECONDS - 1, 1), (DAY_SECONDS, 1), (DAY_SECONDS + 1, 2)):
+        store.hub.tick(now)
+        store.update(ada, author.set("a", 1))
+        assert len(ada.refusals) == refused
+
+
+def test_devices_that_wrote_least_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "MAX_COUNTED_PEERS", 3)
+    store = Store()
+    for name in "abcd":
+        session = RecordingSession(name)
+        store.join(session)
+        for number in range(2 if name == "c" else 1):
+            store.update(session, Author(ord(name) + number).set("a", 1))
+    store.hub.tick(1.0)
+    assert store.hub._written.keys() == {"c"}
+
+
+def test_a_peer_cannot_bring_all_the_authors_of_a_document(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room_module, "MAX_AUTHORS", 5)
+    monkeypatch.setattr(room_module, "MAX_AUTHORS_OF_A_PEER", 3)
+    store, ada, bea = pair()
+    authors = [Author(number) for number in range(1, 8)]
+    for author in authors[:4]:
+        store.update(ada, author.set("a", 1))
+        store.turn()
+    assert ada.refusals == [(4, Code.QUOTA)]
+    store.update(ada, authors[0].set("a", 2))
+    for author in authors[4:]:
+        store.update(bea, author.set("b", 1))
+        store.turn()
+    assert len(ada.refusals) == 1 and bea.refusals == [(3, Code.QUOTA)]
+
+
+def test_a_document_that_is_read_again_is_answered_when_it_is_there() -> None:
+    store, ada, bea = pair()
+    store.update(ada, Author(1).set("a", 1))
+    store.turn()
+    store.say(bea, DocumentOpened(NAME, b"\x00"))
+    assert store.perform(store.hub.broken(NAME)) == [Load(NAME)]
+    assert store.hear(bea) == []
+    effects = store.hub.loaded(NAME, StoredDocument(b"", tuple(store.rows[NAME])))
+    assert Wake(bea) in effects and len(store.hear(bea)) == 1
+
+
+def test_what_is_queued_for_a_document_that_is_lost_stays_with_its_author() -> None:
+    store, ada, _ = pair()
+    store.update(ada, Author(1).set("a", 1))
+    store.hub.broken(NAME)
+    store.perform(store.hub.lost(NAME))
+    assert ada.refusals == [(1, Code.UNAVAILABLE)] and ada.acknowledged == 1
+    assert not store.hub.rooms[NAME].busy
+
+
+def test_who_wants_a_document_that_cannot_be_read_is_told() -> None:
+    store, ada = Store(), RecordingSession()
+    store.hub.join(ada)
+    for event in (
+        DocumentOpened(NAME, b"\x00"),
+        DocumentEntered(NAME),
+        UpdateReceived(NAME, EMPTY, 1, False, False),
+        PresenceAsked(NAME),
+    ):
+        assert Wake(ada) in store.perform(store.hub.unreadable(ada, event))
+    assert ada.denials == [(NAME, Code.UNAVAILABLE)] * 2
+    assert ada.refusals == [(1, Code.UNAVAILABLE)] and ada.acknowledged == 1
 
 
 def test_a_reader_may_not_write() -> None:

@@ -14,8 +14,8 @@ from gateway.core.events import (
 )
 from gateway.core.framing import batches, frame, records
 from gateway.core.mesh_session import LocalPeer, MeshSession
-from gateway.core.outbox import MAX_QUEUED_BYTES, Relay
-from gateway.core.session import Answer, State
+from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
+from gateway.core.session import State
 from tests.core.edits import Author
 
 PEER = bytes(range(16))
@@ -304,3 +304,13 @@ def test_a_closed_session_takes_nothing_more() -> None:
     session.ask("orders/1", b"\x00")
     session.refuse("orders/1", 1, Code.REFUSED, "no")
     assert hear(session) == [m.Goodbye(1001, "stops")]
+
+
+def test_a_document_that_cannot_be_had_is_denied() -> None:
+    session = opened()
+    session.deny("orders/1", Code.UNAVAILABLE, "not now")
+    assert hear(session) == [m.Deny("orders/1", Code.UNAVAILABLE, "not now")]
+    session.close(Code.RESET, "enough")
+    hear(session)
+    session.deny("orders/1", Code.UNAVAILABLE, "not now")
+    assert hear(session) == []

@@ -1,8 +1,14 @@
 """What waits for a slow peer: merged, bounded, never lost in silence."""
 
 from gateway.core import y_messages
-from gateway.core.outbox import MAX_QUEUED_BYTES, MERGE_FROM, Outbox, Relay
+from gateway.core.outbox import MAX_QUEUED_BYTES, MERGE_FROM, Answer, Outbox, Relay
 from tests.core.edits import Author
+
+SOME = Answer(b"some", b"")
+
+
+def echo(document: str, state_vector: bytes) -> Answer:
+    return Answer(state_vector, b"")
 
 
 def test_few_updates_go_out_as_they_came() -> None:
@@ -33,8 +39,31 @@ def test_an_owed_answer_covers_live_updates() -> None:
     outbox.owe("o/1", b"\x01\x01\x01")
     assert outbox.queued_bytes == 0
     assert list(outbox.take_relays()) == []
-    assert outbox.take_owed() == ("o/1", b"\x01\x01\x01")
-    assert outbox.take_owed() is None
+    assert outbox.take_answer(echo) == ("o/1", Answer(b"\x01\x01\x01", b""))
+    assert outbox.take_answer(echo) is None
+
+
+def test_an_answer_that_cannot_be_given_yet_stays_owed() -> None:
+    outbox = Outbox()
+    outbox.owe("o/1", b"\x00")
+    outbox.owe("o/2", b"\x00")
+    assert outbox.take_answer(lambda name, _: None if name == "o/1" else SOME) == ("o/2", SOME)
+    assert outbox.take_answer(lambda *_: None) is None and outbox
+    assert outbox.take_answer(echo) == ("o/1", Answer(b"\x00", b""))
+
+
+def test_what_the_library_cannot_merge_goes_out_as_it_came() -> None:
+    outbox = Outbox()
+    for _ in range(MERGE_FROM):
+        outbox.offer("o/1", Relay(b"not an update"))
+    assert len(list(outbox.take_relays())) == MERGE_FROM
+
+
+def test_what_the_library_cannot_merge_is_stale_above_the_cap() -> None:
+    outbox = Outbox()
+    for _ in range(2):
+        outbox.offer("o/1", Relay(b"\xff" * (MAX_QUEUED_BYTES // 2 + 1)))
+    assert outbox.stale == {"o/1"} and outbox.queued_bytes == 0
 
 
 def test_above_the_cap_everything_is_dropped_and_marked_stale() -> None:

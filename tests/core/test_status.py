@@ -14,7 +14,7 @@ IDENTITY = Identity("1.0", "ab" * 16, True, {"mesh": "ws://here/mesh"})
 
 
 def test_what_it_says() -> None:
-    hub = Hub(Quotas(1 << 20, 1 << 20), {}, frozenset())
+    hub = Hub(Quotas(1 << 20, 1 << 20, 1 << 20), {}, frozenset())
     ada = RecordingSession("ada")
     hub.join(ada)
     for name in ("orders/1", "orders/2"):
@@ -34,7 +34,7 @@ def test_what_it_says() -> None:
 
 
 def test_trouble_comes_first() -> None:
-    hub = Hub(Quotas(1, 1), {}, frozenset())
+    hub = Hub(Quotas(1, 1, 1), {}, frozenset())
     hub.loaded("a/b", StoredDocument(b"", ()))
     hub.rooms["a/b"].document = None
     said = status(IDENTITY, Moment(1.0, 0, 0, "the disk is full"), hub, STORE)

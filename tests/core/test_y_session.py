@@ -11,8 +11,8 @@ from gateway.core.events import (
     PresenceReceived,
     UpdateReceived,
 )
-from gateway.core.outbox import MAX_QUEUED_BYTES, Relay
-from gateway.core.session import Answer, State
+from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
+from gateway.core.session import State
 from gateway.core.y_session import KEEP_ALIVE_SECONDS, YSession
 
 EMPTY = b"\x00\x00"
@@ -104,3 +104,9 @@ def test_an_idle_link_gets_a_sign_of_life(echo: bool) -> None:
     assert not peer.tick(KEEP_ALIVE_SECONDS - 1 if not echo else KEEP_ALIVE_SECONDS)
     assert peer.tick(2 * KEEP_ALIVE_SECONDS)
     assert peer.data_to_send(answer) == [b"\x01\x01\x00"]
+
+
+def test_a_document_that_cannot_be_had_ends_the_link() -> None:
+    peer = session()
+    peer.deny("orders/1", Code.UNAVAILABLE, "not now")
+    assert peer.farewell is not None and peer.farewell.code is Code.UNAVAILABLE

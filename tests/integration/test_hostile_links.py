@@ -18,6 +18,7 @@ ROOM = "/sync/orders/1"
 MESSAGE_BYTES = 262_144
 # A client id and a word of its own for each pair of neighbours and each time they talk.
 NUMBERS = count(2)
+NOISE = b"\x01" + random.Random(1).randbytes(MESSAGE_BYTES - 9)
 V2_UPDATE = "00010000000001000100010200001602000001fdffffffff7f0000"
 SMUGGLED = (
     b"POST /sync/a/b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n"
@@ -79,7 +80,7 @@ MESSAGES = {
     "V2 as V1": (y.update(bytes.fromhex(V2_UPDATE)), 4400),
     "awareness of 2^32 clients": (y.presence(bytes.fromhex("ffffffff0f")), 4400),
     "awareness that is no JSON": (y.presence(b"\x01\x01\x01\x03{a}"), 4400),
-    "the largest message, of noise": (y.update(b"\x01" + random.Random(1).randbytes(MESSAGE_BYTES - 9)), 4400),
+    "the largest message, of noise": (y.update(NOISE), 4400),
     "one byte too many": (bytes(MESSAGE_BYTES + 1), 1009),
     "far too many": (bytes(4 * MESSAGE_BYTES), 1009),
 }  # fmt: skip

@@ -1,7 +1,6 @@
 """The store thread: order, groups, receipts only after the write, a full disk, a lost one."""
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -10,56 +9,14 @@ import pytest
 
 from gateway.core.errors import GatewayError
 from gateway.core.events import Compact, Persist, Receipt
-from gateway.core.records import Change, Refusal, StoredDocument, StoreStatus
+from gateway.core.records import Change, StoreStatus
 from gateway.runtime import writer as writer_module
 from gateway.runtime.threads import Door
 from gateway.runtime.writer import Writer
 from tests.core.sessions import RecordingSession
+from tests.runtime.memory import MemoryStore
 
 Value = TypeVar("Value")
-
-
-class MemoryStore:
-    """Satisfies ``Store``; says when it was written to, and fails when told."""
-
-    def __init__(self) -> None:
-        self.rows: list[Change | Refusal] = []
-        self.commits = 0
-        self.failures: list[GatewayError] = []
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def append(self, records: Sequence[Change | Refusal]) -> None:
-        self.gate.wait()
-        if self.failures:
-            raise self.failures.pop(0)
-        self.rows += records
-        self.commits += 1
-
-    def load(self, document: str) -> StoredDocument:
-        rows = [r.update for r in self.rows if r.document == document]
-        return StoredDocument(b"", tuple(rows))
-
-    def compact(self, document: str, snapshot: bytes, keep: Sequence[bytes]) -> None:
-        if self.failures:
-            raise self.failures.pop(0)
-        self.rows = [r for r in self.rows if r.document != document]
-        self.rows += [Change(document, update, "") for update in (snapshot, *keep)]
-
-    def names(self) -> Sequence[str]:
-        return sorted({row.document for row in self.rows})
-
-    def quarantined(self) -> frozenset[bytes]:
-        return frozenset()
-
-    def status(self) -> StoreStatus:
-        return StoreStatus(0, len(self.rows), 0, 0, 0, len(self.rows), {}, "")
-
-    def backup(self, target: Path) -> None:
-        raise GatewayError("store-full", "full")
-
-    def close(self) -> None:
-        self.gate.set()
 
 
 class Running:
@@ -156,7 +113,7 @@ def test_a_full_disk_is_said_and_tried_again(monkeypatch: pytest.MonkeyPatch) ->
         running.persist(1)
         running.persist(2)
         await running.until(2)
-        assert running.troubles == ["the disk is full"] * 3 + [""]
+        assert running.troubles == ["the disk is full", ""]
         assert len(running.store.rows) == 2
         running.store.failures = [GatewayError("store-full", "the disk is full")]
         running.writer.submit(Compact("o/1", b"snapshot", ()))
@@ -167,6 +124,45 @@ def test_a_full_disk_is_said_and_tried_again(monkeypatch: pytest.MonkeyPatch) ->
         await running.close()
 
     asyncio.run(run())
+
+
+def test_while_the_disk_is_full_documents_are_read_with_what_waits() -> None:
+    async def run() -> None:
+        running = Running()
+        running.persist(1)
+        await running.until(1)
+        running.store.failures = [GatewayError("store-full", "the disk is full")] * 100
+        running.persist(2)
+        running.persist(3)
+        before = await running.writer.load("o/1")
+        running.writer.submit(Compact("o/1", b"snapshot", ()))
+        assert await running.writer.call(lambda: "status") == "status"
+        assert await running.writer.load("o/1") == before
+        assert len(before.changes) == 3 and len(running.store.rows) == 1
+        await running.close()
+        assert running.lost[0].code == "store-full"
+
+    asyncio.run(run())
+
+
+def test_an_error_of_the_program_ends_the_writer(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        running = Running()
+
+        def fails() -> None:
+            raise ZeroDivisionError("a test")
+
+        call = asyncio.ensure_future(running.writer.call(fails))
+        async with asyncio.timeout(10):
+            while not running.lost:
+                running.changed.clear()
+                await running.changed.wait()
+        assert running.lost[0].code == "internal"
+        call.cancel()
+        await running.close()
+
+    asyncio.run(run())
+    assert "a test" in caplog.text
 
 
 def test_a_lost_disk_ends_the_writer() -> None:
