@@ -88,6 +88,7 @@ class SqliteStore:
         made: dict[str, int] = {}
         grown = Counter[str]()
         written: list[tuple[int, int]] = []
+        quarantined = False
         with self._transaction():
             for sequence, record in enumerate(records, self._sequence + 1):
                 if isinstance(record, Change):
@@ -97,6 +98,9 @@ class SqliteStore:
                     grown[_collection(record.document)] += len(record.update)
                 else:
                     self._quarantine(sequence, record)
+                    quarantined = True
+            if quarantined:
+                self._trim_quarantine()
         self._documents.update(made)
         self._sequence += len(records)
         self._usage.update(grown)
@@ -291,6 +295,8 @@ class SqliteStore:
             sequence, digest, refusal.document, refusal.peer, refusal.code, refusal.reason,
             refusal.update,
         )  # fmt: skip
+
+    def _trim_quarantine(self) -> None:
         self._rows(
             "DELETE FROM quarantine WHERE sequence <= ("
             " SELECT max(sequence) FROM (SELECT sequence, row_number() OVER newest AS place,"

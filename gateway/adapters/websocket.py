@@ -9,6 +9,7 @@ import asyncio
 import errno
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -46,6 +47,13 @@ INBOX_BYTES = 524_288
 # What a waiting message costs beside its bytes, so that a flood of tiny ones is held back too.
 MESSAGE_OVERHEAD_BYTES = 256
 MAX_FRAGMENTS = 4_096
+# An address that made more mistakes than this within the time is served late: it comes back
+# less often, and who shares it (behind a router, a proxy) is only slowed, not locked out.
+FREE_MISTAKES = 8
+MISTAKE_SECONDS = 60.0
+PENALTY_SECONDS = 1.0
+MAX_COUNTED_ADDRESSES = 1_000
+_MISTAKES = frozenset({Code.MALFORMED, Code.TOO_BIG, Code.REFUSED})
 
 _HINT = b"This is the sync port of a Store Gateway. Its pages are on another port.\n"
 
@@ -69,7 +77,7 @@ class WebSocketLink(WSListener):
         self._room.set()
         self._writable_callback: Callable[[], None] | None = None
         self._closed = False
-        self.address = ""
+        self.host = self.address = "local"
 
     @property
     def congested(self) -> bool:
@@ -107,6 +115,8 @@ class WebSocketLink(WSListener):
         text = reason.encode()[:CLOSE_REASON_BYTES].decode(errors="ignore").encode()
         self._transport.send_close(WSCloseCode(code), text)
         self._end()
+        if code in _MISTAKES:
+            self._server.mistaken(self.host)
         self._server.linger(self._transport)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -115,7 +125,8 @@ class WebSocketLink(WSListener):
         underlying = transport.underlying_transport
         underlying.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         peer = underlying.get_extra_info("peername")
-        self.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
+        if isinstance(peer, tuple):
+            self.host, self.address = peer[0], f"{peer[0]}:{peer[1]}"
         self._server.accepted(self, transport, self._path)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -202,6 +213,8 @@ class WebSocketServer:
         self._max_links = max_links
         self._hosts = hosts
         self._links: set[WSTransport] = set()
+        self._mistakes = Counter[str]()
+        self._mistakes_since = 0.0
         self._no_links = asyncio.Event()
         self._server: asyncio.Server | None = None
 
@@ -249,7 +262,21 @@ class WebSocketServer:
     def accepted(self, link: WebSocketLink, transport: WSTransport, path: str) -> None:
         """A handshake is done."""
         self._links.add(transport)
-        self._spawn(self._serve(link, path))
+        late = self._mistakes[link.host] > FREE_MISTAKES
+        self._spawn(self._serve_late(link, path) if late else self._serve(link, path))
+
+    async def _serve_late(self, link: WebSocketLink, path: str) -> None:
+        await asyncio.sleep(PENALTY_SECONDS)
+        await self._serve(link, path)
+
+    def mistaken(self, host: str) -> None:
+        """A peer at this address was closed for what it sent."""
+        now = asyncio.get_running_loop().time()
+        if now - self._mistakes_since > MISTAKE_SECONDS:
+            self._mistakes_since = now
+            self._mistakes.clear()
+        if host in self._mistakes or len(self._mistakes) < MAX_COUNTED_ADDRESSES:
+            self._mistakes[host] += 1
 
     def linger(self, transport: WSTransport) -> None:
         """Our close frame is out; a peer that does not answer it is cut off."""

@@ -49,6 +49,9 @@ UNREADABLE = "this gateway cannot read this document"
 # The peers that wrote least are forgotten beyond this; their day begins anew.
 MAX_COUNTED_PEERS = 10_000
 DAY_SECONDS = 86_400.0
+# What the guard refuses is kept for inspection, but must not wear the disk out.
+KEPT_REFUSALS = 100
+KEPT_REFUSALS_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class Hub:
         self._present: set[str] = set()
         self._written = Counter[str]()
         self._day_began = 0.0
+        self._kept_refusals = 0
+        self._kept_refusals_since = 0.0
 
     def join(self, session: Session) -> None:
         """A link was made."""
@@ -190,11 +195,18 @@ class Hub:
         return [*effects, Wake(session)]
 
     def refused(self, session: Session, event: UpdateReceived, error: PeerError) -> list[Effect]:
-        """The guard refused an update: tell its author, keep it for inspection."""
+        """The guard refused an update: tell its author, keep it for inspection.
+
+        In a flood of them only some are kept.
+        """
         self.counts.refused += 1
         session.refuse(event.document, event.number, error.code, error.reason)
-        refusal = Refusal(event.document, event.update, session.identity, error.code, error.reason)
-        return [Persist((refusal,), (Receipt(session, event.number),)), Wake(session)]
+        kept: tuple[Refusal, ...] = ()
+        if self._kept_refusals < KEPT_REFUSALS:
+            self._kept_refusals += 1
+            author = session.identity
+            kept = (Refusal(event.document, event.update, author, error.code, error.reason),)
+        return [Persist(kept, (Receipt(session, event.number),)), Wake(session)]
 
     def applying(self) -> list[tuple[str, str, bytes]]:
         """Document, author and bytes of what the next turn will give to the decoder."""
@@ -250,6 +262,8 @@ class Hub:
         """Let time pass: keep links alive or give them up, forget who went silent."""
         self.now = now
         self._forget_written(now)
+        if now - self._kept_refusals_since >= KEPT_REFUSALS_SECONDS:
+            self._kept_refusals, self._kept_refusals_since = 0, now
         effects: list[Effect] = [Wake(session) for session in self.sessions if session.tick(now)]
         for name in list(self._present):
             room = self.rooms[name]

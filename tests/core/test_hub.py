@@ -425,6 +425,19 @@ def test_who_wants_a_document_that_cannot_be_read_is_told() -> None:
     assert ada.refusals == [(1, Code.UNAVAILABLE)] and ada.acknowledged == 1
 
 
+def test_in_a_flood_of_refused_updates_only_some_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_module, "KEPT_REFUSALS", 2)
+    store, ada, _ = pair()
+    for number in range(4):
+        store.update(ada, b"\xff%d" % number)
+    assert len(store.refusals) == 2 and len(ada.refusals) == 4 and ada.acknowledged == 4
+    store.hub.tick(hub_module.KEPT_REFUSALS_SECONDS)
+    store.update(ada, b"\xff5")
+    assert len(store.refusals) == 3
+
+
 def test_a_reader_may_not_write() -> None:
     store, reader = Store(), RecordingSession(writes=False)
     store.join(reader)

@@ -2,11 +2,13 @@
 
 import random
 import socket
+import time
 from collections.abc import Iterator
 from itertools import count
 
 import pytest
 
+from gateway.adapters.websocket import FREE_MISTAKES, PENALTY_SECONDS
 from gateway.core import y_messages as y
 from tests.core.edits import Author
 from tests.support.gateway import GatewayProcess, eventually
@@ -30,6 +32,11 @@ SMUGGLED = (
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     with GatewayProcess(tmp_path_factory.mktemp("hostile") / "data") as running:
         yield running
+
+
+def stranger() -> str:
+    """An address nobody had yet: who makes many mistakes is served late."""
+    return f"127.0.1.{next(NUMBERS) % 250 + 1}"
 
 
 class Neighbours:
@@ -91,7 +98,7 @@ def test_messages_close_with_a_code(
     name: str, gateway: GatewayProcess, neighbours: Neighbours
 ) -> None:
     data, code = MESSAGES[name]
-    with RawClient(gateway.port, ROOM) as client:
+    with RawClient(gateway.port, ROOM, source=stranger()) as client:
         try:
             client.send(data)
         except ConnectionError:
@@ -105,7 +112,7 @@ def test_messages_close_with_a_code(
 def test_unknown_messages_are_skipped(
     data: bytes, gateway: GatewayProcess, neighbours: Neighbours
 ) -> None:
-    with RawClient(gateway.port, ROOM) as client:
+    with RawClient(gateway.port, ROOM, source=stranger()) as client:
         client.send(data)
         client.send(y.step_1(b"\x00"))
         while not client.recv().startswith(b"\x00\x01"):
@@ -132,7 +139,7 @@ FRAMES = {
 def test_frames_that_break_rfc_6455_close(
     name: str, gateway: GatewayProcess, neighbours: Neighbours
 ) -> None:
-    with RawClient(gateway.port, ROOM) as client:
+    with RawClient(gateway.port, ROOM, source=stranger()) as client:
         try:
             client.socket.sendall(FRAMES[name])
         except ConnectionError:
@@ -144,7 +151,7 @@ def test_a_message_in_one_byte_fragments_arrives(
     gateway: GatewayProcess, neighbours: Neighbours
 ) -> None:
     message = y.step_1(b"\x00")
-    with RawClient(gateway.port, ROOM) as client:
+    with RawClient(gateway.port, ROOM, source=stranger()) as client:
         client.socket.sendall(frame(message[:1], first=0x02))
         for byte in message[1:-1]:
             client.socket.sendall(frame(bytes([byte]), first=0x00))
@@ -209,7 +216,7 @@ BAD_PATHS = ["", "x", "a/../b", "a/%2e%2e/b", "a/%00", "a/" + "b" * 4096]
 
 @pytest.mark.parametrize("path", BAD_PATHS, ids=lambda path: path[:20])
 def test_bad_document_names(path: str, gateway: GatewayProcess) -> None:
-    with RawClient(gateway.port, f"/sync/{path}") as client:
+    with RawClient(gateway.port, f"/sync/{path}", source=stranger()) as client:
         closed = client.until_closed()
         assert closed.code == 4404 and closed.reason
 
@@ -217,7 +224,7 @@ def test_bad_document_names(path: str, gateway: GatewayProcess) -> None:
 def test_a_flood_of_step_1_is_answered_within_the_cap(
     gateway: GatewayProcess, neighbours: Neighbours
 ) -> None:
-    with RawClient(gateway.port, ROOM) as client:
+    with RawClient(gateway.port, ROOM, source=stranger()) as client:
         client.socket.sendall(frame(y.step_1(b"\x00")) * 10_000)
         client.send(b"\x03")
         seen = 0
@@ -239,3 +246,21 @@ def test_a_mesh_caller_that_says_nothing_is_dropped(gateway: GatewayProcess) -> 
     with RawClient(gateway.port, "/mesh", seconds=20.0) as client:
         client.recv()
         assert client.until_closed(15.0).code == 4408
+
+
+def test_an_address_of_many_mistakes_is_served_late(
+    gateway: GatewayProcess, neighbours: Neighbours
+) -> None:
+    def answered_after(source: str) -> float:
+        start = time.monotonic()
+        with RawClient(gateway.port, ROOM, source=source) as client:
+            client.recv()
+        return time.monotonic() - start
+
+    for _ in range(FREE_MISTAKES + 1):
+        with RawClient(gateway.port, ROOM, source="127.0.2.1") as client:
+            client.send(b"\x00")
+            client.until_closed()
+    # Late, but served: others may be behind the same address.
+    assert answered_after("127.0.2.1") >= PENALTY_SECONDS
+    neighbours.talk()

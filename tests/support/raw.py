@@ -31,8 +31,11 @@ class RawClient:
         path: str,
         seconds: float = 20.0,
         headers: Mapping[str, str] | None = None,
+        source: str = "127.0.0.1",
     ) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+        self.socket = socket.create_connection(
+            ("127.0.0.1", port), timeout=seconds, source_address=(source, 0)
+        )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
         lines = {
