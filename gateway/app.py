@@ -35,7 +35,7 @@ from gateway.core.status import Identity, Moment, status
 from gateway.core.y_session import YSession
 from gateway.ports import Store
 from gateway.runtime.peer import keep_time, serve
-from gateway.runtime.perform import Performer
+from gateway.runtime.perform import MISTAKE, Performer
 from gateway.runtime.threads import Helper
 
 # Together below the 5 s a service manager or script waits for us.
@@ -108,8 +108,8 @@ class Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        self._performer = Performer(self._hub, self._store, self._note, self._fail)
         self._helper = Helper("guard")
+        self._performer = Performer(self._hub, self._store, self._note, self._helper, self._fail)
         self._performer.writer.start()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -128,14 +128,20 @@ class Gateway:
         config = self._config
         folder = Path(config.store.folder)
         owned: list[asyncio.Task[None]] = []
+        links: set[asyncio.Task[None]] = set()
 
         def spawn(work: Coroutine[None, None, None]) -> None:
             task = tasks.create_task(work)
             owned.append(task)
 
+        def spawn_link(work: Coroutine[None, None, None]) -> None:
+            task = tasks.create_task(work)
+            links.add(task)
+            task.add_done_callback(links.discard)
+
         server = WebSocketServer(
             self._serve_link,
-            tasks.create_task,
+            spawn_link,
             message_bytes=MESSAGE_BYTES,
             max_links=config.listen.max_links,
             hosts=frozenset(config.listen.hosts),
@@ -159,6 +165,9 @@ class Gateway:
             await self._stop.wait()
         finally:
             await self._shut_down(server, control, pages, owned)
+            # What still waits, for a document or a slow helper, waits for nothing now.
+            for task in links:
+                task.cancel()
 
     async def _shut_down(
         self,
@@ -189,7 +198,7 @@ class Gateway:
         except Exception:
             # A fault of ours met one peer; the others must not feel it.
             log.exception("a link failed")
-            link.close(Code.RESET, "the gateway made a mistake; connect again")
+            link.close(Code.RESET, MISTAKE)
 
     def _session(self, link: WebSocketLink, path: str) -> Session:
         now = self._hub.now
@@ -219,7 +228,10 @@ class Gateway:
         if verb == "status":
             return await self._status()
         if verb == "backup":
-            target = Path(str(arguments.get("file", "")))
+            name = str(arguments.get("file", ""))
+            if not name or "\0" in name:
+                raise GatewayError("usage", "name the file that the backup is to be", 64)
+            target = Path(name)
             await self._performer.writer.call(partial(self._store.backup, target))
             return {"file": str(target)}
         raise GatewayError("unknown-verb", f"there is no verb {verb[:40]!r}", 64)

@@ -90,7 +90,7 @@ class WebSocketLink(WSListener):
             self._arrived.clear()
             await self._arrived.wait()
         batch, self._inbox, self._inbox_bytes = self._inbox, [], 0
-        if self._paused_reading and self._transport is not None:
+        if self._paused_reading and self._transport is not None and not self._closed:
             self._paused_reading = False
             self._transport.underlying_transport.resume_reading()
         return batch
@@ -114,6 +114,7 @@ class WebSocketLink(WSListener):
             return
         text = reason.encode()[:CLOSE_REASON_BYTES].decode(errors="ignore").encode()
         self._transport.send_close(WSCloseCode(code), text)
+        self._inbox = []
         self._end()
         if code in _MISTAKES:
             self._server.mistaken(self.host)
@@ -189,8 +190,9 @@ class WebSocketLink(WSListener):
             self._take(message)
 
     def _end(self) -> None:
+        """Nothing comes any more; what the peer said before it went is still handed over."""
         self._closed = True
-        self._inbox, self._fragments = [], []
+        self._fragments = []
         self._arrived.set()
         self._room.set()
 

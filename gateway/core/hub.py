@@ -6,7 +6,7 @@ docs/design.md are kept here.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -36,13 +36,16 @@ from gateway.core.guard import (
 from gateway.core.names import collection_of
 from gateway.core.outbox import Answer
 from gateway.core.records import Change, Refusal, StoredDocument
-from gateway.core.room import Room
+from gateway.core.room import PART_BYTES, Room
 from gateway.core.session import Session, State
 
 # Documents nobody is in stay in memory up to this number, the longest unused go first.
 IDLE_ROOMS = 256
 # Together all peers may have this many documents open; each costs a few kB.
 MAX_ROOMS = 50_000
+# Parts of answers held until the last one came, of one link (docs/protocol.md section 8).
+MAX_HELD_BYTES = 16_777_216
+LOST_PART = "its last part did not come"
 UNREADABLE = "this gateway cannot read this document"
 
 
@@ -105,6 +108,8 @@ class Hub:
         self._idle: dict[str, None] = {}
         self._present: set[str] = set()
         self._written = Counter[str]()
+        # Bytes of parts of answers whose last part has not come.
+        self._held = Counter[Session]()
         self._day_began = 0.0
         self._kept_refusals = 0
         self._kept_refusals_since = 0.0
@@ -119,7 +124,9 @@ class Hub:
             self.counts.closed[session.farewell.code.word] += 1
         effects: list[Effect] = []
         for name in self.sessions.pop(session):
+            self.rooms[name].take_held(session)
             effects += self._leave_room(session, self.rooms[name])
+        self._held.pop(session, None)
         return effects
 
     def needs(self, document: str) -> bool:
@@ -199,6 +206,7 @@ class Hub:
 
         In a flood of them only some are kept.
         """
+        effects = self._drop_held(session, event.document)
         self.counts.refused += 1
         session.refuse(event.document, event.number, error.code, error.reason)
         kept: tuple[Refusal, ...] = ()
@@ -206,7 +214,8 @@ class Hub:
             self._kept_refusals += 1
             author = session.identity
             kept = (Refusal(event.document, event.update, author, error.code, error.reason),)
-        return [Persist(kept, (Receipt(session, event.number),)), Wake(session)]
+        persist = Persist(kept, (Receipt(session, event.number),))
+        return [*effects, persist, Wake(session)]
 
     def applying(self) -> list[tuple[str, str, bytes]]:
         """Document, author and bytes of what the next turn will give to the decoder."""
@@ -256,7 +265,13 @@ class Hub:
 
     def answer(self, document: str, state_vector: bytes) -> Answer | None:
         """What a peer with this state vector lacks; None while the document is being read."""
-        return self.rooms[document].answer(state_vector)
+        room = self.rooms.get(document)
+        return None if room is None else room.answer(state_vector)
+
+    def presence(self, document: str, clients: Iterable[int] | None) -> list[bytes]:
+        """Awareness of these clients, or of everybody who is here, as payloads."""
+        room = self.rooms.get(document)
+        return [] if room is None else room.presence.payloads(clients)
 
     def tick(self, now: float) -> list[Effect]:
         """Let time pass: keep links alive or give them up, forget who went silent."""
@@ -289,25 +304,41 @@ class Hub:
             suspected = self._check_digest(event.update)
         except PeerError as error:
             return self.refused(session, event, error)
-        incoming = Incoming(session, event.update, facts, event.number, event.answer)
-        if event.more:
-            if not room.hold(incoming):
-                raise PeerError(Code.TOO_BIG, "an answer in too many parts")
-            return []
         if facts.spans or facts.deletes:
             declined = self._decline(session, room, event, facts)
             if declined is not None:
-                return declined
+                return self._drop_held(session, event.document) + declined
             self._written[session.identity] += len(event.update)
+        incoming = Incoming(session, event.update, facts, event.number, event.answer)
+        if event.more:
+            self._held[session] += len(event.update) + PART_BYTES
+            if self._held[session] > MAX_HELD_BYTES:
+                raise PeerError(Code.TOO_BIG, "answers in too many parts")
+            room.hold(incoming)
+            return []
+        parts, size = room.take_held(session)
+        self._held[session] -= size
         self.counts.updates += 1
-        room.receive(incoming, alone=suspected)
+        room.receive([*parts, incoming], alone=suspected)
         self._due[event.document] = room
         return []
+
+    def _drop_held(self, session: Session, document: str) -> list[Effect]:
+        """The parts of an answer whose last part will not come stay with their author."""
+        room = self.rooms.get(document)
+        parts, size = ((), 0) if room is None else room.take_held(session)
+        if not parts:
+            return []
+        self._held[session] -= size
+        for part in parts:
+            session.refuse(document, part.number, Code.RESET, LOST_PART)
+        receipts = tuple(Receipt(session, part.number) for part in parts)
+        return [Persist((), receipts), Wake(session)]
 
     def _decline(
         self, session: Session, room: Room, event: UpdateReceived, facts: UpdateFacts
     ) -> list[Effect] | None:
-        size = len(event.update)
+        size = len(event.update) + self._held[session]
         collection = self.usage[collection_of(event.document)]
         if not session.may_write(event.document):
             code, reason = Code.FORBIDDEN, "no right to write here"
@@ -370,22 +401,18 @@ class Hub:
         entries = inspect_awareness(event.payload, self.limits)
         news = room.presence.update(session, session.identity, entries, self.now)
         self._present.add(room.name)
-        session.echo_presence(event.payload)
+        session.echo_presence(room.name, [entry.client for entry in entries])
         return [Wake(session), *(Wake(told) for told in room.show(news, session))]
 
     def _presence_asked(self, session: Session, room: Room) -> list[Effect]:
-        payload = room.presence.payload()
-        if payload is not None:
-            session.offer_presence(room.name, payload)
+        session.offer_presence(room.name, None)
         return [Wake(session)]
 
     def _released(self, session: Session, room: Room) -> list[Effect]:
         self.sessions[session].discard(room.name)
-        parts = room.drop_held(session)
-        for part in parts:
-            session.refuse(room.name, part.number, Code.RESET, "its last part did not come")
-        receipts = tuple(Receipt(session, part.number) for part in parts)
-        return [Persist((), receipts), *self._leave_room(session, room)]
+        session.released(room.name)
+        effects = self._drop_held(session, room.name)
+        return [*effects, Wake(session), *self._leave_room(session, room)]
 
     def _leave_room(self, session: Session, room: Room) -> list[Effect]:
         told = room.leave(session, self.now)

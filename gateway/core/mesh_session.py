@@ -4,7 +4,7 @@ docs/protocol.md sections 3 and 4. States HELLO → AUTH → OPEN → CLOSED; th
 ``_ALLOWED`` says which records each state takes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core import messages as m
@@ -20,7 +20,7 @@ from gateway.core.events import (
 )
 from gateway.core.framing import MESSAGE_BYTES, batches, frame, records
 from gateway.core.names import check_name, collection_of
-from gateway.core.outbox import Answer, AnswerFor, Outbox, Relay
+from gateway.core.outbox import Diff, Documents, Outbox, Relay
 from gateway.core.session import SEND_BYTES, Farewell, State
 from gateway.core.split import split_update
 
@@ -116,7 +116,7 @@ class MeshSession:
             self.close(error.code, error.reason)
         return events
 
-    def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
+    def data_to_send(self, documents: Documents) -> list[bytes]:
         """See ``Session``."""
         outbox = self.outbox
         if self._decided.upto > self._acknowledged:
@@ -127,12 +127,13 @@ class MeshSession:
         for document in sorted(outbox.stale):
             framed.append(frame(m.encode(m.Stale(self._ours[document]))))
         outbox.stale.clear()
-        while size < SEND_BYTES and (answered := outbox.take_answer(answer_for)) is not None:
-            parts = self._diff(*answered)
-            size += sum(map(len, parts))
-            framed += parts
+        limit = self._message_bytes - DIFF_OVERHEAD
+        while size < SEND_BYTES and (diff := outbox.take_diff(documents, limit)) is not None:
+            framed.append(self._diff(diff))
+            size += len(framed[-1])
         if size < SEND_BYTES:
             framed += self._live_updates()
+            framed += self._presence(documents)
         sent = list(batches(framed, self._message_bytes))
         self.sent_bytes += sum(map(len, sent))
         return sent
@@ -157,13 +158,21 @@ class MeshSession:
         if self.state is State.OPEN:
             self.outbox.offer(document, relay)
 
-    def offer_presence(self, document: str, payload: bytes) -> None:
+    def offer_presence(self, document: str, clients: Iterable[int] | None) -> None:
         """See ``Session``."""
         if self.state is State.OPEN:
-            self._put(m.Awareness(self._ours[document], payload))
+            self.outbox.owe_presence(document, clients)
 
-    def echo_presence(self, payload: bytes) -> None:
+    def echo_presence(self, document: str, clients: Iterable[int]) -> None:
         """See ``Session``. A mesh link lives by PING."""
+
+    def released(self, document: str) -> None:
+        """See ``Session``."""
+        ours = self._ours.pop(document, None)
+        if ours is not None and self.state is State.OPEN:
+            self._put(m.Close(ours))
+        self._asked.discard(document)
+        self.outbox.forget(document)
 
     def acknowledge(self, number: int) -> None:
         """See ``Session``."""
@@ -291,11 +300,7 @@ class MeshSession:
         document = self._document(handle)
         del self._theirs[handle]
         self._opened_by_peer.discard(document)
-        ours = self._ours.pop(document, None)
-        if ours is not None:
-            self._put(m.Close(ours))
-        self._asked.discard(document)
-        self.outbox.forget(document)
+        # Our own side of it ends when the hub has come so far (``released``).
         return DocumentReleased(document)
 
     def _update_received(
@@ -320,14 +325,16 @@ class MeshSession:
             rights & right and pattern in ("*", collection) for pattern, rights in self._grants
         )
 
-    def _diff(self, document: str, answer: Answer) -> list[bytes]:
-        parts = split_update(answer.update, self._message_bytes - DIFF_OVERHEAD)
-        handle = self._ours[document]
-        framed = []
-        for part in parts[:-1]:
-            framed.append(frame(m.encode(m.Diff(handle, m.DIFF_MORE, b"", part))))
-        framed.append(frame(m.encode(m.Diff(handle, 0, answer.fingerprint, parts[-1]))))
-        return framed
+    def _diff(self, diff: Diff) -> bytes:
+        flags = m.DIFF_MORE if diff.more else 0
+        handle = self._ours[diff.document]
+        return frame(m.encode(m.Diff(handle, flags, diff.fingerprint, diff.update)))
+
+    def _presence(self, documents: Documents) -> list[bytes]:
+        return [
+            frame(m.encode(m.Awareness(self._ours[document], payload)))
+            for document, payload in self.outbox.take_presence(documents)
+        ]
 
     def _live_updates(self) -> list[bytes]:
         framed = []

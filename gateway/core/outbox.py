@@ -1,12 +1,14 @@
 """What one peer still has to be sent; a slow reader costs at most a fixed size.
 
 Live updates wait here only while the link cannot take them; they are merged per
-document, and dropped as a whole when that is not enough. Answers to a state vector
-are owed, not queued: they are computed when the link can take them.
+document, and dropped as a whole when that is not enough. Answers to a state vector and
+presence are owed, not queued: they are made when the link can take them.
 """
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway.core import y_messages
 from gateway.core.document import DocumentBroken, merge
@@ -19,13 +21,38 @@ MERGE_FROM = 8
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a peer lacks of a document, and our fingerprint of it."""
+    """What a peer lacks of a document, and our fingerprint of it.
 
+    A large one is in ``parts``, made of an earlier state; the peer then still lacks what
+    ``then`` lacks, the state vector of that state (b"" if ``parts`` are everything).
+    """
+
+    parts: tuple[bytes, ...]
+    fingerprint: bytes
+    then: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """One message of an answer; ``more`` follow unless it is the last."""
+
+    document: str
     update: bytes
     fingerprint: bytes
+    more: bool
 
 
-AnswerFor = Callable[[str, bytes], Answer | None]
+class Documents(Protocol):
+    """Where a session finds what it owes."""
+
+    def answer(self, document: str, state_vector: bytes, limit: int) -> Answer | None:
+        """What a state vector lacks, in parts of at most ``limit`` bytes; None: not yet.
+
+        Raises ``DocumentBroken``.
+        """
+
+    def presence(self, document: str, clients: Iterable[int] | None) -> list[bytes]:
+        """Awareness of these clients, or of everybody who is here, as payloads."""
 
 
 class Relay:
@@ -46,25 +73,38 @@ class Relay:
 
 
 class Outbox:
-    """Pending output of one session, in the order: records, owed answers, live updates."""
+    """Pending output of one session: records, owed answers, live updates, owed presence."""
 
-    __slots__ = ("_owed", "_relays", "queued_bytes", "records", "stale")
+    __slots__ = ("_owed", "_parts", "_presence", "_relays", "queued_bytes", "records", "stale")
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
         self.stale: set[str] = set()
         self.queued_bytes = 0
         self._owed: dict[str, bytes] = {}
+        # The rest of an answer that is on its way; what follows it is in ``_owed``.
+        self._parts: dict[str, deque[bytes]] = {}
+        # The clients whose presence changed, None: all of them.
+        self._presence: dict[str, set[int] | None] = {}
         self._relays: dict[str, list[Relay]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.records or self._owed or self._relays or self.stale)
+        return bool(self.records or self._owed or self._relays or self._presence or self.stale)
 
     def owe(self, document: str, state_vector: bytes) -> None:
         """Answer this state vector when the link can take it; the newest one counts."""
         self._drop(document)
         self.stale.discard(document)
+        self._parts.pop(document, None)
         self._owed[document] = state_vector
+
+    def owe_presence(self, document: str, clients: Iterable[int] | None) -> None:
+        """Tell of these clients, or of everybody, when the link can take it."""
+        known = self._presence.setdefault(document, set())
+        if clients is None or known is None:
+            self._presence[document] = None
+        else:
+            known.update(clients)
 
     def offer(self, document: str, relay: Relay) -> None:
         """Queue a live update, unless an owed answer or a stale mark covers it anyway."""
@@ -79,6 +119,8 @@ class Outbox:
         """The peer has no more interest in a document."""
         self._drop(document)
         self._owed.pop(document, None)
+        self._parts.pop(document, None)
+        self._presence.pop(document, None)
         self.stale.discard(document)
 
     def clear(self) -> None:
@@ -86,20 +128,36 @@ class Outbox:
         self.records.clear()
         self.stale.clear()
         self._owed.clear()
+        self._parts.clear()
+        self._presence.clear()
         self._relays.clear()
         self.queued_bytes = 0
 
-    def take_answer(self, answer_for: AnswerFor) -> tuple[str, Answer] | None:
-        """The next document that can be answered and its answer, the longest owed first.
-
-        ``answer_for`` raises ``DocumentBroken`` or says None while it has no answer.
-        """
+    def take_diff(self, documents: Documents, limit: int) -> Diff | None:
+        """The next message of an answer that can be given, the longest owed first."""
         for document, state_vector in self._owed.items():
-            answer = answer_for(document, state_vector)
-            if answer is not None:
-                del self._owed[document]
-                return document, answer
+            parts = self._parts.get(document)
+            if parts is None:
+                answer = documents.answer(document, state_vector, limit)
+                if answer is None:
+                    continue
+                if not answer.then:
+                    del self._owed[document]
+                    return Diff(document, answer.parts[0], answer.fingerprint, more=False)
+                self._owed[document] = answer.then
+                parts = self._parts[document] = deque(answer.parts)
+            part = parts.popleft()
+            if not parts:
+                del self._parts[document]
+            return Diff(document, part, b"", more=True)
         return None
+
+    def take_presence(self, documents: Documents) -> Iterator[tuple[str, bytes]]:
+        """All presence owed, each document's newest."""
+        owed, self._presence = self._presence, {}
+        for document, clients in owed.items():
+            for payload in documents.presence(document, clients):
+                yield document, payload
 
     def take_relays(self) -> Iterator[tuple[str, Relay]]:
         """All live updates; where many wait for a document, merged into one."""

@@ -22,8 +22,8 @@ COMPACT_BYTES = 65_536
 ROW_BYTES = 64
 # A new snapshot must save at least a fifth, or the next try waits for a tail twice as long.
 WORTHWHILE = 0.8
-# Parts of one answer held until the last one came (docs/protocol.md section 8).
-MAX_HELD_BYTES = 16_777_216
+# What a held part of an answer costs beside its bytes.
+PART_BYTES = 512
 # A document beyond this could not tell its state vector (``Limits.vector_clients``) any more.
 MAX_AUTHORS = 20_000
 # What one peer may bring of them, so that it cannot use them up alone.
@@ -93,9 +93,7 @@ class Room:
         assert self.document is not None
         self.members[session] = False
         session.ask(self.name, self.document.state_vector())
-        payload = self.presence.payload()
-        if payload is not None:
-            session.offer_presence(self.name, payload)
+        session.offer_presence(self.name, None)
 
     def open(self, session: Session, state_vector: bytes) -> None:
         """A session told what it has: answer it, and pass on changes from now on."""
@@ -107,16 +105,15 @@ class Room:
     def leave(self, session: Session, now: float) -> Iterable[Session]:
         """A session is gone; returns those that have to be told."""
         self.members.pop(session, None)
-        self.drop_held(session)
         return self.show(self.presence.leave(session, now), session)
 
-    def show(self, payload: bytes | None, source: Session | None) -> list[Session]:
+    def show(self, clients: Sequence[int], source: Session | None) -> list[Session]:
         """Pass awareness on to all but its source; returns who was told."""
-        if payload is None:
+        if not clients:
             return []
         told = [member for member in self.members if member is not source]
         for member in told:
-            member.offer_presence(self.name, payload)
+            member.offer_presence(self.name, clients)
         return told
 
     def ask(self, session: Session) -> None:
@@ -128,17 +125,22 @@ class Room:
         """What a state vector lacks; None while the document is being read."""
         if self.document is None:
             return None
-        return Answer(self.document.diff(state_vector), self.document.fingerprint())
+        lacking = self.document.diff(state_vector)
+        return Answer((lacking,), self.document.fingerprint())
 
-    def hold(self, incoming: Incoming) -> bool:
-        """Keep a part of an answer until the last one comes; False when it is too much."""
-        parts = self._held.setdefault(incoming.session, [])
-        parts.append(incoming)
-        return sum(len(part.update) for part in parts) <= MAX_HELD_BYTES
+    def state_vector(self) -> bytes:
+        """What is known; the document must be loaded."""
+        assert self.document is not None
+        return self.document.state_vector()
 
-    def drop_held(self, session: Session) -> Sequence[Incoming]:
-        """Forget the parts of an answer whose last part will not come."""
-        return self._held.pop(session, ())
+    def hold(self, incoming: Incoming) -> None:
+        """Keep a part of an answer until the last one comes."""
+        self._held.setdefault(incoming.session, []).append(incoming)
+
+    def take_held(self, session: Session) -> tuple[Sequence[Incoming], int]:
+        """The parts of an answer that are held, held no more, and what they cost."""
+        parts = self._held.pop(session, ())
+        return parts, sum(len(part.update) + PART_BYTES for part in parts)
 
     def admits(self, identity: str, facts: UpdateFacts) -> bool:
         """Whether the document may have the authors of an update; counts them if so."""
@@ -153,11 +155,10 @@ class Room:
         self._brought[identity] = brought
         return True
 
-    def receive(self, incoming: Incoming, *, alone: bool = False) -> None:
-        """Queue an update, with the parts held before it, for this turn or for one of its own."""
+    def receive(self, updates: Iterable[Incoming], *, alone: bool = False) -> None:
+        """Queue what belongs together, for this turn or each for one of its own."""
         queue = self.suspects if alone else self.queue
-        queue += self._held.pop(incoming.session, ())
-        queue.append(incoming)
+        queue += updates
 
     def give_up(self) -> Sequence[Incoming]:
         """The document cannot be read: what is queued for it, which will not be applied."""

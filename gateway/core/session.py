@@ -4,14 +4,14 @@ A session is the protocol state of one peer over one link: it turns bytes into e
 and answers into bytes, never raises on the peer's mistakes, and is used once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
 from gateway.core.errors import Code
 from gateway.core.events import Event
-from gateway.core.outbox import AnswerFor, Outbox, Relay
+from gateway.core.outbox import Documents, Outbox, Relay
 
 # How much one call of ``data_to_send`` produces before the link is asked again.
 SEND_BYTES = 262_144
@@ -55,7 +55,7 @@ class Session(Protocol):
     def receive(self, data: bytes) -> Sequence[Event]:
         """Events in one link message. The peer's mistakes close the session instead."""
 
-    def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
+    def data_to_send(self, documents: Documents) -> list[bytes]:
         """Link messages to send now, about ``SEND_BYTES`` at most; empty when done."""
 
     def may_write(self, document: str) -> bool:
@@ -67,11 +67,14 @@ class Session(Protocol):
     def offer(self, document: str, relay: Relay) -> None:
         """Pass a live update on, now or merged later."""
 
-    def offer_presence(self, document: str, payload: bytes) -> None:
-        """Pass awareness on."""
+    def offer_presence(self, document: str, clients: Iterable[int] | None) -> None:
+        """Pass on the awareness of these clients, or of everybody who is here."""
 
-    def echo_presence(self, payload: bytes) -> None:
+    def echo_presence(self, document: str, clients: Iterable[int]) -> None:
         """Send awareness back where the dialect takes it as a sign of life."""
+
+    def released(self, document: str) -> None:
+        """The peer has no more interest in a document, and is sent nothing about it."""
 
     def acknowledge(self, number: int) -> None:
         """The peer's update ``number`` is on the disk or was refused."""

@@ -6,7 +6,7 @@ they are the same update. Nothing here checks bytes: peers' updates never come h
 
 from collections.abc import Iterator
 
-from gateway.core.structs import read_update
+from gateway.core.structs import Update, read_update
 from gateway.core.varint import write_varint
 
 # Head of a client's structs, delete set head: counts, client id and clock.
@@ -21,14 +21,15 @@ def split_update(update: bytes, limit: int) -> list[bytes]:
     """
     if len(update) <= limit:
         return [update]
-    return [*_struct_parts(update, limit), *_delete_parts(update, limit)]
+    parsed = read_update(update)
+    return [*_struct_parts(update, parsed, limit), *_delete_parts(parsed, limit)]
 
 
-def _struct_parts(update: bytes, limit: int) -> Iterator[bytes]:
+def _struct_parts(update: bytes, parsed: Update, limit: int) -> Iterator[bytes]:
     # Per client of the part being filled: first clock, and the bytes of its structs.
     part: dict[int, tuple[int, list[bytes]]] = {}
     size = 0
-    for struct in read_update(update).structs:
+    for struct in parsed.structs:
         raw = update[struct.first : struct.last]
         cost = len(raw) + (0 if struct.client in part else _HEAD_BYTES)
         if part and size + cost > limit - _HEAD_BYTES:
@@ -47,9 +48,9 @@ def _joined(part: dict[int, tuple[int, list[bytes]]]) -> bytes:
     return b"".join(pieces) + b"\x00"
 
 
-def _delete_parts(update: bytes, limit: int) -> Iterator[bytes]:
+def _delete_parts(parsed: Update, limit: int) -> Iterator[bytes]:
     most = max(1, (limit - _HEAD_BYTES) // _RANGE_BYTES)
-    for client, ranges in read_update(update).deletes.items():
+    for client, ranges in parsed.deletes.items():
         for first in range(0, len(ranges), most):
             some = ranges[first : first + most]
             body = b"".join(write_varint(start) + write_varint(end - start) for start, end in some)

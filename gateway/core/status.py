@@ -14,6 +14,7 @@ from gateway.core.session import Session
 
 # The page stays readable and the answer small.
 MAX_LISTED = 200
+SHORT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,15 @@ def _store(moment: Moment, store: StoreStatus) -> dict[str, Any]:
         "waiting": moment.waiting_changes,
         "waiting_bytes": moment.waiting_bytes,
         "recovered": store.recovered,
-        "usage": dict(store.usage),
+        "usage": dict(sorted(store.usage.items(), key=lambda item: -item[1])[:MAX_LISTED]),
+        "used_bytes": sum(store.usage.values()),
+        "collections": len(store.usage),
     }
+
+
+def _short(text: str) -> str:
+    """What a peer says of itself, fit for a table."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:SHORT])
 
 
 def _session(hub: Hub, session: Session) -> dict[str, Any]:
@@ -83,7 +91,7 @@ def _session(hub: Hub, session: Session) -> dict[str, Any]:
         "peer": session.identity,
         "kind": session.kind,
         "address": session.address,
-        "about": session.about,
+        "about": {_short(key): _short(value) for key, value in session.about.items()},
         "since_s": round(hub.now - session.started, 1),
         "documents": len(hub.sessions[session]),
         "received_bytes": session.received_bytes,

@@ -4,7 +4,7 @@ docs/protocol.md section 7. The stock client drops a socket that was silent for 
 so an idle session is sent an empty awareness update.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.core import y_messages
 from gateway.core.errors import Code, PeerError
@@ -16,11 +16,13 @@ from gateway.core.events import (
     PresenceReceived,
     UpdateReceived,
 )
-from gateway.core.outbox import AnswerFor, Outbox, Relay
+from gateway.core.outbox import Documents, Outbox, Relay
 from gateway.core.session import Farewell, State
 
 # The stock client gives up after 30 s of silence.
 KEEP_ALIVE_SECONDS = 20.0
+# An answer cannot be sent in parts here.
+NO_LIMIT = 2**53
 _SIGN_OF_LIFE = y_messages.presence(y_messages.awareness_payload(()))
 
 
@@ -72,14 +74,16 @@ class YSession:
             case _:
                 return ()
 
-    def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
+    def data_to_send(self, documents: Documents) -> list[bytes]:
         """See ``Session``."""
         frames = self.outbox.records
         self.outbox.records = []
-        if (answered := self.outbox.take_answer(answer_for)) is not None:
-            frames.append(y_messages.step_2(answered[1].update))
+        if (diff := self.outbox.take_diff(documents, NO_LIMIT)) is not None:
+            frames.append(y_messages.step_2(diff.update))
         for _, relay in self.outbox.take_relays():
             frames.append(relay.y_frame)
+        for _, payload in self.outbox.take_presence(documents):
+            frames.append(y_messages.presence(payload))
         self.sent_bytes += sum(map(len, frames))
         return frames
 
@@ -100,14 +104,17 @@ class YSession:
             if self.outbox.stale:
                 self.close(Code.RESET, "this link was too slow; connect again")
 
-    def offer_presence(self, document: str, payload: bytes) -> None:
+    def offer_presence(self, document: str, clients: Iterable[int] | None) -> None:
         """See ``Session``."""
         if self.state is State.OPEN:
-            self.outbox.records.append(y_messages.presence(payload))
+            self.outbox.owe_presence(document, clients)
 
-    def echo_presence(self, payload: bytes) -> None:
+    def echo_presence(self, document: str, clients: Iterable[int]) -> None:
         """See ``Session``."""
-        self.offer_presence(self.document, payload)
+        self.offer_presence(document, clients)
+
+    def released(self, document: str) -> None:
+        """See ``Session``. The link is for this document only."""
 
     def acknowledge(self, number: int) -> None:
         """See ``Session``. The stock client has no place for acks."""

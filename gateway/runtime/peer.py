@@ -13,7 +13,7 @@ from gateway.runtime.threads import Helper
 # Above this an update is inspected beside the loop, so that nobody else waits for it.
 HEAVY_BYTES = 8_192
 TICK_SECONDS = 1.0
-# After this many messages of one peer the others have their turn.
+# After this many messages or events of one peer the others have their turn.
 TURN_MESSAGES = 8
 # Who has sent more than this without a pause is served at about 4,000 messages a second.
 BACKLOG_MESSAGES = 256
@@ -28,12 +28,14 @@ async def serve(link: Link, session: Session, performer: Performer, helper: Help
             await performer.take(session, event)
         while _lives(session) and (batch := await link.recv()):
             for number, message in enumerate(batch, 1):
-                for event in session.receive(message):
+                for place, event in enumerate(session.receive(message), 1):
                     await _take(session, event, performer, helper)
+                    while link.congested and _lives(session):
+                        await link.writable()
+                    if not place % TURN_MESSAGES:
+                        await asyncio.sleep(0)
                 if not number % TURN_MESSAGES:
                     await asyncio.sleep(0 if number < BACKLOG_MESSAGES else BACKLOG_PAUSE_SECONDS)
-            while link.congested and _lives(session):
-                await link.writable()
     finally:
         performer.leave(session)
 

@@ -14,11 +14,13 @@ from gateway.core.guard import UpdateFacts
 from gateway.core.hub import Hub
 from gateway.core.session import Session, State
 from gateway.ports import Link, Note, Store
-from gateway.runtime.threads import Door
+from gateway.runtime.answers import Answers
+from gateway.runtime.threads import Door, Helper
 from gateway.runtime.writer import Writer
 
 # Changes waiting for a disk that takes none; beyond it peers must keep them themselves.
 MAX_WAITING_BYTES = 8_388_608
+MISTAKE = "the gateway made a mistake; connect again"
 
 log = logging.getLogger("gateway")
 
@@ -30,14 +32,20 @@ class Performer:
     """
 
     def __init__(
-        self, hub: Hub, store: Store, note: Note, on_failed: Callable[[GatewayError], None]
+        self,
+        hub: Hub,
+        store: Store,
+        note: Note,
+        helper: Helper,
+        on_failed: Callable[[GatewayError], None],
     ) -> None:
         self.hub = hub
         self._note = note
         self._on_failed = on_failed
+        self._answers = Answers(hub, helper, self._wake_members, self._fault)
         self._loop = asyncio.get_running_loop()
         self._door = Door(self._loop)
-        self.writer = Writer(store, self._door, self._stored, self._troubled, on_failed)
+        self.writer = Writer(store, self._door, self._stored, self._troubled, self._lost)
         self._links: dict[Session, Link] = {}
         self._awake: dict[Session, None] = {}
         self._loading: dict[str, asyncio.Task[None]] = {}
@@ -58,7 +66,8 @@ class Performer:
 
     def leave(self, session: Session) -> None:
         """A session ended: say why if it was ours to say, and let go of the link."""
-        self._drain(session)
+        if session.farewell is not None:
+            self._drain(session)
         self.perform(self.hub.leave(session))
         self._awake.pop(session, None)
         self._links.pop(session).close(Code.GOING_AWAY, "the session ended")
@@ -122,11 +131,14 @@ class Performer:
         self._scheduled = False
         try:
             self._work()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # What is in memory may be half done: end, and begin anew from what is on the disk.
-            log.exception("a turn failed")
             self._scheduled = True
-            self._on_failed(GatewayError("internal", f"an error of this program: {error!r}"))
+            self._fault(error)
+
+    def _fault(self, error: BaseException) -> None:
+        log.error("an error of this program", exc_info=error)
+        self._on_failed(GatewayError("internal", f"an error of this program: {error!r}"))
 
     def _work(self) -> None:
         if self.hub.due:
@@ -146,12 +158,17 @@ class Performer:
             return
         while not link.congested or session.state is State.CLOSED:
             try:
-                messages = session.data_to_send(self.hub.answer)
+                messages = session.data_to_send(self._answers)
             except DocumentBroken as error:
                 log.error("%s: %s", error.name, error.cause)
                 session.close(Code.RESET, error.sentence)
                 self.perform(self.hub.broken(error.name))
                 continue
+            except Exception:
+                # Only this session's output is lost, so only it has to begin anew.
+                log.exception("a session failed")
+                session.close(Code.RESET, MISTAKE)
+                break
             if not messages:
                 break
             for message in messages:
@@ -170,6 +187,16 @@ class Performer:
         self.waiting_bytes -= size
         self._weigh()
         self.perform(self.hub.stored(receipts))
+
+    def _lost(self, error: GatewayError) -> None:
+        """The store is lost: nobody is to wait for it any more."""
+        self._slack.set()
+        self._on_failed(error)
+
+    def _wake_members(self, document: str) -> None:
+        room = self.hub.rooms.get(document)
+        for session in room.members if room is not None else ():
+            self._wake(session)
 
     def _troubled(self, sentence: str) -> None:
         self.trouble = sentence

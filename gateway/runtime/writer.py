@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gateway.core.errors import GatewayError
 from gateway.core.events import Compact, Persist, Receipt
@@ -74,6 +75,8 @@ class Writer:
         self._last_commit = 0.0
         # When a full disk is tried again; 0 while it is not full.
         self._retry_at = 0.0
+        # Why nothing is read or written any more.
+        self._ended: GatewayError | None = None
         self.commits = 0
 
     def start(self) -> None:
@@ -85,15 +88,21 @@ class Writer:
         self._jobs.put(job)
 
     async def load(self, document: str) -> StoredDocument:
-        """What the store holds of a document, all submitted before included."""
+        """What the store holds of a document, all submitted before included.
+
+        Raises ``GatewayError``, also when the store is lost.
+        """
         answer: asyncio.Future[StoredDocument] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Read(document, answer))
+        self._put(_Read(document, answer))
         return await answer
 
     async def call(self, function: Callable[[], object]) -> object:
-        """Run ``function`` in the store's thread, after all submitted before."""
+        """Run ``function`` in the store's thread, after all submitted before.
+
+        Raises what it raises as ``GatewayError``, and when the store is lost.
+        """
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Call(function, answer))
+        self._put(_Call(function, answer))
         return await answer
 
     def close(self) -> None:
@@ -101,6 +110,12 @@ class Writer:
         self._closing.set()
         self._jobs.put(None)
         self._thread.join()
+
+    def _put(self, job: "_Read | _Call") -> None:
+        self._jobs.put(job)
+        if self._ended is not None:
+            # The thread may have emptied the queue before this came.
+            _resolve(job.answer, None, self._ended)
 
     def _run(self) -> None:
         try:
@@ -116,12 +131,20 @@ class Writer:
                         self._single(job)
             self._commit()
         except GatewayError as error:
-            self._door.call(self._on_failed, error)
+            self._end(error)
         except Exception as error:
             # Nothing would be written any more, and nobody told.
             log.exception("the store thread failed")
-            sentence = f"an error of this program: {error!r}"
-            self._door.call(self._on_failed, GatewayError("internal", sentence))
+            self._end(_internal(error))
+
+    def _end(self, error: GatewayError) -> None:
+        """Nothing is written any more: say so to everybody who waits."""
+        self._ended = error
+        self._door.call(self._on_failed, error)
+        while not self._jobs.empty():
+            job = self._jobs.get()
+            if isinstance(job, _Read | _Call):
+                self._door.call(_resolve, job.answer, None, error)
 
     def _next(self) -> _Job:
         """The next job; what waits is committed when its time has come."""
@@ -189,6 +212,12 @@ class Writer:
                 self._door.call(_resolve, job.answer, None, error)
             elif error.code not in _PASSING:
                 raise
+        except Exception as error:
+            # A fault in what was asked for is for who asked.
+            if not isinstance(job, _Call):
+                raise
+            log.exception("a call in the store thread failed")
+            self._door.call(_resolve, job.answer, None, _internal(error))
 
 
 def _with(
@@ -203,8 +232,12 @@ def _with(
     return replace(stored, changes=(*stored.changes, *late)) if late else stored
 
 
-def _resolve(answer: asyncio.Future[object], result: object, error: GatewayError | None) -> None:
-    if answer.cancelled():
+def _internal(error: Exception) -> GatewayError:
+    return GatewayError("internal", f"an error of this program: {error!r}")
+
+
+def _resolve(answer: asyncio.Future[Any], result: object, error: GatewayError | None) -> None:
+    if answer.done():
         return
     if error is not None:
         answer.set_exception(error)

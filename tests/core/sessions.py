@@ -1,12 +1,45 @@
 """A session that only remembers, for tests of room and hub."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.core.acks import Decided
 from gateway.core.errors import Code
 from gateway.core.events import Event
-from gateway.core.outbox import AnswerFor, Outbox, Relay
+from gateway.core.hub import Hub
+from gateway.core.outbox import Answer, Documents, Outbox, Relay
 from gateway.core.session import Farewell, State
+from gateway.core.split import split_update
+
+
+class Given:
+    """``Documents`` that gives always the same."""
+
+    def __init__(self, answer: Answer | None, *payloads: bytes) -> None:
+        self._answer = answer
+        self._payloads = list(payloads)
+
+    def answer(self, document: str, state_vector: bytes, limit: int) -> Answer | None:
+        return self._answer
+
+    def presence(self, document: str, clients: Iterable[int] | None) -> list[bytes]:
+        return self._payloads
+
+
+class FromHub:
+    """``Documents`` of a hub; a large answer is cut at once."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def answer(self, document: str, state_vector: bytes, limit: int) -> Answer | None:
+        answer = self._hub.answer(document, state_vector)
+        if answer is None or len(answer.parts[0]) <= limit:
+            return answer
+        then = self._hub.rooms[document].state_vector()
+        return Answer(tuple(split_update(answer.parts[0], limit)), b"", then)
+
+    def presence(self, document: str, clients: Iterable[int] | None) -> list[bytes]:
+        return self._hub.presence(document, clients)
 
 
 class RecordingSession:
@@ -25,10 +58,14 @@ class RecordingSession:
         self.received_bytes = self.sent_bytes = self.unsaved = 0
         self.asked: list[tuple[str, bytes]] = []
         self.presence: list[bytes] = []
-        self.echoed: list[bytes] = []
+        self.echoed: list[list[int]] = []
+        self.releases: list[str] = []
         self.decided = Decided()
         self.refusals: list[tuple[int, Code]] = []
         self.denials: list[tuple[str, Code]] = []
+        # Bytes of one part of an answer; all parts heard.
+        self.limit = 2**53
+        self.heard: list[bytes] = []
         self._writes = writes
 
     def first_events(self) -> Sequence[Event]:
@@ -37,11 +74,13 @@ class RecordingSession:
     def receive(self, data: bytes) -> Sequence[Event]:
         return ()
 
-    def data_to_send(self, answer_for: AnswerFor) -> list[bytes]:
+    def data_to_send(self, documents: Documents) -> list[bytes]:
         """The answers owed, then the live updates, as they are."""
         sent = []
-        while (answered := self.outbox.take_answer(answer_for)) is not None:
-            sent.append(answered[1].update)
+        while (diff := self.outbox.take_diff(documents, self.limit)) is not None:
+            sent.append(diff.update)
+        self.heard += sent
+        self.presence += [payload for _, payload in self.outbox.take_presence(documents)]
         return sent + [relay.update for _, relay in self.outbox.take_relays()]
 
     def may_write(self, document: str) -> bool:
@@ -53,11 +92,15 @@ class RecordingSession:
     def offer(self, document: str, relay: Relay) -> None:
         self.outbox.offer(document, relay)
 
-    def offer_presence(self, document: str, payload: bytes) -> None:
-        self.presence.append(payload)
+    def offer_presence(self, document: str, clients: Iterable[int] | None) -> None:
+        self.outbox.owe_presence(document, clients)
 
-    def echo_presence(self, payload: bytes) -> None:
-        self.echoed.append(payload)
+    def echo_presence(self, document: str, clients: Iterable[int]) -> None:
+        self.echoed.append(list(clients))
+
+    def released(self, document: str) -> None:
+        self.releases.append(document)
+        self.outbox.forget(document)
 
     def acknowledge(self, number: int) -> None:
         self.decided.add(number)

@@ -8,7 +8,7 @@ import pytest
 from gateway.core import hub as hub_module
 from gateway.core import room as room_module
 from gateway.core.document import Document, DocumentBroken
-from gateway.core.errors import Code
+from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
     Compact,
@@ -30,7 +30,7 @@ from gateway.core.records import Refusal, StoredDocument
 from gateway.core.session import State
 from gateway.core.y_messages import awareness_payload
 from tests.core.edits import Author, facts
-from tests.core.sessions import RecordingSession
+from tests.core.sessions import FromHub, RecordingSession
 
 NAME = "orders/1"
 NOTHING = StoredDocument(b"", ())
@@ -82,7 +82,7 @@ class Store:
         self.hub.loaded(document, StoredDocument(b"", tuple(self.rows.get(document, ()))))
 
     def hear(self, session: RecordingSession) -> list[bytes]:
-        return session.data_to_send(self.hub.answer)
+        return session.data_to_send(FromHub(self.hub))
 
     def perform(self, effects: list[Effect]) -> list[Effect]:
         for effect in effects:
@@ -320,8 +320,46 @@ def test_an_ack_never_covers_a_part_that_waits_for_its_last() -> None:
     assert ada.refusals == [(1, Code.RESET)] and ada.acknowledged == 2
 
 
+def test_a_part_that_is_declined_takes_those_before_it_along() -> None:
+    store, ada, _ = pair()
+    author = Author(1)
+    store.update(ada, author.set("a", 1), answer=True, more=True)
+    store.hub._quotas = Quotas(1 << 20, 10, 1 << 20)
+    store.update(ada, author.set("b", 2), answer=True)
+    assert ada.refusals == [(2, Code.QUOTA), (1, Code.RESET)] and ada.acknowledged == 2
+    assert not store.hub.due and not store.hub.rooms[NAME].busy
+
+
+def test_a_part_the_guard_refuses_takes_those_before_it_along() -> None:
+    store, ada, _ = pair()
+    store.update(ada, Author(1).set("a", 1), answer=True, more=True)
+    store.update(ada, b"\xff", answer=True)
+    assert ada.refusals == [(1, Code.RESET), (2, Code.MALFORMED)] and ada.acknowledged == 2
+
+
+def test_parts_count_towards_the_quotas_before_their_last_came() -> None:
+    store = Store(Quotas(1 << 20, 2_000, 1 << 20))
+    ada = RecordingSession("ada")
+    store.join(ada)
+    author = Author(1)
+    for _ in range(4):
+        store.update(ada, author.set("a", "x" * 400), answer=True, more=True)
+    assert [code for _, code in ada.refusals] == [Code.QUOTA, Code.RESET, Code.RESET]
+    store.hub.leave(ada)
+    assert not store.hub._held and not store.hub.rooms[NAME].busy
+
+
+def test_who_is_refused_before_a_document_is_loaded_holds_nothing() -> None:
+    store, ada = Store(), RecordingSession("ada")
+    store.hub.join(ada)
+    event = UpdateReceived(NAME, b"\xff", 1, answer=True, more=False)
+    store.perform(store.hub.refused(ada, event, PeerError(Code.MALFORMED, "no")))
+    assert ada.acknowledged == 1
+    assert store.hub.answer(NAME, b"\x00") is None and store.hub.presence(NAME, None) == []
+
+
 def test_an_answer_in_too_many_parts_closes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room_module, "MAX_HELD_BYTES", 10)
+    monkeypatch.setattr(hub_module, "MAX_HELD_BYTES", 10)
     store, ada, _ = pair()
     store.update(ada, Author(1).set("a", 1), answer=True, more=True)
     assert ada.farewell is not None and ada.farewell.code is Code.TOO_BIG
@@ -389,6 +427,14 @@ def test_a_peer_cannot_bring_all_the_authors_of_a_document(
         store.update(bea, author.set("b", 1))
         store.turn()
     assert len(ada.refusals) == 1 and bea.refusals == [(3, Code.QUOTA)]
+
+
+def test_a_large_answer_is_followed_by_what_changed_since() -> None:
+    store, ada, _ = pair()
+    store.update(ada, Author(1).set("a", "x" * 500))
+    store.turn()
+    answer = FromHub(store.hub).answer(NAME, b"\x00", 100)
+    assert answer is not None and answer.then == b"\x01\x01\x01"
 
 
 def test_a_document_that_is_read_again_is_answered_when_it_is_there() -> None:
@@ -468,15 +514,20 @@ def test_presence_goes_to_the_others_and_back_as_an_echo() -> None:
     store, ada, bea = pair()
     payload = awareness_payload([(1, 1, '{"name":"Ada"}')])
     store.say(ada, PresenceReceived(NAME, payload))
-    assert bea.presence == [payload] and ada.presence == [] and ada.echoed == [payload]
+    store.hear(ada)
+    store.hear(bea)
+    assert bea.presence == [payload] and ada.presence == [] and ada.echoed == [[1]]
     store.say(bea, PresenceAsked(NAME))
+    store.hear(bea)
     assert bea.presence == [payload] * 2
     late = RecordingSession("late")
     store.join(late)
     assert late.presence == [payload]
     store.hub.leave(ada)
+    store.hear(bea)
     assert bea.presence[-1] == awareness_payload([(1, 2, "null")])
     store.say(bea, PresenceAsked(NAME))
+    store.hear(bea)
     assert len(bea.presence) == 3
 
 
@@ -484,6 +535,7 @@ def test_silent_presence_expires() -> None:
     store, ada, bea = pair()
     store.say(ada, PresenceReceived(NAME, awareness_payload([(1, 1, "{}")])))
     assert Wake(bea) in store.hub.tick(EXPIRY_SECONDS)
+    store.hear(bea)
     assert bea.presence[-1] == awareness_payload([(1, 2, "null")])
     store.hub.tick(3 * EXPIRY_SECONDS)
     assert store.hub.tick(4 * EXPIRY_SECONDS) == []
@@ -503,6 +555,7 @@ def test_broken_presence_and_state_vectors_close(event: object) -> None:
 def test_a_released_document_is_not_passed_on_any_more() -> None:
     store, ada, bea = pair()
     store.say(bea, DocumentReleased(NAME))
+    assert bea.releases == [NAME]
     store.update(ada, Author(1).set("a", 1))
     store.turn()
     assert store.hear(bea) == []

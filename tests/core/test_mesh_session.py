@@ -16,7 +16,9 @@ from gateway.core.framing import batches, frame, records
 from gateway.core.mesh_session import LocalPeer, MeshSession
 from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
 from gateway.core.session import State
+from gateway.core.split import split_update
 from tests.core.edits import Author
+from tests.core.sessions import Given
 
 PEER = bytes(range(16))
 EMPTY = b"\x00\x00"
@@ -35,13 +37,26 @@ def fresh() -> MeshSession:
     return MeshSession(LocalPeer(bytes(16), m.FEATURE_SAVES, (("name", "g"),)), admit, "here", 0.0)
 
 
+class Large(Given):
+    """``Documents`` with an answer in parts, after which nothing lacks."""
+
+    def __init__(self, parts: tuple[bytes, ...]) -> None:
+        super().__init__(Answer(parts, b"", b"\x01\x01\x01"))
+
+    def answer(self, document: str, state_vector: bytes, limit: int) -> Answer | None:
+        if state_vector == b"\x00":
+            return super().answer(document, state_vector, limit)
+        return Answer((EMPTY,), bytes(16))
+
+
 def say(session: MeshSession, *spoken: m.Record) -> list[object]:
     (message,) = batches((frame(m.encode(record)) for record in spoken), 1 << 20)
     return list(session.receive(message))
 
 
 def hear(session: MeshSession, answer: Answer | None = None) -> list[m.Record | None]:
-    messages = session.data_to_send(lambda document, vector: answer or Answer(EMPTY, bytes(16)))
+    documents = Given(answer or Answer((EMPTY,), bytes(16)), b"\x00")
+    messages = session.data_to_send(documents)
     return [m.decode(record) for message in messages for record in records(message)]
 
 
@@ -145,6 +160,19 @@ def test_documents_are_opened_changed_and_released() -> None:
     assert say(session, m.Open(7, "orders/2", b"\x00")) == [DocumentOpened("orders/2", b"\x00")]
 
 
+def test_our_side_of_a_document_ends_when_it_is_released() -> None:
+    session = opened()
+    say(session, m.Open(7, "orders/1", b"\x00"), m.Close(7))
+    session.ask("orders/1", b"\x00")
+    session.outbox.owe("orders/1", b"\x00")
+    session.offer_presence("orders/1", None)
+    session.released("orders/1")
+    assert hear(session) == [m.Open(1, "orders/1", b"\x00"), m.Close(1)]
+    session.released("orders/1")
+    session.ask("orders/1", b"\x00")
+    assert hear(session) == [m.Open(2, "orders/1", b"\x00")]
+
+
 def test_an_open_twice_asks_again() -> None:
     session = opened()
     twice = [m.Open(1, "orders/1", b"\x00"), m.Open(1, "orders/1", b"\x01\x01\x01")]
@@ -180,8 +208,7 @@ def test_it_asks_with_a_handle_of_its_own_and_once() -> None:
     say(session, m.Open(9, "orders/1", b"\x00"), m.Diff(9, 0, b"", EMPTY))
     session.ask("orders/1", b"\x01\x01\x01")
     assert hear(session) == [m.Open(1, "orders/1", b"\x01\x01\x01")]
-    say(session, m.Close(9))
-    assert hear(session) == [m.Close(1)]
+    assert say(session, m.Close(9)) == [DocumentReleased("orders/1")]
 
 
 def test_answers_are_made_when_they_can_be_sent() -> None:
@@ -202,7 +229,8 @@ def test_a_large_answer_travels_in_parts() -> None:
         author.set(f"key {number}", "x" * 50)
     session.ask("orders/1", b"\x00")
     session.outbox.owe("orders/1", b"\x00")
-    messages = session.data_to_send(lambda document, vector: Answer(author.whole(), bytes(16)))
+    parts = tuple(split_update(author.whole(), 8_192 - ms.DIFF_OVERHEAD))
+    messages = session.data_to_send(Large(parts))
     assert len(messages) > 4 and max(map(len, messages)) <= 8_192
     diffs = [m.decode(r) for message in messages for r in records(message)][1:]
     assert [d.flags for d in diffs] == [m.DIFF_MORE] * (len(diffs) - 1) + [0]
@@ -235,7 +263,7 @@ def test_what_does_not_fit_one_turn_waits_for_the_next() -> None:
     text = Author(1).write("x" * 200_000)
     rounds = 0
     heard: list[m.Record | None] = []
-    while sent := hear(session, Answer(text, bytes(16))):
+    while sent := hear(session, Answer((text,), bytes(16))):
         heard += sent
         rounds += 1
     assert rounds == 3
@@ -268,8 +296,8 @@ def test_a_slow_reader_is_told_what_is_stale() -> None:
 def test_presence_goes_out() -> None:
     session = opened()
     session.ask("orders/1", b"\x00")
-    session.offer_presence("orders/1", b"\x00")
-    session.echo_presence(b"\x00")
+    session.offer_presence("orders/1", [1])
+    session.echo_presence("orders/1", [1])
     assert hear(session)[1:] == [m.Awareness(1, b"\x00")]
 
 
@@ -300,7 +328,8 @@ def test_a_closed_session_takes_nothing_more() -> None:
     session.close(Code.MALFORMED, "later")
     assert code(session) is Code.GOING_AWAY
     session.offer("orders/1", Relay(EMPTY))
-    session.offer_presence("orders/1", b"\x00")
+    session.offer_presence("orders/1", None)
+    session.released("orders/1")
     session.ask("orders/1", b"\x00")
     session.refuse("orders/1", 1, Code.REFUSED, "no")
     assert hear(session) == [m.Goodbye(1001, "stops")]

@@ -1,14 +1,24 @@
 """What waits for a slow peer: merged, bounded, never lost in silence."""
 
+from collections.abc import Iterable
+
 from gateway.core import y_messages
-from gateway.core.outbox import MAX_QUEUED_BYTES, MERGE_FROM, Answer, Outbox, Relay
+from gateway.core.outbox import MAX_QUEUED_BYTES, MERGE_FROM, Answer, Diff, Outbox, Relay
 from tests.core.edits import Author
+from tests.core.sessions import Given
 
-SOME = Answer(b"some", b"")
 
+class Known:
+    """``Documents`` that knows some; answers with the state vector it was asked."""
 
-def echo(document: str, state_vector: bytes) -> Answer:
-    return Answer(state_vector, b"")
+    def __init__(self, *unknown: str) -> None:
+        self._unknown = unknown
+
+    def answer(self, document: str, state_vector: bytes, limit: int) -> Answer | None:
+        return None if document in self._unknown else Answer((state_vector,), b"")
+
+    def presence(self, document: str, clients: Iterable[int] | None) -> list[bytes]:
+        return [b"all" if clients is None else bytes(sorted(clients))]
 
 
 def test_few_updates_go_out_as_they_came() -> None:
@@ -39,17 +49,46 @@ def test_an_owed_answer_covers_live_updates() -> None:
     outbox.owe("o/1", b"\x01\x01\x01")
     assert outbox.queued_bytes == 0
     assert list(outbox.take_relays()) == []
-    assert outbox.take_answer(echo) == ("o/1", Answer(b"\x01\x01\x01", b""))
-    assert outbox.take_answer(echo) is None
+    assert outbox.take_diff(Known(), 99) == Diff("o/1", b"\x01\x01\x01", b"", more=False)
+    assert outbox.take_diff(Known(), 99) is None
 
 
 def test_an_answer_that_cannot_be_given_yet_stays_owed() -> None:
     outbox = Outbox()
     outbox.owe("o/1", b"\x00")
-    outbox.owe("o/2", b"\x00")
-    assert outbox.take_answer(lambda name, _: None if name == "o/1" else SOME) == ("o/2", SOME)
-    assert outbox.take_answer(lambda *_: None) is None and outbox
-    assert outbox.take_answer(echo) == ("o/1", Answer(b"\x00", b""))
+    outbox.owe("o/2", b"\x02")
+    assert outbox.take_diff(Known("o/1"), 99) == Diff("o/2", b"\x02", b"", more=False)
+    assert outbox.take_diff(Known("o/1"), 99) is None and outbox
+    assert outbox.take_diff(Known(), 99) == Diff("o/1", b"\x00", b"", more=False)
+
+
+def test_a_large_answer_goes_part_by_part_and_then_what_changed_since() -> None:
+    outbox = Outbox()
+    outbox.owe("o/1", b"\x00")
+    first = Given(Answer((b"1", b"2"), b"", b"\x07"))
+    assert outbox.take_diff(first, 99) == Diff("o/1", b"1", b"", more=True)
+    outbox.offer("o/1", Relay(b"what is owed covers it"))
+    assert outbox.take_diff(Known("o/1"), 99) == Diff("o/1", b"2", b"", more=True)
+    assert outbox.take_diff(Known(), 99) == Diff("o/1", b"\x07", b"", more=False)
+    assert not outbox
+    outbox.owe("o/1", b"\x00")
+    outbox.take_diff(first, 99)
+    outbox.owe("o/1", b"\x03")
+    assert outbox.take_diff(Known(), 99) == Diff("o/1", b"\x03", b"", more=False)
+
+
+def test_presence_is_owed_once_and_the_newest() -> None:
+    outbox = Outbox()
+    outbox.owe_presence("o/1", [1, 2])
+    outbox.owe_presence("o/1", [2, 3])
+    outbox.owe_presence("o/2", [1])
+    outbox.owe_presence("o/2", None)
+    outbox.owe_presence("o/2", [4])
+    outbox.owe_presence("o/3", [1])
+    outbox.forget("o/3")
+    assert outbox
+    assert list(outbox.take_presence(Known())) == [("o/1", b"\x01\x02\x03"), ("o/2", b"all")]
+    assert not outbox
 
 
 def test_what_the_library_cannot_merge_goes_out_as_it_came() -> None:

@@ -16,6 +16,7 @@ IDENTITY = Identity("1.0", "ab" * 16, True, {"mesh": "ws://here/mesh"})
 def test_what_it_says() -> None:
     hub = Hub(Quotas(1 << 20, 1 << 20, 1 << 20), {}, frozenset())
     ada = RecordingSession("ada")
+    ada.about = {"app": "kiosk\0" + "x" * 500}
     hub.join(ada)
     for name in ("orders/1", "orders/2"):
         hub.loaded(name, StoredDocument(b"", ()))
@@ -26,6 +27,7 @@ def test_what_it_says() -> None:
     hub.tick(5.0)
     said = status(IDENTITY, Moment(5.0, 1, 40, ""), hub, STORE)
     assert said["state"] == "ok" and said["sentence"] == "Everything works."
+    assert said["sessions"][0]["about"] == {"app": "kiosk\ufffd" + "x" * 58}
     assert said["sessions"][0]["documents"] == 2 and said["sessions"][0]["since_s"] == 5.0
     assert [d["name"] for d in said["documents"]] == ["orders/1", "orders/2"]
     assert said["counters"] == {"updates": 1, "refused": 0, "closed": {}}

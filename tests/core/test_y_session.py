@@ -1,5 +1,7 @@
 """The plain y-websocket session."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from gateway.core import y_messages as y
@@ -22,8 +24,17 @@ def session() -> YSession:
     return YSession("orders/1", "192.0.2.7:5000", 0.0)
 
 
-def answer(document: str, state_vector: bytes) -> Answer:
-    return Answer(b"answer to " + state_vector, b"")
+class Echo:
+    """``Documents`` that says what it was asked."""
+
+    def answer(self, document: str, state_vector: bytes, limit: int) -> Answer:
+        return Answer((b"answer to " + state_vector,), b"")
+
+    def presence(self, document: str, clients: Iterable[int] | None) -> list[bytes]:
+        return [b"all" if clients is None else bytes(sorted(clients))]
+
+
+answer = Echo()
 
 
 def test_events() -> None:
@@ -59,8 +70,9 @@ def test_it_asks_once_until_answered() -> None:
 def test_output_order_is_records_answer_live() -> None:
     peer = session()
     peer.outbox.owe("orders/1", b"\x00")
-    peer.offer_presence("orders/1", b"\x00")
-    assert peer.data_to_send(answer) == [y.presence(b"\x00"), y.step_2(b"answer to \x00")]
+    peer.offer_presence("orders/1", None)
+    assert peer.data_to_send(answer) == [y.step_2(b"answer to \x00"), y.presence(b"all")]
+    peer.released("orders/1")
     peer.offer("orders/1", Relay(EMPTY))
     assert peer.data_to_send(answer) == [y.update(EMPTY)]
     assert peer.data_to_send(answer) == []
@@ -74,7 +86,7 @@ def test_malformed_closes_with_a_code() -> None:
     assert peer.farewell is not None and peer.farewell.code is Code.MALFORMED
     assert peer.receive(y.update(EMPTY)) == ()
     peer.offer("orders/1", Relay(EMPTY))
-    peer.offer_presence("orders/1", b"\x00")
+    peer.offer_presence("orders/1", None)
     peer.ask("orders/1", b"\x00")
     peer.close(Code.TOO_BIG, "later")
     assert peer.farewell.code is Code.MALFORMED
@@ -99,8 +111,8 @@ def test_a_reader_that_is_too_slow_is_reset() -> None:
 def test_an_idle_link_gets_a_sign_of_life(echo: bool) -> None:
     peer = session()
     if echo:
-        peer.echo_presence(b"\x00")
-        peer.data_to_send(answer)
+        peer.echo_presence("orders/1", [1])
+        assert peer.data_to_send(answer) == [y.presence(b"\x01")]
     assert not peer.tick(KEEP_ALIVE_SECONDS - 1 if not echo else KEEP_ALIVE_SECONDS)
     assert peer.tick(2 * KEEP_ALIVE_SECONDS)
     assert peer.data_to_send(answer) == [b"\x01\x01\x00"]

@@ -1,9 +1,10 @@
 """The performer: what happens to peers when a document, or a turn, goes wrong."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import wraps
+from functools import partial, wraps
 
 import pytest
 
@@ -14,7 +15,10 @@ from gateway.core.hub import Hub, Quotas
 from gateway.core.outbox import Answer
 from gateway.core.records import Change
 from gateway.core.session import State
+from gateway.core.split import split_update
+from gateway.runtime import answers
 from gateway.runtime.perform import Performer
+from gateway.runtime.threads import Helper
 from tests.core.edits import Author
 from tests.core.sessions import RecordingSession
 from tests.runtime.memory import MemoryNote, MemoryStore, NoLink
@@ -32,7 +36,8 @@ class Running:
         self.failed: list[GatewayError] = []
         quotas = Quotas(1 << 30, 1 << 30, 1 << 30)
         self.hub = Hub(quotas, {}, frozenset())
-        self.performer = Performer(self.hub, self.store, self.note, self.failed.append)
+        self.helper = Helper("test")
+        self.performer = Performer(self.hub, self.store, self.note, self.helper, self.failed.append)
 
     def join(self, name: str) -> RecordingSession:
         session = RecordingSession(name)
@@ -48,6 +53,7 @@ async def running() -> AsyncIterator[Running]:
         yield one
     finally:
         await asyncio.to_thread(one.performer.close)
+        one.helper.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -55,6 +61,10 @@ async def until(condition: Callable[[], bool]) -> None:
         # What is waited for happens in the loop's own turns; there is no one event for it.
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
+
+
+def has_all(session: RecordingSession) -> bool:
+    return bool(session.heard) and not session.outbox
 
 
 def asynchronous(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., None]:
@@ -128,4 +138,76 @@ async def test_an_error_in_a_turn_ends_the_gateway_and_stays_in_the_note(
         assert [error.code for error in one.failed] == ["internal"]
         assert one.note.applying == [(NAME, "ada", change)]
         assert session.acknowledged == 0
-    assert "a turn failed" in caplog.text
+    assert "an error of this program" in caplog.text
+
+
+@asynchronous
+async def test_a_large_answer_is_cut_beside_the_loop_and_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuts = []
+
+    def cut(update: bytes, limit: int) -> list[bytes]:
+        cuts.append(threading.current_thread().name)
+        return split_update(update, limit)
+
+    monkeypatch.setattr(answers, "split_update", cut)
+    async with running() as one:
+        author = Author(1)
+        writer = one.join("writer")
+        await one.performer.take(writer, DocumentOpened(NAME, b"\x00"))
+        for number in range(5):
+            update = author.set(f"note {number}", "x" * 80_000)
+            event = UpdateReceived(NAME, update, 1, answer=False, more=False)
+            await one.performer.take(writer, event)
+        await until(lambda: not one.hub.due)
+        for name in ("reader", "later"):
+            reader = one.join(name)
+            reader.limit = 100_000
+            await one.performer.take(reader, DocumentOpened(NAME, b"\x00"))
+            await until(partial(has_all, reader))
+            copy = Author(2)
+            for part in reader.heard:
+                copy.take(part)
+            assert copy.read() == author.read()
+        assert len(cuts) == 1 and cuts[0].startswith("test")
+        assert one.failed == []
+
+
+@asynchronous
+async def test_an_error_beside_the_loop_ends_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(update: bytes, limit: int) -> list[bytes]:
+        raise ZeroDivisionError("a test")
+
+    monkeypatch.setattr(answers, "split_update", fails)
+    async with running() as one:
+        session = one.join("ada")
+        await one.performer.take(session, DocumentOpened(NAME, b"\x00"))
+        update = Author(1).set("a", "x" * 1_000)
+        event = UpdateReceived(NAME, update, 1, answer=False, more=False)
+        await one.performer.take(session, event)
+        reader = one.join("bea")
+        reader.limit = 10
+        await one.performer.take(reader, DocumentOpened(NAME, b"\x00"))
+        await until(lambda: bool(one.failed))
+        assert one.failed[0].code == "internal"
+    assert "a test" in caplog.text
+
+
+@asynchronous
+async def test_a_session_that_fails_hurts_only_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(documents: object) -> list[bytes]:
+        raise ZeroDivisionError("a test")
+
+    async with running() as one:
+        ada, bea = one.join("ada"), one.join("bea")
+        monkeypatch.setattr(ada, "data_to_send", fails)
+        for session in (ada, bea):
+            await one.performer.take(session, DocumentOpened(NAME, b"\x00"))
+        await until(lambda: ada.state is State.CLOSED and bool(bea.heard))
+        assert bea.state is State.OPEN and one.failed == []
+    assert "a session failed" in caplog.text

@@ -145,20 +145,45 @@ def test_while_the_disk_is_full_documents_are_read_with_what_waits() -> None:
     asyncio.run(run())
 
 
-def test_an_error_of_the_program_ends_the_writer(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_in_a_call_is_for_who_called(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         running = Running()
 
         def fails() -> None:
             raise ZeroDivisionError("a test")
 
-        call = asyncio.ensure_future(running.writer.call(fails))
-        async with asyncio.timeout(10):
-            while not running.lost:
-                running.changed.clear()
-                await running.changed.wait()
-        assert running.lost[0].code == "internal"
-        call.cancel()
+        with pytest.raises(GatewayError, match="a test"):
+            await running.writer.call(fails)
+        running.persist(1)
+        await running.until(1)
+        assert running.lost == []
+        await running.close()
+
+    asyncio.run(run())
+    assert "a test" in caplog.text
+
+
+def test_an_error_of_the_program_ends_the_writer_and_whoever_waits_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        running = Running()
+
+        def fails(records: object) -> None:
+            running.store.gate.wait()
+            raise ZeroDivisionError("a test")
+
+        monkeypatch.setattr(running.store, "append", fails)
+        running.store.gate.clear()
+        running.persist(1)
+        load = asyncio.ensure_future(running.writer.load("o/1"))
+        await asyncio.sleep(0)
+        running.store.gate.set()
+        with pytest.raises(GatewayError, match="a test"):
+            await load
+        with pytest.raises(GatewayError, match="a test"):
+            await running.writer.call(lambda: None)
+        assert [error.code for error in running.lost] == ["internal"]
         await running.close()
 
     asyncio.run(run())

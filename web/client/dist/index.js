@@ -434,6 +434,7 @@ var Session = class {
   state = "hello";
   out = [];
   channels = /* @__PURE__ */ new Map();
+  // Handles of the peer; null: it speaks of a document that is of no interest here any more.
   theirHandles = /* @__PURE__ */ new Map();
   nextHandle = 1;
   sent = 0;
@@ -520,7 +521,7 @@ var Session = class {
       case "UPDATE":
         return this.changed(this.channel(message.handle), message.update);
       case "AWARENESS":
-        return this.channel(message.handle).document.receiveAwareness(message.payload);
+        return this.channel(message.handle)?.document.receiveAwareness(message.payload);
       case "ACK":
         return this.ack(message.number);
       case "REFUSE":
@@ -550,6 +551,7 @@ var Session = class {
     this.put(token === void 0 ? { type: "AUTH", method: 0, credential: new Uint8Array() } : { type: "AUTH", method: 2, credential: new TextEncoder().encode(token) });
   }
   ask(channel) {
+    if (!channel) return;
     channel.asked = true;
     channel.answered = false;
     this.put({
@@ -563,7 +565,7 @@ var Session = class {
   }
   opened(handle, name, stateVector) {
     const channel = this.channels.get(name);
-    if (!channel) return;
+    if (!channel) return void this.theirHandles.set(handle, null);
     channel.theirs = handle;
     this.theirHandles.set(handle, channel);
     let update;
@@ -590,6 +592,7 @@ var Session = class {
   }
   diff(message) {
     const channel = this.channel(message.handle);
+    if (!channel) return;
     channel.parts.push(message.update);
     if (message.flags & MORE) return;
     const parts = channel.parts;
@@ -599,6 +602,7 @@ var Session = class {
     this.judge(channel);
   }
   changed(channel, update) {
+    if (!channel) return;
     this.apply(channel, [update]);
     const { pendingStructs, pendingDs } = channel.document.doc.store;
     if ((pendingStructs || pendingDs) && channel.answered) {
@@ -636,7 +640,7 @@ var Session = class {
   }
   channel(handle) {
     const channel = this.theirHandles.get(handle);
-    if (!channel) throw new Malformed("a handle that is not bound");
+    if (channel === void 0) throw new Malformed("a handle that is not bound");
     return channel;
   }
 };

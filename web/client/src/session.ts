@@ -49,7 +49,8 @@ export class Session {
   private state: 'hello' | 'auth' | 'open' | 'closed' = 'hello'
   private out: Uint8Array[] = []
   private channels = new Map<string, Channel>()
-  private theirHandles = new Map<number, Channel>()
+  // Handles of the peer; null: it speaks of a document that is of no interest here any more.
+  private theirHandles = new Map<number, Channel | null>()
   private nextHandle = 1
   private sent = 0
   private acked = 0
@@ -150,7 +151,7 @@ export class Session {
       case 'OPEN': return this.opened(message.handle, message.document, message.state_vector)
       case 'DIFF': return this.diff(message)
       case 'UPDATE': return this.changed(this.channel(message.handle), message.update)
-      case 'AWARENESS': return this.channel(message.handle).document.receiveAwareness(message.payload)
+      case 'AWARENESS': return this.channel(message.handle)?.document.receiveAwareness(message.payload)
       case 'ACK': return this.ack(message.number)
       case 'REFUSE': return this.refuse(message.number, message.code, message.reason)
       case 'DENY': return this.channels.get(message.document)?.document.refused(message.code, message.reason)
@@ -174,7 +175,8 @@ export class Session {
       : { type: 'AUTH', method: 2, credential: new TextEncoder().encode(token) })
   }
 
-  private ask(channel: Channel): void {
+  private ask(channel: Channel | null): void {
+    if (!channel) return
     channel.asked = true
     channel.answered = false
     this.put({
@@ -187,7 +189,7 @@ export class Session {
 
   private opened(handle: number, name: string, stateVector: Uint8Array): void {
     const channel = this.channels.get(name)
-    if (!channel) return
+    if (!channel) return void this.theirHandles.set(handle, null)
     channel.theirs = handle
     this.theirHandles.set(handle, channel)
     let update: Uint8Array
@@ -212,6 +214,7 @@ export class Session {
 
   private diff(message: Extract<Message, { type: 'DIFF' }>): void {
     const channel = this.channel(message.handle)
+    if (!channel) return
     channel.parts.push(message.update)
     if (message.flags & MORE) return
     const parts = channel.parts
@@ -221,7 +224,8 @@ export class Session {
     this.judge(channel)
   }
 
-  private changed(channel: Channel, update: Uint8Array): void {
+  private changed(channel: Channel | null, update: Uint8Array): void {
+    if (!channel) return
     this.apply(channel, [update])
     const { pendingStructs, pendingDs } = channel.document.doc.store
     // Something it builds on is missing: ask, unless an answer is on its way already.
@@ -264,9 +268,9 @@ export class Session {
     this.numbers.get(number)?.document.refused(code, reason)
   }
 
-  private channel(handle: number): Channel {
+  private channel(handle: number): Channel | null {
     const channel = this.theirHandles.get(handle)
-    if (!channel) throw new Malformed('a handle that is not bound')
+    if (channel === undefined) throw new Malformed('a handle that is not bound')
     return channel
   }
 }
