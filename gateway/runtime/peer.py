@@ -34,6 +34,9 @@ async def serve(link: Link, session: Session, performer: Performer, helper: Help
                         await link.writable()
                     if not place % TURN_MESSAGES:
                         await asyncio.sleep(0)
+                # Some of what it says is answered by the session alone.
+                if session.outbox:
+                    performer.wake(session)
                 if not number % TURN_MESSAGES:
                     await asyncio.sleep(0 if number < BACKLOG_MESSAGES else BACKLOG_PAUSE_SECONDS)
     finally:

@@ -61,8 +61,8 @@ class Performer:
         """A link was made."""
         self._links[session] = link
         self.hub.join(session)
-        link.on_writable(lambda: self._wake(session))
-        self._wake(session)
+        link.on_writable(lambda: self.wake(session))
+        self.wake(session)
 
     def leave(self, session: Session) -> None:
         """A session ended: say why if it was ours to say, and let go of the link."""
@@ -91,7 +91,7 @@ class Performer:
         for effect in effects:
             match effect:
                 case Wake():
-                    self._wake(effect.session)
+                    self.wake(effect.session)
                 case Persist():
                     self._persist(effect)
                 case Load():
@@ -118,7 +118,8 @@ class Performer:
         self.writer.close()
         self._door.close()
 
-    def _wake(self, session: Session) -> None:
+    def wake(self, session: Session) -> None:
+        """A session may have something to send; it goes out with this loop turn."""
         self._awake[session] = None
         self._schedule()
 
@@ -196,7 +197,7 @@ class Performer:
     def _wake_members(self, document: str) -> None:
         room = self.hub.rooms.get(document)
         for session in room.members if room is not None else ():
-            self._wake(session)
+            self.wake(session)
 
     def _troubled(self, sentence: str) -> None:
         self.trouble = sentence

@@ -118,6 +118,7 @@ class Writer:
             _resolve(job.answer, None, self._ended)
 
     def _run(self) -> None:
+        job: _Job = None
         try:
             while (job := self._next()) is not None:
                 match job:
@@ -131,18 +132,20 @@ class Writer:
                         self._single(job)
             self._commit()
         except GatewayError as error:
-            self._end(error)
+            self._end(error, job)
         except Exception as error:
             # Nothing would be written any more, and nobody told.
             log.exception("the store thread failed")
-            self._end(_internal(error))
+            self._end(_internal(error), job)
 
-    def _end(self, error: GatewayError) -> None:
-        """Nothing is written any more: say so to everybody who waits."""
+    def _end(self, error: GatewayError, job: _Job) -> None:
+        """Nothing is written any more: say so to everybody who waits, for ``job`` first."""
         self._ended = error
         self._door.call(self._on_failed, error)
+        waiting = [job]
         while not self._jobs.empty():
-            job = self._jobs.get()
+            waiting.append(self._jobs.get())
+        for job in waiting:
             if isinstance(job, _Read | _Call):
                 self._door.call(_resolve, job.answer, None, error)
 

@@ -35,10 +35,10 @@ def write_until(client: MeshClient, author: Author, first: int, acks: int) -> in
     return acked
 
 
-def stored(port: int) -> set[str]:
+def stored(port: int, document: str = NAME) -> set[str]:
     """The keys a newcomer is given."""
     client = MeshClient(port)
-    client.say(m.Open(1, NAME, b"\x00"))
+    client.say(m.Open(1, document, b"\x00"))
     reader = Author(2)
     while True:
         diff = client.hear(m.Diff)
