@@ -65,6 +65,41 @@ def test_states_are_truthful_through_outage_and_restart_of_the_app(tmp_path: Pat
         assert tablet.call("states") == ["saved", "saved"]
 
 
+def test_a_change_that_was_not_taken_is_never_called_saved_until_it_is(tmp_path: Path) -> None:
+    settings = tmp_path / "gateway.toml"
+    settings.write_text("[store]\nmax_collection_bytes = 65_536\n")
+    with (
+        GatewayProcess(tmp_path / "data", "--config", str(settings)) as gateway,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}/mesh") as tablet,
+    ):
+        tablet.call("open", names=["notes/1"])
+        tablet.call("synced")
+        tablet.call("paste", bytes=100_000)
+        eventually(lambda: tablet.call("refusals"))
+        assert tablet.call("refusals")[0]["code"] == 4507
+        tablet.call("edit", seed=1, count=3)
+        eventually(lambda: tablet.call("states") == ["local"])
+        gateway.stop()
+        settings.write_text("[store]\nmax_collection_bytes = 1_048_576\n")
+        gateway.start()
+        tablet.call("saved")
+        assert tablet.call("states") == ["saved"]
+
+
+def test_a_full_gateway_is_tried_again_over_the_same_link(tmp_path: Path) -> None:
+    settings = tmp_path / "gateway.toml"
+    settings.write_text("[store]\nmax_collection_bytes = 65_536\n")
+    with (
+        GatewayProcess(tmp_path / "data", "--config", str(settings)) as gateway,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}/mesh") as tablet,
+    ):
+        tablet.call("open", names=["notes/1"])
+        tablet.call("synced")
+        tablet.call("paste", bytes=100_000)
+        eventually(lambda: len(tablet.call("refusals")) >= 2)
+        assert tablet.call("link") == "online" and tablet.call("states") == ["local"]
+
+
 def test_awareness_crosses_both_protocols(tmp_path: Path) -> None:
     with (
         GatewayProcess(tmp_path / "data") as gateway,

@@ -31,6 +31,7 @@ serveCommands({
     for (const name of names) store.doc(name)
     await Promise.all(names.map((name) => store.whenLoaded(name)))
   },
+  paste: ({ bytes }) => names.forEach((name) => store.doc(name).getMap('map').set('large', 'x'.repeat(bytes))),
   states: () => names.map((name) => store.state(name)),
   link: () => store.link,
   refusals: () => store.refusals,

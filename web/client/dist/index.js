@@ -269,11 +269,13 @@ var StoreDocument = class {
     if (this.state === "local") this.become("sent");
   }
   saved() {
+    this.refusal = null;
     this.become("saved");
     void this.local?.set(SAVED_KEY, mark(this.doc));
   }
   refused(code, reason) {
     this.refusal = { document: this.name, code, reason };
+    this.become("local");
     this.owner.refused(this.refusal);
   }
   /** The link is gone: what was sent and not acked counts as local again. */
@@ -414,6 +416,8 @@ var Channel = class {
   theirs = null;
   parts = [];
   lastNumber = 0;
+  // A change was not taken; what follows it may build on it, so nothing counts as saved.
+  refused = false;
 };
 var Session = class {
   constructor(introduction, events) {
@@ -439,7 +443,6 @@ var Session = class {
   nextHandle = 1;
   sent = 0;
   acked = 0;
-  refusedNumbers = /* @__PURE__ */ new Set();
   numbers = /* @__PURE__ */ new Map();
   limit = MESSAGE_BYTES;
   nonce = 0;
@@ -471,6 +474,13 @@ var Session = class {
     this.channels.delete(name);
     if (channel.asked) this.put({ type: "CLOSE", handle: channel.handle });
   }
+  /** Begin anew with a document: each side tells again what it has. */
+  reopen(name) {
+    const channel = this.channels.get(name);
+    if (!channel) return;
+    this.release(name);
+    this.open(channel.document);
+  }
   /** A local change; it goes out once the document was opened here. */
   update(name, update) {
     const channel = this.channels.get(name);
@@ -479,7 +489,7 @@ var Session = class {
       this.put({ type: "UPDATE", handle: channel.handle, update: part });
       this.count(channel);
     }
-    if (channel.peerAsked) channel.document.handedOver();
+    if (channel.peerAsked && !channel.refused) channel.document.handedOver();
   }
   awareness(name, payload) {
     const channel = this.channels.get(name);
@@ -587,6 +597,7 @@ var Session = class {
       this.count(channel);
     });
     channel.peerAsked = true;
+    channel.refused = false;
     channel.document.handedOver();
     this.judge(channel);
   }
@@ -629,14 +640,17 @@ var Session = class {
     while (this.acked < number) {
       const channel = this.numbers.get(++this.acked);
       this.numbers.delete(this.acked);
-      if (this.refusedNumbers.delete(this.acked)) channel.lastNumber = Infinity;
       touched.add(channel);
     }
-    for (const channel of touched) if (channel.peerAsked && channel.lastNumber <= this.acked) channel.document.saved();
+    for (const channel of touched) {
+      if (channel.peerAsked && !channel.refused && channel.lastNumber <= this.acked) channel.document.saved();
+    }
   }
   refuse(number, code, reason) {
-    this.refusedNumbers.add(number);
-    this.numbers.get(number)?.document.refused(code, reason);
+    const channel = this.numbers.get(number);
+    if (!channel) return;
+    channel.refused = true;
+    channel.document.refused(code, reason);
   }
   channel(handle) {
     const channel = this.theirHandles.get(handle);
@@ -655,6 +669,9 @@ var LONGEST_WAIT_MS = 3e4;
 var REFUSED_WAIT_MS = 6e4;
 var STEADY_MS = 5e3;
 var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4426]);
+var PASSING = /* @__PURE__ */ new Set([4205, 4429, 4503, 4507]);
+var RETRY_MS = 5e3;
+var KEPT_REFUSALS = 100;
 var PEER_KEY = "store-gateway-peer";
 var Store = class {
   constructor(options) {
@@ -676,6 +693,7 @@ var Store = class {
   flushing = false;
   attempts = 0;
   retry;
+  retries = /* @__PURE__ */ new Map();
   ticker;
   heardAt = 0;
   saidAt = 0;
@@ -725,6 +743,7 @@ var Store = class {
     this.ended = true;
     clearInterval(this.ticker);
     clearTimeout(this.retry);
+    for (const retry of this.retries.values()) clearTimeout(retry);
     globalThis.removeEventListener?.("online", this.hurry);
     globalThis.document?.removeEventListener("visibilitychange", this.hurry);
     this.session?.close(1001, "the app ended");
@@ -749,10 +768,7 @@ var Store = class {
       },
       changed: ({ name: name2, state }) => this.emit("state", name2, state),
       isSynced: ({ name: name2 }) => this.emit("synced", name2),
-      refused: (refusal) => {
-        this.refusals.push(refusal);
-        this.emit("refused", refusal);
-      }
+      refused: (refusal) => this.refused(refusal)
     }, database);
     this.documents.set(name, document);
     void document.loaded.then(() => {
@@ -761,6 +777,21 @@ var Store = class {
       this.flush();
     });
     return document;
+  }
+  refused(refusal) {
+    this.refusals.push(refusal);
+    if (this.refusals.length > KEPT_REFUSALS) this.refusals.shift();
+    this.emit("refused", refusal);
+    const { document } = refusal;
+    if (!PASSING.has(refusal.code) || this.retries.has(document)) return;
+    this.retries.set(document, setTimeout(() => {
+      this.retries.delete(document);
+      this.session?.reopen(document);
+      this.flush();
+    }, RETRY_MS * (1 + this.random())));
+  }
+  random() {
+    return (this.options.random ?? Math.random)();
   }
   connect = () => {
     if (this.ended || this.socket) return;
@@ -809,7 +840,7 @@ var Store = class {
   }
   wait() {
     const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
-    return (this.options.random ?? Math.random)() * most;
+    return this.random() * most;
   }
   /** The network came back or the page was looked at: do not wait for the back-off. */
   hurry = () => {

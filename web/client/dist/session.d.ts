@@ -34,7 +34,6 @@ export declare class Session {
     private nextHandle;
     private sent;
     private acked;
-    private refusedNumbers;
     private numbers;
     private limit;
     private nonce;
@@ -45,6 +44,8 @@ export declare class Session {
     dataToSend(): Uint8Array[];
     open(document: Document): void;
     release(name: string): void;
+    /** Begin anew with a document: each side tells again what it has. */
+    reopen(name: string): void;
     /** A local change; it goes out once the document was opened here. */
     update(name: string, update: Uint8Array): void;
     awareness(name: string, payload: Uint8Array): void;

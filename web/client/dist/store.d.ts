@@ -35,6 +35,7 @@ export declare class Store {
     private flushing;
     private attempts;
     private retry;
+    private retries;
     private ticker;
     private heardAt;
     private saidAt;
@@ -59,6 +60,8 @@ export declare class Store {
     on<Name extends keyof Events>(name: Name, listener: Events[Name]): () => void;
     destroy(): Promise<void>;
     private get;
+    private refused;
+    private random;
     private connect;
     private lost;
     private wait;

@@ -58,12 +58,14 @@ export class StoreDocument implements Document {
   }
 
   saved(): void {
+    this.refusal = null
     this.become('saved')
     void this.local?.set(SAVED_KEY, mark(this.doc))
   }
 
   refused(code: number, reason: string): void {
     this.refusal = { document: this.name, code, reason }
+    this.become('local')
     this.owner.refused(this.refusal)
   }
 

@@ -42,6 +42,8 @@ class Channel {
   theirs: number | null = null
   parts: Uint8Array[] = []
   lastNumber = 0
+  // A change was not taken; what follows it may build on it, so nothing counts as saved.
+  refused = false
   constructor(readonly handle: number, readonly document: Document) {}
 }
 
@@ -54,7 +56,6 @@ export class Session {
   private nextHandle = 1
   private sent = 0
   private acked = 0
-  private refusedNumbers = new Set<number>()
   private numbers = new Map<number, Channel>()
   private limit = MESSAGE_BYTES
   private nonce = 0
@@ -98,6 +99,14 @@ export class Session {
     if (channel.asked) this.put({ type: 'CLOSE', handle: channel.handle })
   }
 
+  /** Begin anew with a document: each side tells again what it has. */
+  reopen(name: string): void {
+    const channel = this.channels.get(name)
+    if (!channel) return
+    this.release(name)
+    this.open(channel.document)
+  }
+
   /** A local change; it goes out once the document was opened here. */
   update(name: string, update: Uint8Array): void {
     const channel = this.channels.get(name)
@@ -107,7 +116,7 @@ export class Session {
       this.count(channel)
     }
     // Before the peer said what it has, older changes of ours are still to go.
-    if (channel.peerAsked) channel.document.handedOver()
+    if (channel.peerAsked && !channel.refused) channel.document.handedOver()
   }
 
   awareness(name: string, payload: Uint8Array): void {
@@ -208,6 +217,8 @@ export class Session {
       this.count(channel)
     })
     channel.peerAsked = true
+    // All that the peer lacks is on its way again.
+    channel.refused = false
     channel.document.handedOver()
     this.judge(channel)
   }
@@ -257,15 +268,18 @@ export class Session {
     while (this.acked < number) {
       const channel = this.numbers.get(++this.acked)!
       this.numbers.delete(this.acked)
-      if (this.refusedNumbers.delete(this.acked)) channel.lastNumber = Infinity
       touched.add(channel)
     }
-    for (const channel of touched) if (channel.peerAsked && channel.lastNumber <= this.acked) channel.document.saved()
+    for (const channel of touched) {
+      if (channel.peerAsked && !channel.refused && channel.lastNumber <= this.acked) channel.document.saved()
+    }
   }
 
   private refuse(number: number, code: number, reason: string): void {
-    this.refusedNumbers.add(number)
-    this.numbers.get(number)?.document.refused(code, reason)
+    const channel = this.numbers.get(number)
+    if (!channel) return
+    channel.refused = true
+    channel.document.refused(code, reason)
   }
 
   private channel(handle: number): Channel | null {

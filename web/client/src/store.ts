@@ -40,6 +40,9 @@ const LONGEST_WAIT_MS = 30_000
 const REFUSED_WAIT_MS = 60_000
 const STEADY_MS = 5_000
 const FATAL = new Set([4401, 4403, 4426])
+const PASSING = new Set([4205, 4429, 4503, 4507])
+const RETRY_MS = 5_000
+const KEPT_REFUSALS = 100
 const PEER_KEY = 'store-gateway-peer'
 
 export class Store {
@@ -52,6 +55,7 @@ export class Store {
   private flushing = false
   private attempts = 0
   private retry: ReturnType<typeof setTimeout> | undefined
+  private retries = new Map<string, ReturnType<typeof setTimeout>>()
   private ticker: ReturnType<typeof setInterval>
   private heardAt = 0
   private saidAt = 0
@@ -119,6 +123,7 @@ export class Store {
     this.ended = true
     clearInterval(this.ticker)
     clearTimeout(this.retry)
+    for (const retry of this.retries.values()) clearTimeout(retry)
     globalThis.removeEventListener?.('online', this.hurry)
     globalThis.document?.removeEventListener('visibilitychange', this.hurry)
     this.session?.close(1001, 'the app ended')
@@ -138,7 +143,7 @@ export class Store {
       awareness: (name, payload) => { this.session?.awareness(name, payload); this.flush() },
       changed: ({ name, state }) => this.emit('state', name, state),
       isSynced: ({ name }) => this.emit('synced', name),
-      refused: (refusal) => { this.refusals.push(refusal); this.emit('refused', refusal) },
+      refused: (refusal) => this.refused(refusal),
     }, database)
     this.documents.set(name, document)
     // What is on this device is read first, so that only what is missing travels.
@@ -148,6 +153,24 @@ export class Store {
       this.flush()
     })
     return document
+  }
+
+  private refused(refusal: Refusal): void {
+    this.refusals.push(refusal)
+    if (this.refusals.length > KEPT_REFUSALS) this.refusals.shift()
+    this.emit('refused', refusal)
+    // A full or busy gateway may take it later.
+    const { document } = refusal
+    if (!PASSING.has(refusal.code) || this.retries.has(document)) return
+    this.retries.set(document, setTimeout(() => {
+      this.retries.delete(document)
+      this.session?.reopen(document)
+      this.flush()
+    }, RETRY_MS * (1 + this.random())))
+  }
+
+  private random(): number {
+    return (this.options.random ?? Math.random)()
   }
 
   private connect = (): void => {
@@ -198,7 +221,7 @@ export class Store {
 
   private wait(): number {
     const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++)
-    return (this.options.random ?? Math.random)() * most
+    return this.random() * most
   }
 
   /** The network came back or the page was looked at: do not wait for the back-off. */
