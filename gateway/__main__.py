@@ -65,7 +65,11 @@ def _settings(options: argparse.Namespace) -> config.Config:
         pages["enabled"] = False
     store = {} if options.data is None else {"folder": str(options.data.absolute())}
     given = {"listen": listen, "pages": pages, "store": store}
-    return config.override(config.load(options.config), given, "command line")
+    loaded = config.load(options.config)
+    try:
+        return config.override(loaded, given, "command line")
+    except GatewayError as error:
+        raise GatewayError(error.code, error.sentence, EX_USAGE) from error
 
 
 def _announce_json(facts: Mapping[str, Any]) -> None:

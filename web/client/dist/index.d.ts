@@ -3,3 +3,4 @@ export type { Refusal, SaveState } from './document';
 export { canonical, fingerprint } from './fingerprint';
 export { batches, decode, encode, Malformed, type Message } from './wire';
 export { splitUpdate } from './split';
+export { compile, fieldsOf, SelectorError, type Selector } from './selector';
