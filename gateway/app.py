@@ -98,7 +98,7 @@ class Gateway:
         self._hub = Hub(quotas, figures.usage, store.quarantined(), suspected)
         self._local = LocalPeer(
             peer,
-            messages.FEATURE_SAVES | messages.FEATURE_LARGE,
+            messages.FEATURE_SAVES | messages.FEATURE_SUBSCRIPTIONS | messages.FEATURE_LARGE,
             (("name", config.name), ("software", f"store-gateway {__version__}")),
         )
         self._identity = Identity(__version__, peer.hex(), config.access.open, {})

@@ -12,6 +12,7 @@ from gateway.core.guard import UpdateFacts
 
 if TYPE_CHECKING:
     from gateway.core.records import Change, Refusal
+    from gateway.core.selector import Selector
     from gateway.core.session import Session
 
 
@@ -73,7 +74,26 @@ class ChangesDropped:
     document: str
 
 
-Event = (
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """A peer wants the documents of a collection that match, now and later.
+
+    A subscription of the same number is replaced.
+    """
+
+    number: int
+    collection: str
+    selector: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribed:
+    """A peer ends a subscription."""
+
+    number: int
+
+
+DocumentEvent = (
     DocumentEntered
     | DocumentOpened
     | UpdateReceived
@@ -82,6 +102,7 @@ Event = (
     | DocumentReleased
     | ChangesDropped
 )
+Event = DocumentEvent | Subscribed | Unsubscribed
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +144,15 @@ class Wake:
     session: Session
 
 
-Effect = Persist | Load | Compact | Wake
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Look through a collection for what a session subscribed to (``Hub.consider``)."""
+
+    session: Session
+    collection: str
+
+
+Effect = Persist | Load | Compact | Wake | Scan
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ together costs one apply, one row and one write a peer. Invariants 1, 3, 6, 7 an
 docs/design.md are kept here.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -13,16 +13,19 @@ from hashlib import blake2b
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     DocumentEntered,
+    DocumentEvent,
     DocumentOpened,
     DocumentReleased,
     Effect,
-    Event,
     Incoming,
     Load,
     Persist,
     PresenceAsked,
     PresenceReceived,
     Receipt,
+    Scan,
+    Subscribed,
+    Unsubscribed,
     UpdateReceived,
     Wake,
 )
@@ -37,7 +40,9 @@ from gateway.core.names import collection_of
 from gateway.core.outbox import Answer
 from gateway.core.records import Change, Refusal, StoredDocument
 from gateway.core.room import PART_BYTES, Room
+from gateway.core.selector import fields_of
 from gateway.core.session import Session, State
+from gateway.core.subscription import Subscriptions
 
 # Documents nobody is in stay in memory up to this number, the longest unused go first.
 IDLE_ROOMS = 256
@@ -97,6 +102,9 @@ class Hub:
         # The sentence of a store that takes nothing at the moment, or "".
         self.store_trouble = ""
         self.limits = limits or Limits()
+        self.subscriptions = Subscriptions()
+        # Documents a session is in only because it subscribed to them.
+        self._selected: defaultdict[Session, set[str]] = defaultdict(set)
         self.now = 0.0
         self._quotas = quotas
         self._quarantined = set(quarantined)
@@ -127,6 +135,8 @@ class Hub:
             self.rooms[name].take_held(session)
             effects += self._leave_room(session, self.rooms[name])
         self._held.pop(session, None)
+        self._selected.pop(session, None)
+        self.subscriptions.leave(session)
         return effects
 
     def needs(self, document: str) -> bool:
@@ -155,8 +165,54 @@ class Hub:
             receipts.append(Receipt(item.session, item.number))
         return [Persist((), tuple(receipts)), *(Wake(receipt.session) for receipt in receipts)]
 
+    def subscribe(self, session: Session, event: Subscribed | Unsubscribed) -> list[Effect]:
+        """A peer's standing request begins, changes or ends."""
+        if session.state is State.CLOSED:
+            return []
+        if isinstance(event, Subscribed):
+            before = self.subscriptions.remove(session, event.number)
+            self.subscriptions.add(session, event.number, event.collection, event.selector)
+            collections = {before, event.collection} - {""}
+        else:
+            collections = {self.subscriptions.remove(session, event.number)} - {""}
+        # What does not match any more is let go, what matches now is opened.
+        return [Scan(session, collection) for collection in sorted(collections)]
+
+    def consider(self, document: str, only: Session | None = None) -> list[Effect]:
+        """Open a document to those who subscribed to it, let go those who do not any more.
+
+        It must be loaded. With ``only``, that session alone is looked at.
+        """
+        room = self.rooms[document]
+        assert room.document is not None
+        fields = fields_of(room.document.project())
+        wanting = self.subscriptions.wanting(collection_of(document), fields)
+        opened = [session for session in wanting if session not in room.members]
+        let_go = [
+            session
+            for session in room.members
+            if session not in wanting and document in self._selected.get(session, ())
+        ]
+        if only is not None:
+            opened = [only] if only in opened else []
+            let_go = [only] if only in let_go else []
+        effects: list[Effect] = []
+        for session in opened:
+            if session.state is State.OPEN:
+                self._occupy(session, room)
+                self._selected[session].add(document)
+                room.enter(session)
+                effects.append(Wake(session))
+        for session in let_go:
+            self._selected[session].discard(document)
+            self.sessions[session].discard(document)
+            session.finish(document)
+            effects += [*self._drop_held(session, document), Wake(session)]
+            effects += self._leave_room(session, room)
+        return effects
+
     def handle(
-        self, session: Session, event: Event, facts: UpdateFacts | None = None
+        self, session: Session, event: DocumentEvent, facts: UpdateFacts | None = None
     ) -> list[Effect]:
         """Decide on one event of a session; its document must be loaded.
 
@@ -191,7 +247,7 @@ class Hub:
         self.rooms[document].document = None
         return [Load(document)]
 
-    def unreadable(self, session: Session, event: Event) -> list[Effect]:
+    def unreadable(self, session: Session, event: DocumentEvent) -> list[Effect]:
         """What the store holds of a document cannot be read: turn away who wants it."""
         effects: list[Effect] = []
         if isinstance(event, UpdateReceived):
@@ -231,8 +287,11 @@ class Hub:
         receipts: list[Receipt] = []
         woken: dict[Session, None] = {}
         late: list[Effect] = []
+        changed: list[str] = []
         for room in self._next_rooms():
             outcome = room.turn()
+            if outcome.records and collection_of(room.name) in self.subscriptions:
+                changed.append(room.name)
             woken.update(dict.fromkeys(outcome.woken))
             records += outcome.records
             receipts += [Receipt(item.session, item.number) for item in outcome.decided]
@@ -241,6 +300,9 @@ class Hub:
                 late.append(Load(room.name))
             elif (compaction := room.compaction()) is not None:
                 late.append(compaction)
+        for name in changed:
+            if not self.needs(name):
+                late += self.consider(name)
         self._due = {name: room for name, room in self._due.items() if room.due}
         effects: list[Effect] = [Wake(session) for session in woken]
         if receipts:
@@ -410,6 +472,7 @@ class Hub:
 
     def _released(self, session: Session, room: Room) -> list[Effect]:
         self.sessions[session].discard(room.name)
+        self._selected[session].discard(room.name)
         session.released(room.name)
         effects = self._drop_held(session, room.name)
         return [*effects, Wake(session), *self._leave_room(session, room)]

@@ -16,11 +16,14 @@ from gateway.core.events import (
     DocumentReleased,
     Event,
     PresenceReceived,
+    Subscribed,
+    Unsubscribed,
     UpdateReceived,
 )
 from gateway.core.framing import MESSAGE_BYTES, batches, frame, records
 from gateway.core.names import check_name, collection_of
 from gateway.core.outbox import Diff, Documents, Outbox, Relay
+from gateway.core.selector import Selector
 from gateway.core.session import SEND_BYTES, Farewell, State
 from gateway.core.split import split_update
 
@@ -31,6 +34,7 @@ HANDSHAKE_BYTES = 4_096
 PING_SECONDS = 15.0
 SILENCE_SECONDS = 45.0
 MAX_DOCUMENTS = 20_000
+MAX_SUBSCRIPTIONS = 256
 # Bytes of a DIFF record around its update: length, type, handle, flags, fingerprint.
 DIFF_OVERHEAD = 40
 
@@ -88,6 +92,7 @@ class MeshSession:
         self._ours: dict[str, int] = {}
         self._next_handle = 1
         self._asked: set[str] = set()
+        self._subscriptions: set[int] = set()
         self.started = self._heard_at = self._sent_at = now
         self._heard_before = self._sent_before = 0
         self._nonce = 0
@@ -134,6 +139,7 @@ class MeshSession:
         if size < SEND_BYTES:
             framed += self._live_updates()
             framed += self._presence(documents)
+            framed += self._finish()
         sent = list(batches(framed, self._message_bytes))
         self.sent_bytes += sum(map(len, sent))
         return sent
@@ -144,6 +150,7 @@ class MeshSession:
 
     def ask(self, document: str, state_vector: bytes) -> None:
         """See ``Session``."""
+        self.outbox.finishing.pop(document, None)
         if self.state is not State.OPEN or document in self._asked:
             return
         self._asked.add(document)
@@ -165,6 +172,11 @@ class MeshSession:
 
     def echo_presence(self, document: str, clients: Iterable[int]) -> None:
         """See ``Session``. A mesh link lives by PING."""
+
+    def finish(self, document: str) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN:
+            self.outbox.finishing[document] = None
 
     def released(self, document: str) -> None:
         """See ``Session``."""
@@ -241,6 +253,11 @@ class MeshSession:
                 return self._released(record.handle)
             case m.Stale():
                 return self._stale(record.handle)
+            case m.Subscribe():
+                return self._subscribed(record)
+            case m.Unsubscribe():
+                self._subscriptions.discard(record.subscription)
+                return Unsubscribed(record.subscription)
             case m.Ping():
                 self._put(m.Pong(record.nonce))
             case m.Hello():
@@ -291,6 +308,16 @@ class MeshSession:
         if len(self._theirs) >= MAX_DOCUMENTS:
             raise PeerError(Code.TOO_MANY, f"more than {MAX_DOCUMENTS} open documents")
 
+    def _subscribed(self, record: m.Subscribe) -> Event | None:
+        if not self._may(f"{record.collection}/", m.RIGHT_READ):
+            self.deny(record.collection, Code.FORBIDDEN, "no right to read this collection")
+            return None
+        self._subscriptions.add(record.subscription)
+        if len(self._subscriptions) > MAX_SUBSCRIPTIONS:
+            raise PeerError(Code.TOO_MANY, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
+        selector = Selector(record.selector)
+        return Subscribed(record.subscription, record.collection, selector)
+
     def _stale(self, handle: int) -> Event:
         document = self._document(handle)
         self._asked.discard(document)
@@ -335,6 +362,14 @@ class MeshSession:
             frame(m.encode(m.Awareness(self._ours[document], payload)))
             for document, payload in self.outbox.take_presence(documents)
         ]
+
+    def _finish(self) -> list[bytes]:
+        framed = []
+        for document in [name for name in self.outbox.finishing if not self.outbox.owes(name)]:
+            del self.outbox.finishing[document]
+            self._asked.discard(document)
+            framed.append(frame(m.encode(m.Close(self._ours.pop(document)))))
+        return framed
 
     def _live_updates(self) -> list[bytes]:
         framed = []

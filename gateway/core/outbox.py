@@ -75,11 +75,15 @@ class Relay:
 class Outbox:
     """Pending output of one session: records, owed answers, live updates, owed presence."""
 
-    __slots__ = ("_owed", "_parts", "_presence", "_relays", "queued_bytes", "records", "stale")
+    __slots__ = (
+        "_owed", "_parts", "_presence", "_relays", "finishing", "queued_bytes", "records", "stale",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
         self.stale: set[str] = set()
+        # Documents to be closed once what is owed and queued of them was sent.
+        self.finishing: dict[str, None] = {}
         self.queued_bytes = 0
         self._owed: dict[str, bytes] = {}
         # The rest of an answer that is on its way; what follows it is in ``_owed``.
@@ -89,7 +93,8 @@ class Outbox:
         self._relays: dict[str, list[Relay]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.records or self._owed or self._relays or self._presence or self.stale)
+        pending = (self.records, self.stale, self._owed, self._relays, self._presence)
+        return any(pending) or bool(self.finishing)
 
     def owe(self, document: str, state_vector: bytes) -> None:
         """Answer this state vector when the link can take it; the newest one counts."""
@@ -97,6 +102,10 @@ class Outbox:
         self.stale.discard(document)
         self._parts.pop(document, None)
         self._owed[document] = state_vector
+
+    def owes(self, document: str) -> bool:
+        """Whether an answer about a document is still to be sent."""
+        return document in self._owed
 
     def owe_presence(self, document: str, clients: Iterable[int] | None) -> None:
         """Tell of these clients, or of everybody, when the link can take it."""
@@ -121,6 +130,7 @@ class Outbox:
         self._owed.pop(document, None)
         self._parts.pop(document, None)
         self._presence.pop(document, None)
+        self.finishing.pop(document, None)
         self.stale.discard(document)
 
     def clear(self) -> None:
@@ -130,6 +140,7 @@ class Outbox:
         self._owed.clear()
         self._parts.clear()
         self._presence.clear()
+        self.finishing.clear()
         self._relays.clear()
         self.queued_bytes = 0
 

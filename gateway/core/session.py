@@ -73,6 +73,9 @@ class Session(Protocol):
     def echo_presence(self, document: str, clients: Iterable[int]) -> None:
         """Send awareness back where the dialect takes it as a sign of life."""
 
+    def finish(self, document: str) -> None:
+        """A document left what the peer subscribed to: send what is queued of it, then stop."""
+
     def released(self, document: str) -> None:
         """The peer has no more interest in a document, and is sent nothing about it."""
 

@@ -113,6 +113,9 @@ class YSession:
         """See ``Session``."""
         self.offer_presence(document, clients)
 
+    def finish(self, document: str) -> None:
+        """See ``Session``. There are no subscriptions here."""
+
     def released(self, document: str) -> None:
         """See ``Session``. The link is for this document only."""
 

@@ -6,10 +6,22 @@ Relaying does not wait for the disk; every ack does (invariant 2).
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 from gateway.core.document import DocumentBroken
 from gateway.core.errors import Code, GatewayError
-from gateway.core.events import Compact, Effect, Event, Load, Persist, Receipt, Wake
+from gateway.core.events import (
+    Compact,
+    Effect,
+    Event,
+    Load,
+    Persist,
+    Receipt,
+    Scan,
+    Subscribed,
+    Unsubscribed,
+    Wake,
+)
 from gateway.core.guard import UpdateFacts
 from gateway.core.hub import Hub
 from gateway.core.session import Session, State
@@ -20,6 +32,8 @@ from gateway.runtime.writer import Writer
 
 # Changes waiting for a disk that takes none; beyond it peers must keep them themselves.
 MAX_WAITING_BYTES = 8_388_608
+# Documents looked through before the others have their turn.
+SCAN_DOCUMENTS = 8
 MISTAKE = "the gateway made a mistake; connect again"
 
 log = logging.getLogger("gateway")
@@ -48,6 +62,10 @@ class Performer:
         self.writer = Writer(store, self._door, self._stored, self._troubled, self._lost)
         self._links: dict[Session, Link] = {}
         self._awake: dict[Session, None] = {}
+        # Scans that are under way, and whether they are to be done once more.
+        self._scans: dict[Scan, bool] = {}
+        self._scanning: set[asyncio.Task[None]] = set()
+        self._names = store.names
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._scheduled = False
         self._slack = asyncio.Event()
@@ -74,6 +92,9 @@ class Performer:
 
     async def take(self, session: Session, event: Event, facts: UpdateFacts | None = None) -> None:
         """Let the hub decide on an event, its document loaded first."""
+        if isinstance(event, Subscribed | Unsubscribed):
+            self.perform(self.hub.subscribe(session, event))
+            return
         while self.hub.needs(event.document):
             try:
                 await self.load(event.document)
@@ -98,6 +119,8 @@ class Performer:
                     self._begin_load(effect.document)
                 case Compact():
                     self.writer.submit(effect)
+                case Scan():
+                    self._begin_scan(effect)
 
     async def load(self, document: str) -> None:
         """Have a document loaded; several callers share one read."""
@@ -211,6 +234,55 @@ class Performer:
             self._slack.clear()
         else:
             self._slack.set()
+
+    def _begin_scan(self, scan: Scan) -> None:
+        """Look through a collection, once more if that is asked for while it is done."""
+        begun = self._scans.get(scan)
+        self._scans[scan] = True
+        if begun is None:
+            task = self._loop.create_task(self._scan(scan))
+            self._scanning.add(task)
+            task.add_done_callback(self._scan_ended)
+
+    async def _scan(self, scan: Scan) -> None:
+        try:
+            while self._scans[scan]:
+                self._scans[scan] = False
+                prefix = f"{scan.collection}/"
+                stored = cast(Sequence[str], await self.writer.call(self._names))
+                names = {name for name in (*stored, *self.hub.rooms) if name.startswith(prefix)}
+                for number, name in enumerate(sorted(names), 1):
+                    if not await self._consider(scan.session, name):
+                        return
+                    if not number % SCAN_DOCUMENTS:
+                        await asyncio.sleep(0)
+        finally:
+            del self._scans[scan]
+
+    async def _consider(self, session: Session, document: str) -> bool:
+        """Whether the session is still there afterwards."""
+        link = self._links.get(session)
+        while link is not None and link.congested:
+            await link.writable()
+            link = self._links.get(session)
+        if link is None:
+            return False
+        try:
+            while self.hub.needs(document):
+                await self.load(document)
+        except DocumentBroken:
+            return True
+        if session in self._links:
+            self.perform(self.hub.consider(document, session))
+        return True
+
+    def _scan_ended(self, task: asyncio.Task[None]) -> None:
+        self._scanning.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, GatewayError):
+            self._on_failed(error)
+        elif error is not None:
+            self._fault(error)
 
     def _begin_load(self, document: str) -> asyncio.Task[None]:
         task = self._loading.get(document)

@@ -60,6 +60,7 @@ class RecordingSession:
         self.presence: list[bytes] = []
         self.echoed: list[list[int]] = []
         self.releases: list[str] = []
+        self.finished: list[str] = []
         self.decided = Decided()
         self.refusals: list[tuple[int, Code]] = []
         self.denials: list[tuple[str, Code]] = []
@@ -97,6 +98,9 @@ class RecordingSession:
 
     def echo_presence(self, document: str, clients: Iterable[int]) -> None:
         self.echoed.append(list(clients))
+
+    def finish(self, document: str) -> None:
+        self.finished.append(document)
 
     def released(self, document: str) -> None:
         self.releases.append(document)

@@ -10,6 +10,8 @@ from gateway.core.events import (
     DocumentOpened,
     DocumentReleased,
     PresenceReceived,
+    Subscribed,
+    Unsubscribed,
     UpdateReceived,
 )
 from gateway.core.framing import batches, frame, records
@@ -131,7 +133,7 @@ def test_garbage_closes() -> None:
 def test_unknown_records_are_skipped() -> None:
     session = opened()
     assert session.receive(b"\x03\x3f\x01\x02") == []
-    assert say(session, m.Ack(3), m.Refuse(1, 1, "x"), m.Subscribe(1, "orders", "")) == []
+    assert say(session, m.Ack(3), m.Refuse(1, 1, "x"), m.Reconcile(0, b"")) == []
     assert session.state is State.OPEN
 
 
@@ -343,3 +345,53 @@ def test_a_document_that_cannot_be_had_is_denied() -> None:
     hear(session)
     session.deny("orders/1", Code.UNAVAILABLE, "not now")
     assert hear(session) == []
+
+
+def test_subscriptions() -> None:
+    session = opened()
+    (begun,) = say(session, m.Subscribe(1, "orders", '{"a": 1}'))
+    assert isinstance(begun, Subscribed)
+    assert (begun.number, begun.collection) == (1, "orders") and begun.selector.equal == {"a": 1}
+    assert say(session, m.Unsubscribe(1)) == [Unsubscribed(1)]
+    assert say(session, m.Subscribe(1, "orders", "[]")) == []
+    assert code(session) is Code.MALFORMED
+
+
+def test_subscriptions_need_the_right_to_read() -> None:
+    session = opened(b"reader")
+    assert say(session, m.Subscribe(1, "staff", "")) == []
+    (deny,) = hear(session)
+    assert deny == m.Deny("staff", Code.FORBIDDEN, "no right to read this collection")
+
+
+def test_the_number_of_subscriptions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ms, "MAX_SUBSCRIPTIONS", 2)
+    session = opened()
+    for number in (1, 2, 2, 3):
+        say(session, m.Subscribe(number, "orders", ""))
+    assert code(session) is Code.TOO_MANY
+
+
+def test_what_left_a_subscription_is_closed_after_what_is_queued() -> None:
+    session = opened()
+    session.ask("orders/1", b"\x00")
+    session.outbox.owe("orders/1", b"\x00")
+    session.offer("orders/2", Relay(EMPTY))
+    session.outbox.forget("orders/2")
+    session.finish("orders/1")
+    assert [type(record) for record in hear(session)] == [m.Open, m.Diff, m.Close]
+    session.ask("orders/1", b"\x00")
+    session.offer("orders/1", Relay(EMPTY))
+    session.finish("orders/1")
+    assert hear(session) == [m.Open(2, "orders/1", b"\x00"), m.Update(2, EMPTY), m.Close(2)]
+    session.ask("orders/1", b"\x00")
+    session.finish("orders/1")
+    session.ask("orders/1", b"\x00")
+    assert hear(session) == [m.Open(3, "orders/1", b"\x00")]
+    session.outbox.owe("orders/1", b"\x00")
+    session.finish("orders/1")
+    assert session.data_to_send(Given(None)) == [] and session.outbox
+    session.released("orders/1")
+    session.close(Code.RESET, "enough")
+    session.finish("orders/1")
+    assert not session.outbox.finishing

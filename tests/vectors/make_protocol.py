@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.core import messages as m
 from gateway.core.framing import batches, frame
+from gateway.core.reconcile import Catalogue, opening
 from gateway.core.y_messages import awareness_payload
 
 HERE = Path(__file__).parent
@@ -23,6 +24,7 @@ PEER_B = bytes(range(16, 32))
 HI = bytes.fromhex("01010100040104 6e6f7465 02686900".replace(" ", ""))
 EMPTY = bytes.fromhex("0000")
 BEHIND = m.PeerEntry(PEER_A, 0, PEER_B, 2, 40, (("app", "kds"),))
+ONE_DOCUMENT = Catalogue([("orders/today", bytes(16))])
 PRESENCE = awareness_payload([(1, 1, '{"name":"Ada"}')])
 
 EXAMPLES: list[tuple[str, list[m.Record]]] = [
@@ -51,7 +53,7 @@ EXAMPLES: list[tuple[str, list[m.Record]]] = [
     ("dropped, ask again", [m.Stale(1)]),
     ("the grill's orders", [m.Subscribe(1, "orders", '{"station":"grill"}')]),
     ("end of a subscription", [m.Unsubscribe(1)]),
-    ("equal sets", [m.Reconcile(0, bytes.fromhex("0001") + b"\x03" + bytes(16))]),
+    ("equal sets", [m.Reconcile(0, opening(ONE_DOCUMENT, bytes(range(8))))]),
     ("a peer behind a peer", [m.Peers((BEHIND,))]),
     ("first handshake message", [m.Noise(1, b"\x01\x02\x03")]),
     ("are you there", [m.Ping(5)]),
