@@ -100,6 +100,56 @@ def test_a_full_gateway_is_tried_again_over_the_same_link(tmp_path: Path) -> Non
         assert tablet.call("link") == "online" and tablet.call("states") == ["local"]
 
 
+def test_a_live_set_follows_its_selector_through_outage_and_restart(tmp_path: Path) -> None:
+    def orders(*numbers: int) -> list[str]:
+        return [f"orders/{number}" for number in numbers]
+
+    grill = {"station": "grill", "status": {"$in": ["open", "cooking"]}}
+    with (
+        GatewayProcess(tmp_path / "data") as gateway,
+        Proxy(gateway.port) as proxy,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}/mesh") as till,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{proxy.port}/mesh") as screen,
+    ):
+        for number, station in enumerate(("grill", "bar", "grill", "bar")):
+            fields = {"station": station, "status": "open"}
+            till.call("put", name=f"orders/{number}", fields=fields)
+        till.call("saved")
+        screen.call("subscribe", collection="orders", selector=grill)
+        eventually(lambda: screen.call("matching") == orders(0, 2))
+        till.call("put", name="orders/4", fields={"station": "grill", "status": "open"})
+        eventually(lambda: screen.call("matching") == orders(0, 2, 4))
+        assert "store-gateway/orders/1" not in screen.call("copies"), "the bar's never came"
+
+        screen.call("change", name="orders/0", fields={"status": "served"})
+        eventually(lambda: screen.call("matching") == orders(2, 4))
+        screen.call("saved")
+        proxy.cut()
+        eventually(lambda: screen.call("link") != "online")
+        screen.call("change", name="orders/2", fields={"status": "served"})
+        assert screen.call("matching") == orders(4)
+        till.call("put", name="orders/4", fields={"note": "no onions"})
+        screen.call("changes")
+
+        screen.call("restart")
+        screen.call("subscribe", collection="orders", selector=grill)
+        assert screen.call("matching") == orders(4), "from this device, without any link"
+        kept = {name.removeprefix("store-gateway/") for name in screen.call("copies")}
+        assert kept == {"orders/2", "orders/4"}, "served and saved went, served and unsaved stayed"
+
+        proxy.mend()
+        eventually(lambda: screen.call("link") == "online")
+        eventually(lambda: any("orders/4" in c["changed"] for c in screen.call("changes")))
+        screen.call("saved")
+        with NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}/mesh") as late:
+            late.call("subscribe", collection="orders", selector={"status": "served"})
+            eventually(lambda: late.call("matching") == orders(0, 2))
+            late.call("select", selector={"station": "bar"})
+            eventually(lambda: late.call("matching") == orders(1, 3))
+            late.call("unsubscribe")
+            assert late.call("matching") == []
+
+
 def test_awareness_crosses_both_protocols(tmp_path: Path) -> None:
     with (
         GatewayProcess(tmp_path / "data") as gateway,

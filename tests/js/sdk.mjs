@@ -9,6 +9,8 @@ const [url] = process.argv.slice(2)
 const { digest, edit } = edits(Y)
 let names = []
 let store
+let live
+const changes = []
 const start = () => { store = connect({ url, app: 'test', WebSocket }) }
 start()
 
@@ -32,6 +34,24 @@ serveCommands({
     await Promise.all(names.map((name) => store.whenLoaded(name)))
   },
   paste: ({ bytes }) => names.forEach((name) => store.doc(name).getMap('map').set('large', 'x'.repeat(bytes))),
+  put: ({ name, fields }) => {
+    const map = store.doc(name).getMap('order')
+    for (const [key, value] of Object.entries(fields)) map.set(key, value)
+  },
+  subscribe: async ({ collection, selector }) => {
+    live = store.subscribe(collection, selector)
+    live.on((change) => changes.push(change))
+    await live.whenLoaded
+  },
+  select: ({ selector }) => live.select(selector),
+  unsubscribe: () => live.close(),
+  matching: () => [...live.documents.keys()].sort(),
+  change: ({ name, fields }) => {
+    const map = live.documents.get(name).getMap('order')
+    for (const [key, value] of Object.entries(fields)) map.set(key, value)
+  },
+  changes: () => changes.splice(0),
+  copies: async () => (await indexedDB.databases()).map(({ name }) => name).sort(),
   states: () => names.map((name) => store.state(name)),
   link: () => store.link,
   refusals: () => store.refusals,

@@ -13,20 +13,24 @@ export interface Owner {
     awareness(name: string, payload: Uint8Array): void;
     changed(document: StoreDocument): void;
     isSynced(document: StoreDocument): void;
+    touched(document: StoreDocument): void;
     refused(refusal: Refusal): void;
 }
 export declare class StoreDocument implements Document {
     readonly name: string;
     private owner;
+    private database;
     readonly doc: Y.Doc;
     readonly awareness: Awareness;
     readonly loaded: Promise<void>;
     state: SaveState;
     refusal: Refusal | null;
     synchronised: boolean;
+    /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
+    selected: boolean;
     private local;
     private channel;
-    constructor(name: string, owner: Owner, database: string | null);
+    constructor(name: string, owner: Owner, database: string | null, selected: boolean);
     receive(update: Uint8Array): void;
     receiveAwareness(payload: Uint8Array): void;
     awarenessToSend(): Uint8Array | null;
@@ -36,6 +40,10 @@ export declare class StoreDocument implements Document {
     refused(code: number, reason: string): void;
     /** The link is gone: what was sent and not acked counts as local again. */
     unlinked(): void;
+    /** The app asked for it by name: its copy stays. */
+    keep(): void;
+    /** End it, and give the space on this device back. */
+    evict(): Promise<void>;
     close(): Promise<void>;
     private load;
     /** Windows of one device agree without any link. */

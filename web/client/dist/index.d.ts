@@ -4,3 +4,4 @@ export { canonical, fingerprint } from './fingerprint';
 export { batches, decode, encode, Malformed, type Message } from './wire';
 export { splitUpdate } from './split';
 export { compile, fieldsOf, SelectorError, type Selector } from './selector';
+export { LiveSet, type Change } from './subscription';

@@ -234,22 +234,28 @@ function merged(items) {
 
 // src/document.ts
 var SAVED_KEY = "saved-fingerprint";
+var SELECTED_KEY = "selected";
 var StoreDocument = class {
-  constructor(name, owner, database) {
+  constructor(name, owner, database, selected) {
     this.name = name;
     this.owner = owner;
+    this.database = database;
+    this.selected = selected;
     this.doc.on("update", this.onUpdate);
     this.awareness.on("update", this.onAwareness);
     this.loaded = database === null ? Promise.resolve() : this.load(database);
   }
   name;
   owner;
+  database;
   doc = new Y2.Doc();
   awareness = new Awareness(this.doc);
   loaded;
   state = "saved";
   refusal = null;
   synchronised = false;
+  /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
+  selected;
   local = null;
   channel = null;
   receive(update) {
@@ -285,6 +291,22 @@ var StoreDocument = class {
     const others = [...this.awareness.getStates().keys()].filter((client) => client !== this.doc.clientID);
     removeAwarenessStates(this.awareness, others, this);
   }
+  /** The app asked for it by name: its copy stays. */
+  keep() {
+    if (!this.selected) return;
+    this.selected = false;
+    void this.local?.set(SELECTED_KEY, 0);
+  }
+  /** End it, and give the space on this device back. */
+  async evict() {
+    await this.close();
+    const { database } = this;
+    if (database === null) return;
+    await new Promise((resolve) => {
+      const request = indexedDB.deleteDatabase(database);
+      request.onsuccess = request.onerror = request.onblocked = () => resolve();
+    });
+  }
   async close() {
     removeAwarenessStates(this.awareness, [this.doc.clientID], "closed");
     this.doc.off("update", this.onUpdate);
@@ -297,6 +319,9 @@ var StoreDocument = class {
     const local = this.local = new IndexeddbPersistence(database, this.doc);
     this.listenToOtherWindows(database);
     await local.whenSynced;
+    if (this.selected) {
+      this.selected = await local.get(SELECTED_KEY) !== 0;
+    } else if (await local.get(SELECTED_KEY) !== 0) await local.set(SELECTED_KEY, 0);
     const saved = await local.get(SAVED_KEY);
     const empty = this.doc.store.clients.size === 0;
     if (this.state === "saved" && !empty && saved !== mark(this.doc)) this.become("local");
@@ -312,6 +337,7 @@ var StoreDocument = class {
     channel.postMessage({ vector: Y2.encodeStateVector(this.doc) });
   }
   onUpdate = (update, origin) => {
+    this.owner.touched(this);
     if (origin === this) return;
     const elsewhere = origin === this.channel && this.channel !== null;
     if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update });
@@ -440,6 +466,8 @@ var Session = class {
   channels = /* @__PURE__ */ new Map();
   // Handles of the peer; null: it speaks of a document that is of no interest here any more.
   theirHandles = /* @__PURE__ */ new Map();
+  offers = /* @__PURE__ */ new Map();
+  subscriptions = /* @__PURE__ */ new Map();
   nextHandle = 1;
   sent = 0;
   acked = 0;
@@ -466,7 +494,18 @@ var Session = class {
     if (this.channels.has(document.name)) return;
     const channel = new Channel(this.nextHandle++, document);
     this.channels.set(document.name, channel);
-    if (this.state === "open") this.ask(channel);
+    if (this.state !== "open") return;
+    this.ask(channel);
+    const offer = this.offers.get(document.name);
+    if (offer) this.opened(offer.handle, document.name, offer.stateVector);
+  }
+  /** Begin a subscription, or change the one of that number. */
+  subscribe(subscription, collection, selector) {
+    this.subscriptions.set(subscription, { collection, selector });
+    if (this.state === "open") this.put({ type: "SUBSCRIBE", subscription, collection, selector });
+  }
+  unsubscribe(subscription) {
+    if (this.subscriptions.delete(subscription) && this.state === "open") this.put({ type: "UNSUBSCRIBE", subscription });
   }
   release(name) {
     const channel = this.channels.get(name);
@@ -521,6 +560,7 @@ var Session = class {
       if (message.type !== "GRANT") throw new Malformed(`${message.type} does not belong here`);
       this.state = "open";
       for (const channel of this.channels.values()) this.ask(channel);
+      for (const [subscription, wanted] of this.subscriptions) this.put({ type: "SUBSCRIBE", subscription, ...wanted });
       return this.events.opened();
     }
     switch (message.type) {
@@ -543,7 +583,7 @@ var Session = class {
       case "PING":
         return this.put({ type: "PONG", nonce: message.nonce });
       case "CLOSE":
-        return void this.theirHandles.delete(message.handle);
+        return this.closed(message.handle);
       case "HELLO":
       case "AUTH":
       case "GRANT":
@@ -575,7 +615,12 @@ var Session = class {
   }
   opened(handle, name, stateVector) {
     const channel = this.channels.get(name);
-    if (!channel) return void this.theirHandles.set(handle, null);
+    if (!channel) {
+      this.theirHandles.set(handle, null);
+      this.offers.set(name, { handle, stateVector });
+      return this.events.offered(name);
+    }
+    this.offers.delete(name);
     channel.theirs = handle;
     this.theirHandles.set(handle, channel);
     let update;
@@ -600,6 +645,10 @@ var Session = class {
     channel.refused = false;
     channel.document.handedOver();
     this.judge(channel);
+  }
+  closed(handle) {
+    this.theirHandles.delete(handle);
+    for (const [name, offer] of this.offers) if (offer.handle === handle) this.offers.delete(name);
   }
   diff(message) {
     const channel = this.channel(message.handle);
@@ -658,270 +707,6 @@ var Session = class {
     return channel;
   }
 };
-
-// src/store.ts
-var PING_MS = 15e3;
-var SILENCE_MS = 45e3;
-var PROBE_MS = 3e3;
-var TICK_MS = 1e3;
-var FIRST_WAIT_MS = 250;
-var LONGEST_WAIT_MS = 3e4;
-var REFUSED_WAIT_MS = 6e4;
-var STEADY_MS = 5e3;
-var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4426]);
-var PASSING = /* @__PURE__ */ new Set([4205, 4429, 4503, 4507]);
-var RETRY_MS = 5e3;
-var KEPT_REFUSALS = 100;
-var PEER_KEY = "store-gateway-peer";
-var Store = class {
-  constructor(options) {
-    this.options = options;
-    this.url = address(options.url);
-    this.introduction = { peer: peerId(), about: about(options), token: options.token };
-    this.ticker = setInterval(this.tick, TICK_MS);
-    globalThis.addEventListener?.("online", this.hurry);
-    globalThis.document?.addEventListener("visibilitychange", this.hurry);
-    this.connect();
-  }
-  options;
-  link = "connecting";
-  refusals = [];
-  documents = /* @__PURE__ */ new Map();
-  listeners = /* @__PURE__ */ new Map();
-  socket = null;
-  session = null;
-  flushing = false;
-  attempts = 0;
-  retry;
-  retries = /* @__PURE__ */ new Map();
-  ticker;
-  heardAt = 0;
-  saidAt = 0;
-  openedAt = 0;
-  deadline = Infinity;
-  ended = false;
-  url;
-  introduction;
-  /** The Yjs document of that name; the same one every time. */
-  doc(name) {
-    return this.get(name).doc;
-  }
-  /** Who else is in the document (y-protocols awareness). */
-  awareness(name) {
-    return this.get(name).awareness;
-  }
-  state(name) {
-    return this.get(name).state;
-  }
-  /** The copy on this device has been read. */
-  whenLoaded(name) {
-    return this.get(name).loaded;
-  }
-  whenSynced(name) {
-    return this.until("synced", () => this.get(name).synchronised);
-  }
-  /** Everything (of one document) is on a gateway's disk. */
-  whenSaved(name) {
-    const wanted = () => name === void 0 ? [...this.documents.values()] : [this.get(name)];
-    return this.until("state", () => wanted().every(({ state }) => state === "saved"));
-  }
-  /** No more interest for now; the copy on this device stays. */
-  async release(name) {
-    const document = this.documents.get(name);
-    if (!document) return;
-    this.documents.delete(name);
-    this.session?.release(name);
-    this.flush();
-    await document.close();
-  }
-  on(name, listener) {
-    const set = this.listeners.get(name) ?? /* @__PURE__ */ new Set();
-    this.listeners.set(name, set.add(listener));
-    return () => void set.delete(listener);
-  }
-  async destroy() {
-    this.ended = true;
-    clearInterval(this.ticker);
-    clearTimeout(this.retry);
-    for (const retry of this.retries.values()) clearTimeout(retry);
-    globalThis.removeEventListener?.("online", this.hurry);
-    globalThis.document?.removeEventListener("visibilitychange", this.hurry);
-    this.session?.close(1001, "the app ended");
-    this.drain();
-    this.socket?.close();
-    await Promise.all([...this.documents.values()].map((document) => document.close()));
-    this.documents.clear();
-  }
-  get(name) {
-    const known = this.documents.get(name);
-    if (known) return known;
-    const keeps = (this.options.offline ?? true) && typeof indexedDB !== "undefined";
-    const database = keeps ? `${this.options.prefix ?? "store-gateway"}/${name}` : null;
-    const document = new StoreDocument(name, {
-      update: (name2, update) => {
-        this.session?.update(name2, update);
-        this.flush();
-      },
-      awareness: (name2, payload) => {
-        this.session?.awareness(name2, payload);
-        this.flush();
-      },
-      changed: ({ name: name2, state }) => this.emit("state", name2, state),
-      isSynced: ({ name: name2 }) => this.emit("synced", name2),
-      refused: (refusal) => this.refused(refusal)
-    }, database);
-    this.documents.set(name, document);
-    void document.loaded.then(() => {
-      if (this.documents.get(name) !== document) return;
-      this.session?.open(document);
-      this.flush();
-    });
-    return document;
-  }
-  refused(refusal) {
-    this.refusals.push(refusal);
-    if (this.refusals.length > KEPT_REFUSALS) this.refusals.shift();
-    this.emit("refused", refusal);
-    const { document } = refusal;
-    if (!PASSING.has(refusal.code) || this.retries.has(document)) return;
-    this.retries.set(document, setTimeout(() => {
-      this.retries.delete(document);
-      this.session?.reopen(document);
-      this.flush();
-    }, RETRY_MS * (1 + this.random())));
-  }
-  random() {
-    return (this.options.random ?? Math.random)();
-  }
-  connect = () => {
-    if (this.ended || this.socket) return;
-    this.become("connecting", "");
-    const Socket = this.options.WebSocket ?? WebSocket;
-    const socket = this.socket = new Socket(this.url);
-    socket.binaryType = "arraybuffer";
-    let farewell = { code: 0, reason: "", retryMs: 0 };
-    const session = this.session = new Session(this.introduction, {
-      opened: () => {
-        this.openedAt = Date.now();
-        this.become("online", "");
-      },
-      ended: (code, reason, retryMs) => {
-        farewell = { code, reason, retryMs };
-        this.drain();
-        socket.close();
-      }
-    });
-    socket.onopen = () => {
-      this.heardAt = Date.now();
-      for (const document of this.documents.values()) void document.loaded.then(() => session.open(document)).then(this.flush);
-      this.drain();
-    };
-    socket.onmessage = ({ data }) => {
-      this.heardAt = Date.now();
-      this.deadline = Infinity;
-      if (data instanceof ArrayBuffer) session.receive(new Uint8Array(data));
-      else session.close(4400, "a text message");
-      this.flush();
-    };
-    socket.onerror = () => {
-    };
-    socket.onclose = (event) => this.lost(socket, farewell.code || event.code, farewell.reason || event.reason, farewell.retryMs);
-  };
-  lost(socket, code, reason, retryMs) {
-    if (this.socket !== socket) return;
-    this.socket = this.session = null;
-    this.deadline = Infinity;
-    for (const document of this.documents.values()) document.unlinked();
-    if (this.ended) return;
-    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0;
-    this.openedAt = 0;
-    this.become(FATAL.has(code) ? "refused" : "offline", reason);
-    this.retry = setTimeout(this.connect, FATAL.has(code) ? REFUSED_WAIT_MS : retryMs || this.wait());
-  }
-  wait() {
-    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
-    return this.random() * most;
-  }
-  /** The network came back or the page was looked at: do not wait for the back-off. */
-  hurry = () => {
-    if (globalThis.document?.visibilityState === "hidden") return;
-    this.attempts = 0;
-    if (this.socket) {
-      this.session?.ping();
-      this.deadline = Date.now() + PROBE_MS;
-      this.flush();
-    } else {
-      clearTimeout(this.retry);
-      this.connect();
-    }
-  };
-  tick = () => {
-    const now = Date.now();
-    if (this.link !== "online") return;
-    if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
-      const socket = this.socket;
-      socket.close();
-      this.lost(socket, 4408, "nothing was heard for too long", 0);
-    } else if (now - this.saidAt > PING_MS) {
-      this.session?.ping();
-      this.flush();
-    }
-  };
-  /** Everything said in one turn goes out together. */
-  flush = () => {
-    if (this.flushing) return;
-    this.flushing = true;
-    queueMicrotask(() => {
-      this.flushing = false;
-      this.drain();
-    });
-  };
-  drain() {
-    if (this.socket?.readyState !== 1) return;
-    for (const message of this.session?.dataToSend() ?? []) {
-      this.saidAt = Date.now();
-      this.socket.send(message);
-    }
-  }
-  become(state, reason) {
-    if (state === this.link) return;
-    this.link = state;
-    this.emit("link", state, reason);
-  }
-  emit(name, ...values) {
-    for (const listener of [...this.listeners.get(name) ?? []]) listener(...values);
-  }
-  until(name, check) {
-    return new Promise((resolve) => {
-      if (check()) return resolve();
-      const off = this.on(name, () => {
-        if (!check()) return;
-        off();
-        resolve();
-      });
-    });
-  }
-};
-function connect(options) {
-  return new Store(options);
-}
-function address(url) {
-  const parsed = new URL(url.replace(/^http/, "ws"));
-  if (parsed.pathname === "/") parsed.pathname = "/mesh";
-  return parsed.href;
-}
-function about({ name, app, appVersion, schema }) {
-  const pairs = [["app", app], ["app-version", appVersion], ["schema", schema], ["name", name]];
-  return pairs.filter((pair) => pair[1] !== void 0);
-}
-function peerId() {
-  const storage = globalThis.localStorage;
-  const known = storage?.getItem(PEER_KEY);
-  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
-  const fresh = crypto.getRandomValues(new Uint8Array(16));
-  storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
-  return fresh;
-}
 
 // src/selector.ts
 import * as Y5 from "yjs";
@@ -1113,7 +898,408 @@ var not = (test) => (value) => !test(value);
 function wrong(reason) {
   throw new SelectorError(`a selector that cannot be used: ${reason}`);
 }
+
+// src/subscription.ts
+var LiveSet = class {
+  /** @internal */
+  constructor(collection, selector, owner) {
+    this.collection = collection;
+    this.selector = selector;
+    this.owner = owner;
+    this.matches = compile(selector);
+    this.considerAll();
+    this.whenLoaded = owner.load(this);
+  }
+  collection;
+  selector;
+  owner;
+  /** By name; the same `Y.Doc` that `store.doc(name)` gives. */
+  documents = /* @__PURE__ */ new Map();
+  /** What is on this device has been looked through. */
+  whenLoaded;
+  matches;
+  listeners = /* @__PURE__ */ new Set();
+  pending = null;
+  /** Called after something changed, at most once a turn; gives a function that ends it. */
+  on(listener) {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+  /** Ask for something else; no new link is made. */
+  select(selector) {
+    this.matches = compile(selector);
+    this.selector = selector;
+    this.considerAll();
+    this.owner.changed(this);
+  }
+  /** No more interest; what is on this device stays until the space is needed. */
+  close() {
+    this.listeners.clear();
+    this.documents.clear();
+    this.owner.ended(this);
+  }
+  /** @internal */
+  consider(document, changed) {
+    const { name, doc } = document;
+    const wanted = this.matches(fieldsOf(doc));
+    if (wanted && this.documents.get(name) !== doc) {
+      this.documents.set(name, doc);
+      this.note("added", name);
+    } else if (wanted) {
+      if (changed) this.note("changed", name);
+    } else if (this.documents.delete(name)) this.note("removed", name);
+  }
+  /** @internal */
+  forget(name) {
+    if (this.documents.delete(name)) this.note("removed", name);
+  }
+  considerAll() {
+    for (const document of this.owner.known()) this.consider(document, false);
+  }
+  note(kind, name) {
+    if (this.pending === null) {
+      this.pending = { added: [], removed: [], changed: [] };
+      queueMicrotask(() => {
+        const change = this.pending;
+        this.pending = null;
+        for (const listener of [...this.listeners]) listener(change);
+      });
+    }
+    if (!this.pending[kind].includes(name)) this.pending[kind].push(name);
+  }
+};
+
+// src/store.ts
+var PING_MS = 15e3;
+var SILENCE_MS = 45e3;
+var PROBE_MS = 3e3;
+var TICK_MS = 1e3;
+var FIRST_WAIT_MS = 250;
+var LONGEST_WAIT_MS = 3e4;
+var REFUSED_WAIT_MS = 6e4;
+var STEADY_MS = 5e3;
+var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4426]);
+var PASSING = /* @__PURE__ */ new Set([4205, 4429, 4503, 4507]);
+var RETRY_MS = 5e3;
+var KEPT_REFUSALS = 100;
+var PEER_KEY = "store-gateway-peer";
+var Store = class {
+  constructor(options) {
+    this.options = options;
+    this.url = address(options.url);
+    this.introduction = { peer: peerId(), about: about(options), token: options.token };
+    this.ticker = setInterval(this.tick, TICK_MS);
+    globalThis.addEventListener?.("online", this.hurry);
+    globalThis.document?.addEventListener("visibilitychange", this.hurry);
+    this.connect();
+  }
+  options;
+  link = "connecting";
+  refusals = [];
+  documents = /* @__PURE__ */ new Map();
+  listeners = /* @__PURE__ */ new Map();
+  socket = null;
+  session = null;
+  flushing = false;
+  attempts = 0;
+  retry;
+  retries = /* @__PURE__ */ new Map();
+  liveSets = /* @__PURE__ */ new Map();
+  nextSubscription = 1;
+  ticker;
+  heardAt = 0;
+  saidAt = 0;
+  openedAt = 0;
+  deadline = Infinity;
+  ended = false;
+  url;
+  introduction;
+  /** The Yjs document of that name; the same one every time. */
+  doc(name) {
+    const document = this.get(name);
+    document.keep();
+    return document.doc;
+  }
+  /**
+   * The documents of a collection that match, now and later, on this device and from the gateway.
+   * Throws `SelectorError` when the selector cannot be used (docs/selectors.md).
+   */
+  subscribe(collection, selector = {}) {
+    const number = this.nextSubscription++;
+    const set = new LiveSet(collection, selector, {
+      known: () => this.of(collection),
+      changed: (set2) => {
+        this.session?.subscribe(number, collection, JSON.stringify(set2.selector));
+        this.flush();
+      },
+      ended: (set2) => {
+        this.liveSets.delete(set2);
+        this.session?.unsubscribe(number);
+        this.flush();
+      },
+      load: (set2) => this.loadSelected(set2)
+    });
+    this.liveSets.set(set, number);
+    this.session?.subscribe(number, collection, JSON.stringify(selector));
+    this.flush();
+    return set;
+  }
+  /** Who else is in the document (y-protocols awareness). */
+  awareness(name) {
+    return this.get(name).awareness;
+  }
+  state(name) {
+    return this.get(name).state;
+  }
+  /** The copy on this device has been read. */
+  whenLoaded(name) {
+    return this.get(name).loaded;
+  }
+  whenSynced(name) {
+    return this.until("synced", () => this.get(name).synchronised);
+  }
+  /** Everything (of one document) is on a gateway's disk. */
+  whenSaved(name) {
+    const wanted = () => name === void 0 ? [...this.documents.values()] : [this.get(name)];
+    return this.until("state", () => wanted().every(({ state }) => state === "saved"));
+  }
+  /** No more interest for now; the copy on this device stays. */
+  async release(name) {
+    const document = this.documents.get(name);
+    if (!document) return;
+    this.documents.delete(name);
+    this.session?.release(name);
+    this.flush();
+    for (const set of this.liveSets.keys()) set.forget(name);
+    await document.close();
+  }
+  on(name, listener) {
+    const set = this.listeners.get(name) ?? /* @__PURE__ */ new Set();
+    this.listeners.set(name, set.add(listener));
+    return () => void set.delete(listener);
+  }
+  async destroy() {
+    this.ended = true;
+    clearInterval(this.ticker);
+    clearTimeout(this.retry);
+    for (const retry of this.retries.values()) clearTimeout(retry);
+    globalThis.removeEventListener?.("online", this.hurry);
+    globalThis.document?.removeEventListener("visibilitychange", this.hurry);
+    this.session?.close(1001, "the app ended");
+    this.drain();
+    this.socket?.close();
+    await Promise.all([...this.documents.values()].map((document) => document.close()));
+    this.documents.clear();
+  }
+  *of(collection) {
+    for (const document of this.documents.values()) if (collectionOf(document.name) === collection) yield document;
+  }
+  get keepsCopies() {
+    return (this.options.offline ?? true) && typeof indexedDB !== "undefined";
+  }
+  get prefix() {
+    return `${this.options.prefix ?? "store-gateway"}/`;
+  }
+  /** Open what is on this device; copies that match no more and are saved elsewhere go. */
+  async loadSelected(set) {
+    if (!this.keepsCopies || !indexedDB.databases) return;
+    const prefix = `${this.prefix}${set.collection}/`;
+    const stored = (await indexedDB.databases()).flatMap(({ name }) => name?.startsWith(prefix) ? [name.slice(this.prefix.length)] : []);
+    await Promise.all(stored.map(async (name) => {
+      const document = this.get(name, true);
+      await document.loaded;
+      if (this.documents.get(name) !== document) return;
+      set.consider(document, false);
+      const wanted = [...this.liveSets.keys()].some((one) => one.documents.has(name));
+      if (wanted || !document.selected || document.state !== "saved") return;
+      this.documents.delete(name);
+      this.session?.release(name);
+      this.flush();
+      await document.evict();
+    }));
+  }
+  touched(document) {
+    for (const set of this.liveSets.keys()) if (set.collection === collectionOf(document.name)) set.consider(document, true);
+  }
+  get(name, selected = false) {
+    const known = this.documents.get(name);
+    if (known) return known;
+    const database = this.keepsCopies ? this.prefix + name : null;
+    const document = new StoreDocument(name, {
+      update: (name2, update) => {
+        this.session?.update(name2, update);
+        this.flush();
+      },
+      awareness: (name2, payload) => {
+        this.session?.awareness(name2, payload);
+        this.flush();
+      },
+      changed: ({ name: name2, state }) => this.emit("state", name2, state),
+      isSynced: ({ name: name2 }) => this.emit("synced", name2),
+      touched: (document2) => this.touched(document2),
+      refused: (refusal) => this.refused(refusal)
+    }, database, selected);
+    this.documents.set(name, document);
+    void document.loaded.then(() => {
+      if (this.documents.get(name) !== document) return;
+      this.session?.open(document);
+      this.flush();
+    });
+    return document;
+  }
+  refused(refusal) {
+    this.refusals.push(refusal);
+    if (this.refusals.length > KEPT_REFUSALS) this.refusals.shift();
+    this.emit("refused", refusal);
+    const { document } = refusal;
+    if (!PASSING.has(refusal.code) || this.retries.has(document)) return;
+    this.retries.set(document, setTimeout(() => {
+      this.retries.delete(document);
+      this.session?.reopen(document);
+      this.flush();
+    }, RETRY_MS * (1 + this.random())));
+  }
+  random() {
+    return (this.options.random ?? Math.random)();
+  }
+  connect = () => {
+    if (this.ended || this.socket) return;
+    this.become("connecting", "");
+    const Socket = this.options.WebSocket ?? WebSocket;
+    const socket = this.socket = new Socket(this.url);
+    socket.binaryType = "arraybuffer";
+    let farewell = { code: 0, reason: "", retryMs: 0 };
+    const session = this.session = new Session(this.introduction, {
+      opened: () => {
+        this.openedAt = Date.now();
+        this.become("online", "");
+      },
+      offered: (name) => {
+        if ([...this.liveSets.keys()].some((set) => set.collection === collectionOf(name))) this.get(name, true);
+      },
+      ended: (code, reason, retryMs) => {
+        farewell = { code, reason, retryMs };
+        this.drain();
+        socket.close();
+      }
+    });
+    for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector));
+    socket.onopen = () => {
+      this.heardAt = Date.now();
+      for (const document of this.documents.values()) void document.loaded.then(() => session.open(document)).then(this.flush);
+      this.drain();
+    };
+    socket.onmessage = ({ data }) => {
+      this.heardAt = Date.now();
+      this.deadline = Infinity;
+      if (data instanceof ArrayBuffer) session.receive(new Uint8Array(data));
+      else session.close(4400, "a text message");
+      this.flush();
+    };
+    socket.onerror = () => {
+    };
+    socket.onclose = (event) => this.lost(socket, farewell.code || event.code, farewell.reason || event.reason, farewell.retryMs);
+  };
+  lost(socket, code, reason, retryMs) {
+    if (this.socket !== socket) return;
+    this.socket = this.session = null;
+    this.deadline = Infinity;
+    for (const document of this.documents.values()) document.unlinked();
+    if (this.ended) return;
+    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0;
+    this.openedAt = 0;
+    this.become(FATAL.has(code) ? "refused" : "offline", reason);
+    this.retry = setTimeout(this.connect, FATAL.has(code) ? REFUSED_WAIT_MS : retryMs || this.wait());
+  }
+  wait() {
+    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
+    return this.random() * most;
+  }
+  /** The network came back or the page was looked at: do not wait for the back-off. */
+  hurry = () => {
+    if (globalThis.document?.visibilityState === "hidden") return;
+    this.attempts = 0;
+    if (this.socket) {
+      this.session?.ping();
+      this.deadline = Date.now() + PROBE_MS;
+      this.flush();
+    } else {
+      clearTimeout(this.retry);
+      this.connect();
+    }
+  };
+  tick = () => {
+    const now = Date.now();
+    if (this.link !== "online") return;
+    if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
+      const socket = this.socket;
+      socket.close();
+      this.lost(socket, 4408, "nothing was heard for too long", 0);
+    } else if (now - this.saidAt > PING_MS) {
+      this.session?.ping();
+      this.flush();
+    }
+  };
+  /** Everything said in one turn goes out together. */
+  flush = () => {
+    if (this.flushing) return;
+    this.flushing = true;
+    queueMicrotask(() => {
+      this.flushing = false;
+      this.drain();
+    });
+  };
+  drain() {
+    if (this.socket?.readyState !== 1) return;
+    for (const message of this.session?.dataToSend() ?? []) {
+      this.saidAt = Date.now();
+      this.socket.send(message);
+    }
+  }
+  become(state, reason) {
+    if (state === this.link) return;
+    this.link = state;
+    this.emit("link", state, reason);
+  }
+  emit(name, ...values) {
+    for (const listener of [...this.listeners.get(name) ?? []]) listener(...values);
+  }
+  until(name, check) {
+    return new Promise((resolve) => {
+      if (check()) return resolve();
+      const off = this.on(name, () => {
+        if (!check()) return;
+        off();
+        resolve();
+      });
+    });
+  }
+};
+function connect(options) {
+  return new Store(options);
+}
+function collectionOf(name) {
+  return name.slice(0, name.indexOf("/"));
+}
+function address(url) {
+  const parsed = new URL(url.replace(/^http/, "ws"));
+  if (parsed.pathname === "/") parsed.pathname = "/mesh";
+  return parsed.href;
+}
+function about({ name, app, appVersion, schema }) {
+  const pairs = [["app", app], ["app-version", appVersion], ["schema", schema], ["name", name]];
+  return pairs.filter((pair) => pair[1] !== void 0);
+}
+function peerId() {
+  const storage = globalThis.localStorage;
+  const known = storage?.getItem(PEER_KEY);
+  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
+  const fresh = crypto.getRandomValues(new Uint8Array(16));
+  storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
+  return fresh;
+}
 export {
+  LiveSet,
   Malformed,
   SelectorError,
   Store,

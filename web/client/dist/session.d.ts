@@ -17,6 +17,8 @@ export interface Document {
 }
 export interface SessionEvents {
     opened(): void;
+    /** The peer opened a document nobody asked for by name; `open` it to have it. */
+    offered(name: string): void;
     ended(code: number, reason: string, retryMs: number): void;
 }
 export interface Introduction {
@@ -31,6 +33,8 @@ export declare class Session {
     private out;
     private channels;
     private theirHandles;
+    private offers;
+    private subscriptions;
     private nextHandle;
     private sent;
     private acked;
@@ -43,6 +47,9 @@ export declare class Session {
     /** Link messages to send now. */
     dataToSend(): Uint8Array[];
     open(document: Document): void;
+    /** Begin a subscription, or change the one of that number. */
+    subscribe(subscription: number, collection: string, selector: string): void;
+    unsubscribe(subscription: number): void;
     release(name: string): void;
     /** Begin anew with a document: each side tells again what it has. */
     reopen(name: string): void;
@@ -57,6 +64,7 @@ export declare class Session {
     private greeted;
     private ask;
     private opened;
+    private closed;
     private diff;
     private changed;
     private apply;

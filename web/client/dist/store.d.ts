@@ -1,6 +1,8 @@
 import type { Awareness } from 'y-protocols/awareness';
 import type * as Y from 'yjs';
 import { type Refusal, type SaveState } from './document';
+import type { Selector } from './selector';
+import { LiveSet } from './subscription';
 export type LinkState = 'connecting' | 'online' | 'offline' | 'refused';
 export interface Events {
     link: (state: LinkState, reason: string) => void;
@@ -36,6 +38,8 @@ export declare class Store {
     private attempts;
     private retry;
     private retries;
+    private liveSets;
+    private nextSubscription;
     private ticker;
     private heardAt;
     private saidAt;
@@ -47,6 +51,11 @@ export declare class Store {
     constructor(options: Options);
     /** The Yjs document of that name; the same one every time. */
     doc(name: string): Y.Doc;
+    /**
+     * The documents of a collection that match, now and later, on this device and from the gateway.
+     * Throws `SelectorError` when the selector cannot be used (docs/selectors.md).
+     */
+    subscribe(collection: string, selector?: Selector): LiveSet;
     /** Who else is in the document (y-protocols awareness). */
     awareness(name: string): Awareness;
     state(name: string): SaveState;
@@ -59,6 +68,12 @@ export declare class Store {
     release(name: string): Promise<void>;
     on<Name extends keyof Events>(name: Name, listener: Events[Name]): () => void;
     destroy(): Promise<void>;
+    private of;
+    private get keepsCopies();
+    private get prefix();
+    /** Open what is on this device; copies that match no more and are saved elsewhere go. */
+    private loadSelected;
+    private touched;
     private get;
     private refused;
     private random;

@@ -15,10 +15,12 @@ export interface Owner {
   awareness(name: string, payload: Uint8Array): void
   changed(document: StoreDocument): void
   isSynced(document: StoreDocument): void
+  touched(document: StoreDocument): void
   refused(refusal: Refusal): void
 }
 
 const SAVED_KEY = 'saved-fingerprint'
+const SELECTED_KEY = 'selected'
 
 export class StoreDocument implements Document {
   readonly doc = new Y.Doc()
@@ -27,10 +29,13 @@ export class StoreDocument implements Document {
   state: SaveState = 'saved'
   refusal: Refusal | null = null
   synchronised = false
+  /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
+  selected: boolean
   private local: IndexeddbPersistence | null = null
   private channel: BroadcastChannel | null = null
 
-  constructor(readonly name: string, private owner: Owner, database: string | null) {
+  constructor(readonly name: string, private owner: Owner, private database: string | null, selected: boolean) {
+    this.selected = selected
     this.doc.on('update', this.onUpdate)
     this.awareness.on('update', this.onAwareness)
     this.loaded = database === null ? Promise.resolve() : this.load(database)
@@ -77,6 +82,25 @@ export class StoreDocument implements Document {
     removeAwarenessStates(this.awareness, others, this)
   }
 
+  /** The app asked for it by name: its copy stays. */
+  keep(): void {
+    if (!this.selected) return
+    this.selected = false
+    void this.local?.set(SELECTED_KEY, 0)
+  }
+
+  /** End it, and give the space on this device back. */
+  async evict(): Promise<void> {
+    await this.close()
+    const { database } = this
+    if (database === null) return
+    await new Promise<void>((resolve) => {
+      const request = indexedDB.deleteDatabase(database)
+      // Another window may have it open; then it goes when that is closed.
+      request.onsuccess = request.onerror = request.onblocked = () => resolve()
+    })
+  }
+
   async close(): Promise<void> {
     removeAwarenessStates(this.awareness, [this.doc.clientID], 'closed')
     this.doc.off('update', this.onUpdate)
@@ -90,6 +114,10 @@ export class StoreDocument implements Document {
     const local = (this.local = new IndexeddbPersistence(database, this.doc))
     this.listenToOtherWindows(database)
     await local.whenSynced
+    if (this.selected) {
+      // Asked for by name once, it is not only selected.
+      this.selected = (await local.get(SELECTED_KEY)) !== 0
+    } else if ((await local.get(SELECTED_KEY)) !== 0) await local.set(SELECTED_KEY, 0)
     const saved: unknown = await local.get(SAVED_KEY)
     const empty = this.doc.store.clients.size === 0
     if (this.state === 'saved' && !empty && saved !== mark(this.doc)) this.become('local')
@@ -107,6 +135,7 @@ export class StoreDocument implements Document {
   }
 
   private onUpdate = (update: Uint8Array, origin: unknown): void => {
+    this.owner.touched(this)
     if (origin === this) return
     const elsewhere = origin === this.channel && this.channel !== null
     if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update })

@@ -26,6 +26,8 @@ export interface Document {
 
 export interface SessionEvents {
   opened(): void
+  /** The peer opened a document nobody asked for by name; `open` it to have it. */
+  offered(name: string): void
   ended(code: number, reason: string, retryMs: number): void
 }
 
@@ -53,6 +55,8 @@ export class Session {
   private channels = new Map<string, Channel>()
   // Handles of the peer; null: it speaks of a document that is of no interest here any more.
   private theirHandles = new Map<number, Channel | null>()
+  private offers = new Map<string, { handle: number; stateVector: Uint8Array }>()
+  private subscriptions = new Map<number, { collection: string; selector: string }>()
   private nextHandle = 1
   private sent = 0
   private acked = 0
@@ -89,7 +93,20 @@ export class Session {
     if (this.channels.has(document.name)) return
     const channel = new Channel(this.nextHandle++, document)
     this.channels.set(document.name, channel)
-    if (this.state === 'open') this.ask(channel)
+    if (this.state !== 'open') return
+    this.ask(channel)
+    const offer = this.offers.get(document.name)
+    if (offer) this.opened(offer.handle, document.name, offer.stateVector)
+  }
+
+  /** Begin a subscription, or change the one of that number. */
+  subscribe(subscription: number, collection: string, selector: string): void {
+    this.subscriptions.set(subscription, { collection, selector })
+    if (this.state === 'open') this.put({ type: 'SUBSCRIBE', subscription, collection, selector })
+  }
+
+  unsubscribe(subscription: number): void {
+    if (this.subscriptions.delete(subscription) && this.state === 'open') this.put({ type: 'UNSUBSCRIBE', subscription })
   }
 
   release(name: string): void {
@@ -154,6 +171,7 @@ export class Session {
       if (message.type !== 'GRANT') throw new Malformed(`${message.type} does not belong here`)
       this.state = 'open'
       for (const channel of this.channels.values()) this.ask(channel)
+      for (const [subscription, wanted] of this.subscriptions) this.put({ type: 'SUBSCRIBE', subscription, ...wanted })
       return this.events.opened()
     }
     switch (message.type) {
@@ -166,7 +184,7 @@ export class Session {
       case 'DENY': return this.channels.get(message.document)?.document.refused(message.code, message.reason)
       case 'STALE': return this.ask(this.channel(message.handle))
       case 'PING': return this.put({ type: 'PONG', nonce: message.nonce })
-      case 'CLOSE': return void this.theirHandles.delete(message.handle)
+      case 'CLOSE': return this.closed(message.handle)
       case 'HELLO': case 'AUTH': case 'GRANT': case 'NOISE':
         throw new Malformed(`${message.type} does not belong here`)
     }
@@ -198,7 +216,12 @@ export class Session {
 
   private opened(handle: number, name: string, stateVector: Uint8Array): void {
     const channel = this.channels.get(name)
-    if (!channel) return void this.theirHandles.set(handle, null)
+    if (!channel) {
+      this.theirHandles.set(handle, null)
+      this.offers.set(name, { handle, stateVector })
+      return this.events.offered(name)
+    }
+    this.offers.delete(name)
     channel.theirs = handle
     this.theirHandles.set(handle, channel)
     let update: Uint8Array
@@ -221,6 +244,11 @@ export class Session {
     channel.refused = false
     channel.document.handedOver()
     this.judge(channel)
+  }
+
+  private closed(handle: number): void {
+    this.theirHandles.delete(handle)
+    for (const [name, offer] of this.offers) if (offer.handle === handle) this.offers.delete(name)
   }
 
   private diff(message: Extract<Message, { type: 'DIFF' }>): void {

@@ -2,7 +2,9 @@
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
 import { StoreDocument, type Refusal, type SaveState } from './document'
+import type { Selector } from './selector'
 import { Session, type Introduction } from './session'
+import { LiveSet } from './subscription'
 import type { Pairs } from './wire'
 
 export type LinkState = 'connecting' | 'online' | 'offline' | 'refused'
@@ -56,6 +58,8 @@ export class Store {
   private attempts = 0
   private retry: ReturnType<typeof setTimeout> | undefined
   private retries = new Map<string, ReturnType<typeof setTimeout>>()
+  private liveSets = new Map<LiveSet, number>()
+  private nextSubscription = 1
   private ticker: ReturnType<typeof setInterval>
   private heardAt = 0
   private saidAt = 0
@@ -76,7 +80,27 @@ export class Store {
 
   /** The Yjs document of that name; the same one every time. */
   doc(name: string): Y.Doc {
-    return this.get(name).doc
+    const document = this.get(name)
+    document.keep()
+    return document.doc
+  }
+
+  /**
+   * The documents of a collection that match, now and later, on this device and from the gateway.
+   * Throws `SelectorError` when the selector cannot be used (docs/selectors.md).
+   */
+  subscribe(collection: string, selector: Selector = {}): LiveSet {
+    const number = this.nextSubscription++
+    const set = new LiveSet(collection, selector, {
+      known: () => this.of(collection),
+      changed: (set) => { this.session?.subscribe(number, collection, JSON.stringify(set.selector)); this.flush() },
+      ended: (set) => { this.liveSets.delete(set); this.session?.unsubscribe(number); this.flush() },
+      load: (set) => this.loadSelected(set),
+    })
+    this.liveSets.set(set, number)
+    this.session?.subscribe(number, collection, JSON.stringify(selector))
+    this.flush()
+    return set
   }
 
   /** Who else is in the document (y-protocols awareness). */
@@ -110,6 +134,7 @@ export class Store {
     this.documents.delete(name)
     this.session?.release(name)
     this.flush()
+    for (const set of this.liveSets.keys()) set.forget(name)
     await document.close()
   }
 
@@ -133,18 +158,53 @@ export class Store {
     this.documents.clear()
   }
 
-  private get(name: string): StoreDocument {
+  private *of(collection: string): Iterable<StoreDocument> {
+    for (const document of this.documents.values()) if (collectionOf(document.name) === collection) yield document
+  }
+
+  private get keepsCopies(): boolean {
+    return (this.options.offline ?? true) && typeof indexedDB !== 'undefined'
+  }
+
+  private get prefix(): string {
+    return `${this.options.prefix ?? 'store-gateway'}/`
+  }
+
+  /** Open what is on this device; copies that match no more and are saved elsewhere go. */
+  private async loadSelected(set: LiveSet): Promise<void> {
+    if (!this.keepsCopies || !indexedDB.databases) return
+    const prefix = `${this.prefix}${set.collection}/`
+    const stored = (await indexedDB.databases()).flatMap(({ name }) => (name?.startsWith(prefix) ? [name.slice(this.prefix.length)] : []))
+    await Promise.all(stored.map(async (name) => {
+      const document = this.get(name, true)
+      await document.loaded
+      if (this.documents.get(name) !== document) return
+      set.consider(document, false)
+      const wanted = [...this.liveSets.keys()].some((one) => one.documents.has(name))
+      if (wanted || !document.selected || document.state !== 'saved') return
+      this.documents.delete(name)
+      this.session?.release(name)
+      this.flush()
+      await document.evict()
+    }))
+  }
+
+  private touched(document: StoreDocument): void {
+    for (const set of this.liveSets.keys()) if (set.collection === collectionOf(document.name)) set.consider(document, true)
+  }
+
+  private get(name: string, selected = false): StoreDocument {
     const known = this.documents.get(name)
     if (known) return known
-    const keeps = (this.options.offline ?? true) && typeof indexedDB !== 'undefined'
-    const database = keeps ? `${this.options.prefix ?? 'store-gateway'}/${name}` : null
+    const database = this.keepsCopies ? this.prefix + name : null
     const document = new StoreDocument(name, {
       update: (name, update) => { this.session?.update(name, update); this.flush() },
       awareness: (name, payload) => { this.session?.awareness(name, payload); this.flush() },
       changed: ({ name, state }) => this.emit('state', name, state),
       isSynced: ({ name }) => this.emit('synced', name),
+      touched: (document) => this.touched(document),
       refused: (refusal) => this.refused(refusal),
-    }, database)
+    }, database, selected)
     this.documents.set(name, document)
     // What is on this device is read first, so that only what is missing travels.
     void document.loaded.then(() => {
@@ -185,12 +245,16 @@ export class Store {
         this.openedAt = Date.now()
         this.become('online', '')
       },
+      offered: (name) => {
+        if ([...this.liveSets.keys()].some((set) => set.collection === collectionOf(name))) this.get(name, true)
+      },
       ended: (code, reason, retryMs) => {
         farewell = { code, reason, retryMs }
         this.drain()
         socket.close()
       },
     }))
+    for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector))
     socket.onopen = () => {
       this.heardAt = Date.now()
       for (const document of this.documents.values()) void document.loaded.then(() => session.open(document)).then(this.flush)
@@ -294,6 +358,10 @@ export class Store {
 /** Join a store through its gateway. Works offline at once; connects by itself. */
 export function connect(options: Options): Store {
   return new Store(options)
+}
+
+function collectionOf(name: string): string {
+  return name.slice(0, name.indexOf('/'))
 }
 
 function address(url: string): string {
