@@ -27,13 +27,12 @@ from gateway.core.hub import Hub
 from gateway.core.session import Session, State
 from gateway.ports import Link, Note, Store
 from gateway.runtime.answers import Answers
+from gateway.runtime.scans import Scans
 from gateway.runtime.threads import Door, Helper
 from gateway.runtime.writer import Writer
 
 # Changes waiting for a disk that takes none; beyond it peers must keep them themselves.
 MAX_WAITING_BYTES = 8_388_608
-# Documents looked through before the others have their turn.
-SCAN_DOCUMENTS = 8
 MISTAKE = "the gateway made a mistake; connect again"
 
 log = logging.getLogger("gateway")
@@ -62,10 +61,8 @@ class Performer:
         self.writer = Writer(store, self._door, self._stored, self._troubled, self._lost)
         self._links: dict[Session, Link] = {}
         self._awake: dict[Session, None] = {}
-        # Scans that are under way, and whether they are to be done once more.
-        self._scans: dict[Scan, bool] = {}
-        self._scanning: set[asyncio.Task[None]] = set()
-        self._names = store.names
+        self._stored_names = store.names
+        self._scans = Scans(self._names, self._consider, self._fault)
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._scheduled = False
         self._slack = asyncio.Event()
@@ -120,7 +117,7 @@ class Performer:
                 case Compact():
                     self.writer.submit(effect)
                 case Scan():
-                    self._begin_scan(effect)
+                    self._scans.begin(effect)
 
     async def load(self, document: str) -> None:
         """Have a document loaded; several callers share one read."""
@@ -161,6 +158,9 @@ class Performer:
             self._fault(error)
 
     def _fault(self, error: BaseException) -> None:
+        if isinstance(error, GatewayError):
+            self._on_failed(error)
+            return
         log.error("an error of this program", exc_info=error)
         self._on_failed(GatewayError("internal", f"an error of this program: {error!r}"))
 
@@ -235,32 +235,7 @@ class Performer:
         else:
             self._slack.set()
 
-    def _begin_scan(self, scan: Scan) -> None:
-        """Look through a collection, once more if that is asked for while it is done."""
-        begun = self._scans.get(scan)
-        self._scans[scan] = True
-        if begun is None:
-            task = self._loop.create_task(self._scan(scan))
-            self._scanning.add(task)
-            task.add_done_callback(self._scan_ended)
-
-    async def _scan(self, scan: Scan) -> None:
-        try:
-            while self._scans[scan]:
-                self._scans[scan] = False
-                prefix = f"{scan.collection}/"
-                stored = cast(Sequence[str], await self.writer.call(self._names))
-                names = {name for name in (*stored, *self.hub.rooms) if name.startswith(prefix)}
-                for number, name in enumerate(sorted(names), 1):
-                    if not await self._consider(scan.session, name):
-                        return
-                    if not number % SCAN_DOCUMENTS:
-                        await asyncio.sleep(0)
-        finally:
-            del self._scans[scan]
-
     async def _consider(self, session: Session, document: str) -> bool:
-        """Whether the session is still there afterwards."""
         link = self._links.get(session)
         while link is not None and link.congested:
             await link.writable()
@@ -276,13 +251,9 @@ class Performer:
             self.perform(self.hub.consider(document, session))
         return True
 
-    def _scan_ended(self, task: asyncio.Task[None]) -> None:
-        self._scanning.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, GatewayError):
-            self._on_failed(error)
-        elif error is not None:
-            self._fault(error)
+    async def _names(self) -> set[str]:
+        stored = cast(Sequence[str], await self.writer.call(self._stored_names))
+        return {*stored, *self.hub.rooms}
 
     def _begin_load(self, document: str) -> asyncio.Task[None]:
         task = self._loading.get(document)

@@ -1,11 +1,14 @@
 """A small peer is given what it subscribed to and nothing else, before and after a restart."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core import messages as m
+from gateway.core.records import Change
 from tests.core.edits import Author
 from tests.support.gateway import GatewayProcess
 from tests.support.mesh import MeshClient
@@ -125,6 +128,29 @@ def test_what_is_only_on_the_disk_is_found(gateway: GatewayProcess) -> None:
     expected = [name(number) for number in range(ORDERS) if station(number) == "grill"]
     screen.has(*expected, "menu/1")
     screen.close()
+
+
+def test_a_small_peer_receives_what_it_asked_for_and_little_else(tmp_path: Path) -> None:
+    documents, hundredth = 2_000, 20
+    folder = tmp_path / "data"
+    changes = []
+    with closing(SqliteStore.open(folder)) as store:
+        for number in range(documents):
+            fields = {"station": "grill" if number < hundredth else "bar", "note": "x" * 200}
+            author = Author(number + 1)
+            for key, value in fields.items():
+                author.set(key, value)
+            changes.append(Change(f"orders/{number:05}", author.whole(), ""))
+        store.append(changes)
+    received = {}
+    with GatewayProcess(folder) as gateway:
+        for selector, count in ((GRILL, hundredth), ("", documents)):
+            screen = Screen(gateway.port)
+            screen.say(m.Subscribe(1, "orders", selector))
+            screen.has(*[f"orders/{number:05}" for number in range(count)])
+            received[count] = screen.raw.received_bytes
+            screen.close()
+    assert received[hundredth] <= 0.012 * received[documents], received
 
 
 def test_a_selector_that_cannot_be_used_is_said(gateway: GatewayProcess, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from gateway.core.document import DocumentBroken
 from gateway.core.errors import Code, GatewayError
-from gateway.core.events import DocumentOpened, UpdateReceived
+from gateway.core.events import DocumentOpened, Subscribed, UpdateReceived
 from gateway.core.hub import Hub, Quotas
 from gateway.core.outbox import Answer
 from gateway.core.records import Change
+from gateway.core.selector import Selector
 from gateway.core.session import State
 from gateway.core.split import split_update
 from gateway.runtime import answers
@@ -211,3 +212,42 @@ async def test_a_session_that_fails_hurts_only_itself(
         await until(lambda: ada.state is State.CLOSED and bool(bea.heard))
         assert bea.state is State.OPEN and one.failed == []
     assert "a session failed" in caplog.text
+
+
+def subscribed(number: int, text: str) -> Subscribed:
+    return Subscribed(number, "orders", Selector(text))
+
+
+@asynchronous
+async def test_a_subscription_finds_what_is_stored_and_asked_again_looks_again() -> None:
+    async with running() as one:
+        for number in range(20):
+            fields = Author(number + 1).set("station", "grill" if number % 2 else "bar")
+            one.store.rows.append(Change(f"orders/{number}", fields, ""))
+        one.store.rows += [Change("orders/broken", BROKEN, ""), Change("menu/1", BROKEN, "")]
+        session = one.join("screen")
+        await one.performer.take(session, subscribed(1, '{"station": "grill"}'))
+        await one.performer.take(session, subscribed(2, '{"station": "bar"}'))
+        await until(lambda: len(session.asked) == 20)
+        assert {name for name, _ in session.asked} == {f"orders/{n}" for n in range(20)}
+        assert one.failed == []
+
+
+@asynchronous
+async def test_a_scan_ends_with_its_session_and_a_lost_store_is_said() -> None:
+    async with running() as one:
+        one.store.rows += [Change(f"orders/{n}", Author(n + 1).set("a", 1), "") for n in range(500)]
+        session = one.join("screen")
+        await one.performer.take(session, subscribed(1, ""))
+        await until(lambda: len(session.asked) > 0)
+        one.performer.leave(session)
+        await until(lambda: not one.performer._scans._again)
+        assert len(session.asked) < 500
+
+        def fails() -> list[str]:
+            raise GatewayError("store-failed", "the disk failed")
+
+        one.performer._stored_names = fails
+        other = one.join("other")
+        await one.performer.take(other, subscribed(1, ""))
+        await until(lambda: [error.code for error in one.failed] == ["store-failed"])

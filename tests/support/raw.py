@@ -38,6 +38,7 @@ class RawClient:
         )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
+        self.received_bytes = 0
         lines = {
             "Host": f"127.0.0.1:{port}",
             "Upgrade": "websocket",
@@ -76,6 +77,7 @@ class RawClient:
         while True:
             opcode, payload = self._frame()
             if opcode == BINARY:
+                self.received_bytes += len(payload)
                 return payload
             if opcode == PING:
                 self.send(payload, PONG)
