@@ -6,6 +6,7 @@ export const LINK = {
   refused: 'The gateway does not let this device in. Ask the manager.',
 }
 export const SAVED = {
+  writing: 'One moment…',
   local: 'Kept on this device',
   sent: 'Sent, not yet saved',
   saved: 'Saved in the store',

@@ -1,8 +1,11 @@
 import { Awareness } from 'y-protocols/awareness';
 import * as Y from 'yjs';
 import type { Document } from './session';
-/** local: a change is only on this device; sent: handed to a gateway; saved: on its disk. */
-export type SaveState = 'local' | 'sent' | 'saved';
+/**
+ * writing: a change is on its way to this device's own disk; local: it is there, and only there;
+ * sent: handed to a gateway; saved: on the gateway's disk.
+ */
+export type SaveState = 'writing' | 'local' | 'sent' | 'saved';
 export interface Refusal {
     document: string;
     code: number;
@@ -29,6 +32,8 @@ export declare class StoreDocument implements Document {
     /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
     selected: boolean;
     private local;
+    private confirming;
+    private again;
     private channel;
     constructor(name: string, owner: Owner, database: string | null, selected: boolean);
     receive(update: Uint8Array): void;
@@ -49,6 +54,9 @@ export declare class StoreDocument implements Document {
     /** Windows of one device agree without any link. */
     private listenToOtherWindows;
     private onUpdate;
+    /** Something here is not on a gateway: 'local' as soon as it will survive a reload. */
+    private changed;
+    private confirm;
     private onAwareness;
     private become;
 }

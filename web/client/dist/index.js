@@ -257,6 +257,8 @@ var StoreDocument = class {
   /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
   selected;
   local = null;
+  confirming = false;
+  again = false;
   channel = null;
   receive(update) {
     Y2.applyUpdate(this.doc, update, this);
@@ -272,7 +274,7 @@ var StoreDocument = class {
     this.owner.isSynced(this);
   }
   handedOver() {
-    if (this.state === "local") this.become("sent");
+    if (this.state !== "saved") this.become("sent");
   }
   saved() {
     this.refusal = null;
@@ -281,13 +283,13 @@ var StoreDocument = class {
   }
   refused(code, reason) {
     this.refusal = { document: this.name, code, reason };
-    this.become("local");
+    this.changed();
     this.owner.refused(this.refusal);
   }
   /** The link is gone: what was sent and not acked counts as local again. */
   unlinked() {
     this.synchronised = false;
-    if (this.state === "sent") this.become("local");
+    if (this.state === "sent") this.changed();
     const others = [...this.awareness.getStates().keys()].filter((client) => client !== this.doc.clientID);
     removeAwarenessStates(this.awareness, others, this);
   }
@@ -342,9 +344,29 @@ var StoreDocument = class {
     const elsewhere = origin === this.channel && this.channel !== null;
     if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update });
     if (origin === this.local && this.local !== null) return;
-    this.become("local");
+    this.changed();
     this.owner.update(this.name, update);
   };
+  /** Something here is not on a gateway: 'local' as soon as it will survive a reload. */
+  changed() {
+    if (!this.local) return this.become("local");
+    this.become("writing");
+    this.again = true;
+    if (!this.confirming) {
+      this.confirming = true;
+      void this.confirm(this.local).finally(() => {
+        this.confirming = false;
+      });
+    }
+  }
+  async confirm(local) {
+    await local.whenSynced;
+    while (this.again) {
+      this.again = false;
+      if (!await written(local)) return;
+    }
+    if (this.state === "writing") this.become("local");
+  }
   onAwareness = ({ added, updated, removed }, origin) => {
     if (origin === this) return;
     this.owner.awareness(this.name, encodeAwarenessUpdate(this.awareness, [...added, ...updated, ...removed]));
@@ -355,6 +377,18 @@ var StoreDocument = class {
     this.owner.changed(this);
   }
 };
+function written({ db }) {
+  return new Promise((resolve) => {
+    try {
+      const transaction = db.transaction(["updates"], "readonly");
+      transaction.objectStore("updates").count();
+      transaction.oncomplete = () => resolve(true);
+      transaction.onabort = () => resolve(false);
+    } catch {
+      resolve(false);
+    }
+  });
+}
 function mark(doc) {
   return [...fingerprint(doc)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -373,12 +407,12 @@ function splitUpdate(update, limit) {
   let run = [];
   let size = 0;
   const flush = () => {
-    if (run.length) parts.push(written(run));
+    if (run.length) parts.push(written2(run));
     run = [];
     size = 0;
   };
   for (const struct of structs) {
-    const cost = written([struct]).length + HEAD_BYTES;
+    const cost = written2([struct]).length + HEAD_BYTES;
     if (run.length && size + cost > limit) flush();
     run.push(struct);
     size += cost;
@@ -387,7 +421,7 @@ function splitUpdate(update, limit) {
   if (ds.clients.size) parts.push(deletions(ds));
   return parts;
 }
-function written(structs) {
+function written2(structs) {
   const encoder2 = new Y3.UpdateEncoderV1();
   const clients = [];
   for (const struct of structs) {

@@ -5,8 +5,11 @@ import * as Y from 'yjs'
 import { fingerprint } from './fingerprint'
 import type { Document } from './session'
 
-/** local: a change is only on this device; sent: handed to a gateway; saved: on its disk. */
-export type SaveState = 'local' | 'sent' | 'saved'
+/**
+ * writing: a change is on its way to this device's own disk; local: it is there, and only there;
+ * sent: handed to a gateway; saved: on the gateway's disk.
+ */
+export type SaveState = 'writing' | 'local' | 'sent' | 'saved'
 
 export interface Refusal { document: string; code: number; reason: string }
 
@@ -32,6 +35,8 @@ export class StoreDocument implements Document {
   /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
   selected: boolean
   private local: IndexeddbPersistence | null = null
+  private confirming = false
+  private again = false
   private channel: BroadcastChannel | null = null
 
   constructor(readonly name: string, private owner: Owner, private database: string | null, selected: boolean) {
@@ -59,7 +64,7 @@ export class StoreDocument implements Document {
   }
 
   handedOver(): void {
-    if (this.state === 'local') this.become('sent')
+    if (this.state !== 'saved') this.become('sent')
   }
 
   saved(): void {
@@ -70,14 +75,14 @@ export class StoreDocument implements Document {
 
   refused(code: number, reason: string): void {
     this.refusal = { document: this.name, code, reason }
-    this.become('local')
+    this.changed()
     this.owner.refused(this.refusal)
   }
 
   /** The link is gone: what was sent and not acked counts as local again. */
   unlinked(): void {
     this.synchronised = false
-    if (this.state === 'sent') this.become('local')
+    if (this.state === 'sent') this.changed()
     const others = [...this.awareness.getStates().keys()].filter((client) => client !== this.doc.clientID)
     removeAwarenessStates(this.awareness, others, this)
   }
@@ -140,8 +145,29 @@ export class StoreDocument implements Document {
     const elsewhere = origin === this.channel && this.channel !== null
     if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update })
     if (origin === this.local && this.local !== null) return
-    this.become('local')
+    this.changed()
     this.owner.update(this.name, update)
+  }
+
+  /** Something here is not on a gateway: 'local' as soon as it will survive a reload. */
+  private changed(): void {
+    if (!this.local) return this.become('local')
+    this.become('writing')
+    this.again = true
+    if (!this.confirming) {
+      this.confirming = true
+      void this.confirm(this.local).finally(() => { this.confirming = false })
+    }
+  }
+
+  private async confirm(local: IndexeddbPersistence): Promise<void> {
+    await local.whenSynced
+    while (this.again) {
+      this.again = false
+      // Where the copy cannot be written the state stays as it is: nothing is promised.
+      if (!(await written(local))) return
+    }
+    if (this.state === 'writing') this.become('local')
   }
 
   private onAwareness = ({ added, updated, removed }: Record<string, number[]>, origin: unknown): void => {
@@ -154,6 +180,20 @@ export class StoreDocument implements Document {
     this.state = state
     this.owner.changed(this)
   }
+}
+
+/** Whether all that y-indexeddb was given is written: a read waits for the writes before it. */
+function written({ db }: IndexeddbPersistence): Promise<boolean> {
+  return new Promise((resolve) => {
+    try {
+      const transaction = db!.transaction(['updates'], 'readonly')
+      transaction.objectStore('updates').count()
+      transaction.oncomplete = () => resolve(true)
+      transaction.onabort = () => resolve(false)
+    } catch {
+      resolve(false) // It is closed.
+    }
+  })
 }
 
 /** The fingerprint as text, kept beside the local copy to know after a reload what was saved. */
