@@ -6,7 +6,7 @@ shown only what it handles: structs whose causes are known, that are not known t
 writes nothing of its own into a document (invariant 7).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from gateway.core.early import Early
 from gateway.core.fingerprint import fingerprint, merged, read_delete_set
 from gateway.core.guard import UpdateFacts
 from gateway.core.projection import project
+from gateway.core.selector import fields_of
 from gateway.core.structs import read_update
 from gateway.core.surrogates import Pairs, may_hold_pairs, mended
 
@@ -124,6 +125,19 @@ class Document:
     def project(self) -> dict[str, Any]:
         """The content as JSON, as ``gateway.core.projection`` describes it."""
         return project(read_update(self._replica.diff()))
+
+    def fields(self, names: Collection[str]) -> Mapping[str, Any]:
+        """At least these of the fields that ``selector.fields_of`` finds in the projection.
+
+        Mostly without the projection, which takes ten times as long.
+        """
+        if not names:
+            return {}
+        if not any(name.startswith("$") for name in names):
+            scalars = self._replica.scalars(names)
+            if scalars is not None:
+                return scalars
+        return fields_of(self.project())
 
     def _take(self, update: bytes, facts: UpdateFacts) -> bytes | None:
         """What the library may be shown of an update (b"" nothing); None if it is early.

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
@@ -40,7 +41,6 @@ from gateway.core.names import collection_of
 from gateway.core.outbox import Answer
 from gateway.core.records import Change, Refusal, StoredDocument
 from gateway.core.room import PART_BYTES, Room
-from gateway.core.selector import fields_of
 from gateway.core.session import Session, State
 from gateway.core.subscription import Subscriptions
 
@@ -51,6 +51,10 @@ MAX_ROOMS = 50_000
 # Parts of answers held until the last one came, of one link (docs/protocol.md section 8).
 MAX_HELD_BYTES = 16_777_216
 LOST_PART = "its last part did not come"
+# Whether a document above this matches a subscription is looked at once a tick, not at
+# every change of it: it takes milliseconds. So many a tick.
+CONSIDERED_LATE_BYTES = 131_072
+CONSIDERED_A_TICK = 8
 UNREADABLE = "this gateway cannot read this document"
 
 
@@ -103,6 +107,7 @@ class Hub:
         self.store_trouble = ""
         self.limits = limits or Limits()
         self.subscriptions = Subscriptions()
+        self._consider_late: dict[str, None] = {}
         # Documents a session is in only because it subscribed to them.
         self._selected: defaultdict[Session, set[str]] = defaultdict(set)
         self.now = 0.0
@@ -185,8 +190,9 @@ class Hub:
         """
         room = self.rooms[document]
         assert room.document is not None
-        fields = fields_of(room.document.project())
-        wanting = self.subscriptions.wanting(collection_of(document), fields)
+        collection = collection_of(document)
+        fields = room.document.fields(self.subscriptions.fields(collection))
+        wanting = self.subscriptions.wanting(collection, fields)
         opened = [session for session in wanting if session not in room.members]
         let_go = [
             session
@@ -301,7 +307,9 @@ class Hub:
             elif (compaction := room.compaction()) is not None:
                 late.append(compaction)
         for name in changed:
-            if not self.needs(name):
+            if self.rooms[name].stored_bytes > CONSIDERED_LATE_BYTES:
+                self._consider_late[name] = None
+            elif not self.needs(name):
                 late += self.consider(name)
         self._due = {name: room for name, room in self._due.items() if room.due}
         effects: list[Effect] = [Wake(session) for session in woken]
@@ -339,6 +347,7 @@ class Hub:
         """Let time pass: keep links alive or give them up, forget who went silent."""
         self.now = now
         self._forget_written(now)
+        late = self._consider_large()
         if now - self._kept_refusals_since >= KEPT_REFUSALS_SECONDS:
             self._kept_refusals, self._kept_refusals_since = 0, now
         effects: list[Effect] = [Wake(session) for session in self.sessions if session.tick(now)]
@@ -348,6 +357,14 @@ class Hub:
             effects += [Wake(session) for session in told]
             if not room.presence:
                 self._present.discard(name)
+        return effects + late
+
+    def _consider_large(self) -> list[Effect]:
+        effects: list[Effect] = []
+        for name in list(islice(self._consider_late, CONSIDERED_A_TICK)):
+            del self._consider_late[name]
+            if name in self.rooms and not self.needs(name):
+                effects += self.consider(name)
         return effects
 
     def _forget_written(self, now: float) -> None:

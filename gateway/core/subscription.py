@@ -5,7 +5,7 @@ subscriptions cost what they match, not how many there are.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -26,6 +26,8 @@ class _Collection:
     # Where each subscription is looked up: under a field and its value, or None for the rest.
     slots: dict[object, set[Key]] = field(default_factory=dict)
     names: Counter[str] = field(default_factory=Counter)
+    # The fields all selectors look at.
+    fields: Counter[str] = field(default_factory=Counter)
 
 
 class Subscriptions:
@@ -47,17 +49,20 @@ class Subscriptions:
         held.selectors[session, number] = selector
         held.slots.setdefault(slot, set()).add((session, number))
         held.names[name] += 1
+        held.fields.update(selector.fields)
 
     def remove(self, session: Session, number: int) -> str:
         """End a subscription; its collection, or "" if there is none of that number."""
         collection = self._keys.get(session, {}).pop(number, "")
         if collection:
             held = self._collections[collection]
-            name, slot = _slot(held.selectors.pop((session, number)))
+            selector = held.selectors.pop((session, number))
+            name, slot = _slot(selector)
             held.slots[slot].discard((session, number))
             if not held.slots[slot]:
                 del held.slots[slot]
             held.names -= Counter([name])
+            held.fields -= Counter(selector.fields)
             if not held.selectors:
                 del self._collections[collection]
         return collection
@@ -67,6 +72,11 @@ class Subscriptions:
         for number in list(self._keys.get(session, ())):
             self.remove(session, number)
         self._keys.pop(session, None)
+
+    def fields(self, collection: str) -> Collection[str]:
+        """The fields that the selectors of a collection look at."""
+        held = self._collections.get(collection)
+        return () if held is None else held.fields.keys()
 
     def wanting(self, collection: str, fields: Mapping[str, Any]) -> set[Session]:
         """Who wants a document of this collection with these fields."""

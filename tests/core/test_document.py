@@ -1,6 +1,7 @@
 """The document: one application a turn, deltas, early updates, forged ones, failures."""
 
 import gc
+import random
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,8 @@ from gateway.core.document import Applied, Document, DocumentBroken, merge
 from gateway.core.early import MAX_EARLY_BYTES
 from gateway.core.fingerprint import read_state_vector
 from gateway.core.guard import Span, UpdateFacts
+from gateway.core.selector import fields_of
+from tests.core.edits import Author, facts
 from tests.core.facts import apply, document_of, facts_of
 
 NAME = "tests/one"
@@ -364,3 +367,27 @@ def test_a_document_let_go_is_freed() -> None:
     del document
     gc.collect()
     assert doc() is None
+
+
+def test_fields_are_those_of_the_projection() -> None:
+    chance = random.Random(5)
+    values = ["grill", True, False, 1, 2.5, None, [1], {"a": 1}, float("inf"), "", 2**40]
+    names = ["a", "b", "c", "d", "map", "text", "$x", "$$y"]
+    quick = 0
+    for number in range(300):
+        author = Author(number + 1)
+        for _ in range(chance.randrange(6)):
+            root = chance.choice(["map", "other", "a"])
+            key = chance.choice(["a", "b", "c", "$y"])
+            author.set(key, chance.choice(values), root=root)
+        if chance.random() < 0.3:
+            author.write("some text")
+        document = Document("orders/1")
+        document.apply([(author.whole(), facts(author.whole()))])
+        expected = fields_of(document.project())
+        wanted = chance.sample(names, chance.randrange(4))
+        found = document.fields(wanted)
+        quick += document._replica.scalars(wanted) is not None
+        for name in wanted:
+            assert (name in found, found.get(name)) == (name in expected, expected.get(name))
+    assert quick > 30

@@ -756,3 +756,40 @@ def test_a_document_that_broke_is_considered_when_it_is_there_again(
         store.update(ada, order("grill"))
         store.hub.turn()
     assert small.asked == []
+
+
+def test_large_documents_are_looked_at_once_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "CONSIDERED_LATE_BYTES", 500)
+    monkeypatch.setattr(hub_module, "CONSIDERED_A_TICK", 1)
+    store, ada, _ = pair()
+    small = RecordingSession("small")
+    store.hub.join(small)
+    store.hub.subscribe(small, subscribed(small, '{"station": "grill"}'))
+    for name in (NAME, "orders/2", "orders/3"):
+        store.say(ada, DocumentOpened(name, b"\x00"))
+        author = Author(1)
+        store.update(ada, author.set("note", "x" * 600), document=name)
+        store.turn()
+        store.update(ada, author.set("station", "grill"), document=name)
+        store.turn()
+    assert small.asked == []
+    store.hub.rooms["orders/2"].document = None
+    for now in (1.0, 2.0):
+        store.hub.tick(now)
+    assert [name for name, _ in small.asked] == [NAME]
+    store.hub.tick(3.0)
+    assert [name for name, _ in small.asked] == [NAME, "orders/3"]
+
+
+def test_a_subscription_to_everything_needs_no_look_inside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, ada, _ = pair()
+    small = RecordingSession("small")
+    store.hub.join(small)
+    store.hub.subscribe(small, subscribed(small, ""))
+    monkeypatch.setattr(Document, "project", None)
+    store.update(ada, order("grill"))
+    store.turn()
+    assert [name for name, _ in small.asked] == [NAME]
+    assert store.hub.subscriptions.fields("menu") == ()
