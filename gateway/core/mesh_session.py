@@ -150,7 +150,9 @@ class MeshSession:
 
     def ask(self, document: str, state_vector: bytes) -> None:
         """See ``Session``."""
-        self.outbox.finishing.pop(document, None)
+        if document in self.outbox.finishing:
+            # It left the selection and is back: the peer has to say again what it has.
+            self.released(document)
         if self.state is not State.OPEN or document in self._asked:
             return
         self._asked.add(document)

@@ -387,7 +387,8 @@ def test_what_left_a_subscription_is_closed_after_what_is_queued() -> None:
     session.ask("orders/1", b"\x00")
     session.finish("orders/1")
     session.ask("orders/1", b"\x00")
-    assert hear(session) == [m.Open(3, "orders/1", b"\x00")]
+    reopened = [m.Open(3, "orders/1", b"\x00"), m.Close(3), m.Open(4, "orders/1", b"\x00")]
+    assert hear(session) == reopened
     session.outbox.owe("orders/1", b"\x00")
     session.finish("orders/1")
     assert session.data_to_send(Given(None)) == [] and session.outbox

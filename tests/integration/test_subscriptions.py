@@ -62,6 +62,7 @@ class Screen(MeshClient):
         super().__init__(port, bytes([2] * 16))
         self.names: dict[int, str] = {}
         self.copies: dict[str, Author] = {}
+        self.handles: dict[str, int] = {}
 
     def settle(self) -> None:
         """Take everything that was on its way when we asked."""
@@ -76,12 +77,12 @@ class Screen(MeshClient):
             case m.Open():
                 self.names[record.handle] = record.document
                 copy = self.copies.setdefault(record.document, Author(7))
-                self.say(m.Open(record.handle, record.document, copy.state()))
-                self.say(m.Diff(record.handle, 0, b"", b"\x00\x00"))
+                handle = self.handles.setdefault(record.document, len(self.handles) + 1)
+                self.say(m.Open(handle, record.document, copy.state()))
+                self.say(m.Diff(handle, 0, b"", b"\x00\x00"))
             case m.Diff() | m.Update():
                 self.copies[self.names[record.handle]].take(record.update)
             case m.Close():
-                self.say(m.Close(record.handle))
                 del self.names[record.handle]
         return record
 
@@ -111,6 +112,17 @@ def test_what_matches_comes_now_and_later(gateway: GatewayProcess) -> None:
     till.put(name(1), "note", "nothing of the screen's business")
     screen.settle()
     assert screen.copies[name(1)].read() == {"station": "bar"}
+
+    for _ in range(20):
+        till.put(name(1), "station", "grill")
+        till.put(name(1), "station", "bar")
+    till.put(name(1), "station", "grill")
+    screen.has(*grill, name(1))
+    till.put(name(1), "more", "yes")
+    while "more" not in screen.copies[name(1)].read():
+        screen.take()
+    till.put(name(1), "station", "bar")
+    screen.has(*grill)
 
     screen.say(m.Subscribe(1, "orders", '{"station": "bar", "note": {"$exists": true}}'))
     screen.has(name(1))

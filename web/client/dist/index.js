@@ -476,6 +476,8 @@ var Channel = class {
   theirs = null;
   parts = [];
   lastNumber = 0;
+  // The peer sends no more of it: it left what was subscribed to.
+  dropped = false;
   // A change was not taken; what follows it may build on it, so nothing counts as saved.
   refused = false;
 };
@@ -655,6 +657,10 @@ var Session = class {
       return this.events.offered(name);
     }
     this.offers.delete(name);
+    if (channel.dropped) {
+      channel.dropped = false;
+      this.ask(channel);
+    }
     channel.theirs = handle;
     this.theirHandles.set(handle, channel);
     let update;
@@ -681,6 +687,8 @@ var Session = class {
     this.judge(channel);
   }
   closed(handle) {
+    const channel = this.theirHandles.get(handle);
+    if (channel?.theirs === handle) channel.dropped = true;
     this.theirHandles.delete(handle);
     for (const [name, offer] of this.offers) if (offer.handle === handle) this.offers.delete(name);
   }

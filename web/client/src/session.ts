@@ -44,6 +44,8 @@ class Channel {
   theirs: number | null = null
   parts: Uint8Array[] = []
   lastNumber = 0
+  // The peer sends no more of it: it left what was subscribed to.
+  dropped = false
   // A change was not taken; what follows it may build on it, so nothing counts as saved.
   refused = false
   constructor(readonly handle: number, readonly document: Document) {}
@@ -222,6 +224,10 @@ export class Session {
       return this.events.offered(name)
     }
     this.offers.delete(name)
+    if (channel.dropped) {
+      channel.dropped = false
+      this.ask(channel)
+    }
     channel.theirs = handle
     this.theirHandles.set(handle, channel)
     let update: Uint8Array
@@ -247,6 +253,8 @@ export class Session {
   }
 
   private closed(handle: number): void {
+    const channel = this.theirHandles.get(handle)
+    if (channel?.theirs === handle) channel.dropped = true
     this.theirHandles.delete(handle)
     for (const [name, offer] of this.offers) if (offer.handle === handle) this.offers.delete(name)
   }
