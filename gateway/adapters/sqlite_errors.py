@@ -8,7 +8,8 @@ from pathlib import Path
 
 from gateway.core.errors import GatewayError
 
-EX_SOFTWARE, EX_CANTCREAT, EX_IOERR, EX_TEMPFAIL, EX_NOPERM = 70, 73, 74, 75, 77
+EX_USAGE, EX_SOFTWARE, EX_CANTCREAT = 64, 70, 73
+EX_IOERR, EX_TEMPFAIL, EX_NOPERM = 74, 75, 77
 # SQLite keeps the system's reason for these to itself; trying for ourselves tells it. Not so
 # when a sync failed: that the next one succeeds says nothing about what the first was to save.
 _UNEXPLAINED = ("SQLITE_CANTOPEN", "SQLITE_IOERR")

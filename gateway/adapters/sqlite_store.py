@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gateway.adapters import sqlite_file, sqlite_recovery
-from gateway.adapters.sqlite_errors import EX_SOFTWARE, damaged, translated
+from gateway.adapters.sqlite_errors import EX_SOFTWARE, EX_USAGE, damaged, translated
 from gateway.adapters.sqlite_file import FILE_NAME, checksum
 from gateway.adapters.sqlite_folder import (
     FolderLock,
@@ -184,6 +184,12 @@ class SqliteStore:
         """See ``Store``. The file appears whole or not at all, readable by its owner only."""
         unfinished = target.with_name(f"{target.name}.unfinished")
         database = self._open()
+        if target.resolve().parent == self._folder.resolve() or target.is_dir():
+            raise GatewayError(
+                "store-backup-target",
+                f"{target} cannot be a backup; name a file outside the gateway's own folder",
+                EX_USAGE,
+            )
         with translated(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             remove_unfinished(unfinished)

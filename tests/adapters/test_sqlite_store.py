@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from gateway.adapters import sqlite_store
 from gateway.adapters.sqlite_file import FILE_NAME
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
-from gateway.core.records import Refusal
+from gateway.core.records import Change, Refusal
 from gateway.ports import Store
 from tests.contracts.store import StoreContract, change, refusal
 
@@ -199,3 +200,13 @@ def test_opening_100_000_changes_is_quick(tmp_path: Path) -> None:
     begun = time.process_time()
     SqliteStore.open(tmp_path / "store").close()
     assert time.process_time() - begun < OPEN_SECONDS
+
+
+@pytest.mark.parametrize("name", ["store.db", "store.db-wal", "control.sock", "lock", "any", "."])
+def test_a_backup_is_not_written_over_the_gateways_own_files(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "store"
+    with closing(SqliteStore.open(folder)) as store:
+        with pytest.raises(GatewayError) as error:
+            store.backup(folder / name)
+        assert error.value.code == "store-backup-target"
+        store.append([Change("orders/1", b"still works", "")])

@@ -65,6 +65,9 @@ def test_an_order_reaches_the_kitchen_whatever_happens(tmp_path: Path) -> None:
         gateway.kill()
         eventually(lambda: windows.link("kiosk") == KEPT)
         windows.order("kiosk", "Veggie burger")
+        windows.order("kiosk", "Veggie burger")
+        # Each of them, not only the newest.
+        eventually(lambda: windows.text("kiosk", "#recent").count("Kept on this device") == 2)
         eventually(lambda: "Kept on this device" in windows.text("kiosk", "#recent"))
         windows.do("reload", "kiosk")
         eventually(lambda: "Kept on this device" in windows.text("kiosk", "#recent"))

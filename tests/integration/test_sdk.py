@@ -86,6 +86,27 @@ def test_a_change_that_was_not_taken_is_never_called_saved_until_it_is(tmp_path:
         assert tablet.call("states") == ["saved"]
 
 
+def test_a_value_too_large_for_any_message_stops_only_itself(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "data") as gateway,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}/mesh") as tablet,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}/mesh") as other,
+    ):
+        for client in (tablet, other):
+            client.call("open", names=["notes/1"])
+            client.call("synced")
+        tablet.call("paste", bytes=300_000)
+        eventually(lambda: tablet.call("refusals"))
+        assert tablet.call("refusals")[0]["code"] == 1009
+        tablet.call("put", name="notes/2", fields={"a": 1})
+        eventually(lambda: tablet.call("states") == ["local"])
+        assert tablet.call("link") == "online"
+        tablet.call("paste", bytes=10)
+        tablet.call("saved")
+        eventually(lambda: agree(tablet, other))
+        assert gateway.log() == ""
+
+
 def test_a_full_gateway_is_tried_again_over_the_same_link(tmp_path: Path) -> None:
     settings = tmp_path / "gateway.toml"
     settings.write_text("[store]\nmax_collection_bytes = 65_536\n")

@@ -55,11 +55,16 @@ function open(id) {
     const before = area.value.slice(0, selectionStart) === moved.slice(0, selectionStart)
     area.setSelectionRange(selectionStart + (before ? 0 : shift), selectionEnd + (before ? 0 : shift))
   }
-  const showVitals = () => byId('vitals').replaceChildren(...VITALS.map(([key, label]) => {
-    const input = element('input', { value: vitals.get(key) ?? '', inputmode: 'decimal', autocomplete: 'off', maxlength: '12' })
+  const fields = VITALS.map(([key, label]) => {
+    const input = element('input', { inputmode: 'decimal', autocomplete: 'off', maxlength: '12' })
     input.addEventListener('change', () => vitals.set(key, input.value))
-    return element('label', { class: 'field' }, label, input)
-  }))
+    return { key, label, input }
+  })
+  byId('vitals').replaceChildren(...fields.map(({ label, input }) => element('label', { class: 'field' }, label, input)))
+  // What is being typed is not taken away by another nurse's entry.
+  const showVitals = () => fields.forEach(({ key, input }) => {
+    if (document.activeElement !== input) input.value = vitals.get(key) ?? ''
+  })
   const showPresent = () => {
     const others = [...awareness.getStates()].filter(([client]) => client !== doc.clientID).map(([, state]) => state.name)
     byId('present').textContent = here(others.filter(Boolean))

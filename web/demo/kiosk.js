@@ -19,6 +19,8 @@ const menu = store.doc('menu/main').getMap('items')
 const orders = store.doc('orders/board').getMap('orders')
 const letter = installation('kiosk-letter', () => 'ABCDEFGHJKLMNPQRSTUVWXYZ'[Math.floor(Math.random() * 24)] + Math.floor(Math.random() * 10))
 const cart = new Map()
+// Orders that were in the store when last everything was.
+const saved = new Set()
 let category = ''
 
 function showMenu() {
@@ -83,17 +85,24 @@ function send() {
 }
 
 function showRecent() {
-  const mine = [...orders.values()].filter((order) => order.get('kiosk') === letter)
-    .sort((a, b) => Number(b.get('number').split('-')[1]) - Number(a.get('number').split('-')[1])).slice(0, 8)
-  const saved = store.state('orders/board')
-  byId('recent').replaceChildren(...mine.map((order, index) => {
+  const mine = [...orders].filter(([, order]) => order.get('kiosk') === letter)
+    .sort(([, a], [, b]) => Number(b.get('number').split('-')[1]) - Number(a.get('number').split('-')[1])).slice(0, 8)
+  // A change is shown before the state that follows from it.
+  const state = store.state('orders/board').replace('saved', 'writing')
+  byId('recent').replaceChildren(...mine.map(([id, order]) => {
     const status = order.get('status')
-    // Only the newest can still be on its way; what the kitchen touched has arrived.
-    const words = status === 'open' && index === 0 && saved !== 'saved' ? SAVED[saved] : `${ORDER[status] ?? status}`
+    // What the kitchen touched has arrived; of the rest we only know what was saved together.
+    const open = status === 'open'
+    const words = open && !saved.has(id) ? SAVED[state] : `${ORDER[status] ?? status}`
     return element('li', {}, element('b', {}, order.get('number')), element('span', {}, words),
-      element('small', {}, status === 'open' && (index > 0 || saved === 'saved') ? SAVED.saved : ''))
+      element('small', {}, open && saved.has(id) ? SAVED.saved : ''))
   }))
   byId('no-recent').hidden = mine.length > 0
+}
+
+function noteSaved() {
+  if (store.state('orders/board') === 'saved') for (const id of orders.keys()) saved.add(id)
+  showRecent()
 }
 
 function useSample() {
@@ -104,10 +113,10 @@ function useSample() {
 
 menu.observeDeep(showMenu)
 orders.observeDeep(showRecent)
-store.on('state', showRecent)
+store.on('state', noteSaved)
 byId('send').addEventListener('click', send)
 byId('sample').addEventListener('click', useSample)
 await Promise.all([store.whenLoaded('menu/main'), store.whenLoaded('orders/board')])
 showMenu()
 showCart()
-showRecent()
+noteSaved()

@@ -279,7 +279,8 @@ var StoreDocument = class {
   saved() {
     this.refusal = null;
     this.become("saved");
-    void this.local?.set(SAVED_KEY, mark(this.doc));
+    this.local?.set(SAVED_KEY, mark(this.doc)).catch(() => {
+    });
   }
   refused(code, reason) {
     this.refusal = { document: this.name, code, reason };
@@ -393,6 +394,16 @@ function mark(doc) {
   return [...fingerprint(doc)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// src/report.ts
+function guarded(call) {
+  try {
+    call();
+  } catch (error) {
+    if (typeof globalThis.reportError === "function") globalThis.reportError(error);
+    else console.error(error);
+  }
+}
+
 // src/session.ts
 import * as Y4 from "yjs";
 
@@ -463,6 +474,7 @@ function varintWriter(encoder2) {
 var VERSION = 1;
 var DIFF_OVERHEAD = 48;
 var MORE = 1;
+var NOTHING = new Uint8Array([0, 0]);
 var Channel = class {
   constructor(handle, document) {
     this.handle = handle;
@@ -480,6 +492,8 @@ var Channel = class {
   dropped = false;
   // A change was not taken; what follows it may build on it, so nothing counts as saved.
   refused = false;
+  // It holds a value that fits no message.
+  tooLarge = false;
 };
 var Session = class {
   constructor(introduction, events) {
@@ -560,7 +574,9 @@ var Session = class {
   update(name, update) {
     const channel = this.channels.get(name);
     if (this.state !== "open" || !channel?.asked) return;
+    if (channel.tooLarge) return this.reopen(name);
     for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
+      if (!this.fits(channel, part)) return;
       this.put({ type: "UPDATE", handle: channel.handle, update: part });
       this.count(channel);
     }
@@ -669,7 +685,10 @@ var Session = class {
     } catch {
       throw new Malformed("a state vector cannot be read");
     }
-    const parts = splitUpdate(update, this.limit - DIFF_OVERHEAD);
+    const split = splitUpdate(update, this.limit - DIFF_OVERHEAD);
+    channel.refused = channel.tooLarge = false;
+    const most = split.findIndex((part) => !this.fits(channel, part));
+    const parts = most < 0 ? split : [...split.slice(0, most), NOTHING];
     parts.forEach((part, index) => {
       const last = index === parts.length - 1;
       this.put({
@@ -682,8 +701,7 @@ var Session = class {
       this.count(channel);
     });
     channel.peerAsked = true;
-    channel.refused = false;
-    channel.document.handedOver();
+    if (!channel.refused) channel.document.handedOver();
     this.judge(channel);
   }
   closed(handle) {
@@ -712,14 +730,17 @@ var Session = class {
     }
   }
   apply(channel, updates) {
-    try {
-      channel.document.receive(updates.length === 1 ? updates[0] : Y4.mergeUpdates(updates));
-    } catch (error) {
-      throw new Malformed(`an update cannot be read: ${error}`);
-    }
+    guarded(() => channel.document.receive(updates.length === 1 ? updates[0] : Y4.mergeUpdates(updates)));
   }
   judge(channel) {
     if (channel.answered && channel.peerAsked) channel.document.synced();
+  }
+  /** Whether a part can be sent; a single value above the limit cannot be cut. */
+  fits(channel, part) {
+    if (part.length <= this.limit - DIFF_OVERHEAD) return true;
+    channel.refused = channel.tooLarge = true;
+    channel.document.refused(1009, `a single value above ${this.limit - DIFF_OVERHEAD} bytes`);
+    return false;
   }
   count(channel) {
     this.numbers.set(++this.sent, channel);
@@ -1004,7 +1025,7 @@ var LiveSet = class {
       queueMicrotask(() => {
         const change = this.pending;
         this.pending = null;
-        for (const listener of [...this.listeners]) listener(change);
+        for (const listener of [...this.listeners]) guarded(() => listener(change));
       });
     }
     if (!this.pending[kind].includes(name)) this.pending[kind].push(name);
@@ -1016,6 +1037,7 @@ var PING_MS = 15e3;
 var SILENCE_MS = 45e3;
 var PROBE_MS = 3e3;
 var TICK_MS = 1e3;
+var HANDSHAKE_MS = 1e4;
 var FIRST_WAIT_MS = 250;
 var LONGEST_WAIT_MS = 3e4;
 var REFUSED_WAIT_MS = 6e4;
@@ -1210,6 +1232,8 @@ var Store = class {
     const Socket = this.options.WebSocket ?? WebSocket;
     const socket = this.socket = new Socket(this.url);
     socket.binaryType = "arraybuffer";
+    this.heardAt = Date.now();
+    this.deadline = this.heardAt + HANDSHAKE_MS;
     let farewell = { code: 0, reason: "", retryMs: 0 };
     const session = this.session = new Session(this.introduction, {
       opened: () => {
@@ -1272,12 +1296,12 @@ var Store = class {
   };
   tick = () => {
     const now = Date.now();
-    if (this.link !== "online") return;
+    if (!this.socket) return;
     if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
       const socket = this.socket;
       socket.close();
       this.lost(socket, 4408, "nothing was heard for too long", 0);
-    } else if (now - this.saidAt > PING_MS) {
+    } else if (this.link === "online" && now - this.saidAt > PING_MS) {
       this.session?.ping();
       this.flush();
     }
@@ -1304,7 +1328,7 @@ var Store = class {
     this.emit("link", state, reason);
   }
   emit(name, ...values) {
-    for (const listener of [...this.listeners.get(name) ?? []]) listener(...values);
+    for (const listener of [...this.listeners.get(name) ?? []]) guarded(() => listener(...values));
   }
   until(name, check) {
     return new Promise((resolve) => {

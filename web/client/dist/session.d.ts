@@ -69,6 +69,8 @@ export declare class Session {
     private changed;
     private apply;
     private judge;
+    /** Whether a part can be sent; a single value above the limit cannot be cut. */
+    private fits;
     private count;
     private ack;
     private refuse;

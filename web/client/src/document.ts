@@ -70,7 +70,8 @@ export class StoreDocument implements Document {
   saved(): void {
     this.refusal = null
     this.become('saved')
-    void this.local?.set(SAVED_KEY, mark(this.doc))
+    // If it cannot be kept, the next start only asks once more.
+    this.local?.set(SAVED_KEY, mark(this.doc)).catch(() => {})
   }
 
   refused(code: number, reason: string): void {

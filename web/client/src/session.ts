@@ -1,12 +1,14 @@
 // The calling side of one mesh link: protocol state only, used once, no I/O of its own.
 import * as Y from 'yjs'
 import { fingerprint } from './fingerprint'
+import { guarded } from './report'
 import { splitUpdate } from './split'
 import { batches, decode, encode, Malformed, MESSAGE_BYTES, type Message, type Pairs } from './wire'
 
 const VERSION = 1
 const DIFF_OVERHEAD = 48
 const MORE = 1
+const NOTHING = new Uint8Array([0, 0])
 
 /** What the session needs of a document and tells about it. */
 export interface Document {
@@ -48,6 +50,8 @@ class Channel {
   dropped = false
   // A change was not taken; what follows it may build on it, so nothing counts as saved.
   refused = false
+  // It holds a value that fits no message.
+  tooLarge = false
   constructor(readonly handle: number, readonly document: Document) {}
 }
 
@@ -130,7 +134,9 @@ export class Session {
   update(name: string, update: Uint8Array): void {
     const channel = this.channels.get(name)
     if (this.state !== 'open' || !channel?.asked) return
+    if (channel.tooLarge) return this.reopen(name)
     for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
+      if (!this.fits(channel, part)) return
       this.put({ type: 'UPDATE', handle: channel.handle, update: part })
       this.count(channel)
     }
@@ -236,7 +242,12 @@ export class Session {
     } catch {
       throw new Malformed('a state vector cannot be read')
     }
-    const parts = splitUpdate(update, this.limit - DIFF_OVERHEAD)
+    const split = splitUpdate(update, this.limit - DIFF_OVERHEAD)
+    // All that the peer lacks is on its way again.
+    channel.refused = channel.tooLarge = false
+    // What follows a value that is too large builds on it.
+    const most = split.findIndex((part) => !this.fits(channel, part))
+    const parts = most < 0 ? split : [...split.slice(0, most), NOTHING]
     parts.forEach((part, index) => {
       const last = index === parts.length - 1
       this.put({
@@ -246,9 +257,7 @@ export class Session {
       this.count(channel)
     })
     channel.peerAsked = true
-    // All that the peer lacks is on its way again.
-    channel.refused = false
-    channel.document.handedOver()
+    if (!channel.refused) channel.document.handedOver()
     this.judge(channel)
   }
 
@@ -282,15 +291,20 @@ export class Session {
   }
 
   private apply(channel: Channel, updates: Uint8Array[]): void {
-    try {
-      channel.document.receive(updates.length === 1 ? updates[0] : Y.mergeUpdates(updates))
-    } catch (error) {
-      throw new Malformed(`an update cannot be read: ${error}`)
-    }
+    // Observers of the app run in here; what they throw is no fault of the link's.
+    guarded(() => channel.document.receive(updates.length === 1 ? updates[0] : Y.mergeUpdates(updates)))
   }
 
   private judge(channel: Channel): void {
     if (channel.answered && channel.peerAsked) channel.document.synced()
+  }
+
+  /** Whether a part can be sent; a single value above the limit cannot be cut. */
+  private fits(channel: Channel, part: Uint8Array): boolean {
+    if (part.length <= this.limit - DIFF_OVERHEAD) return true
+    channel.refused = channel.tooLarge = true
+    channel.document.refused(1009, `a single value above ${this.limit - DIFF_OVERHEAD} bytes`)
+    return false
   }
 
   private count(channel: Channel): void {

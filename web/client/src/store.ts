@@ -2,6 +2,7 @@
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
 import { StoreDocument, type Refusal, type SaveState } from './document'
+import { guarded } from './report'
 import type { Selector } from './selector'
 import { Session, type Introduction } from './session'
 import { LiveSet } from './subscription'
@@ -37,6 +38,7 @@ const PING_MS = 15_000
 const SILENCE_MS = 45_000
 const PROBE_MS = 3_000
 const TICK_MS = 1_000
+const HANDSHAKE_MS = 10_000
 const FIRST_WAIT_MS = 250
 const LONGEST_WAIT_MS = 30_000
 const REFUSED_WAIT_MS = 60_000
@@ -239,6 +241,8 @@ export class Store {
     const Socket = this.options.WebSocket ?? WebSocket
     const socket = (this.socket = new Socket(this.url))
     socket.binaryType = 'arraybuffer'
+    this.heardAt = Date.now()
+    this.deadline = this.heardAt + HANDSHAKE_MS
     let farewell = { code: 0, reason: '', retryMs: 0 }
     const session = (this.session = new Session(this.introduction, {
       opened: () => {
@@ -304,12 +308,12 @@ export class Store {
 
   private tick = (): void => {
     const now = Date.now()
-    if (this.link !== 'online') return
+    if (!this.socket) return
     if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
-      const socket = this.socket!
+      const socket = this.socket
       socket.close()
       this.lost(socket, 4408, 'nothing was heard for too long', 0)
-    } else if (now - this.saidAt > PING_MS) {
+    } else if (this.link === 'online' && now - this.saidAt > PING_MS) {
       this.session?.ping()
       this.flush()
     }
@@ -340,7 +344,7 @@ export class Store {
   }
 
   private emit(name: keyof Events, ...values: unknown[]): void {
-    for (const listener of [...(this.listeners.get(name) ?? [])]) listener(...values)
+    for (const listener of [...(this.listeners.get(name) ?? [])]) guarded(() => listener(...values))
   }
 
   private until(name: 'synced' | 'state', check: () => boolean): Promise<void> {

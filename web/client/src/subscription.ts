@@ -1,6 +1,7 @@
 // What an app subscribed to: the documents of a collection that match, kept true as they change.
 import type * as Y from 'yjs'
 import type { StoreDocument } from './document'
+import { guarded } from './report'
 import { compile, fieldsOf, type Selector } from './selector'
 
 export type Change = { added: string[]; removed: string[]; changed: string[] }
@@ -74,7 +75,7 @@ export class LiveSet {
       queueMicrotask(() => {
         const change = this.pending!
         this.pending = null
-        for (const listener of [...this.listeners]) listener(change)
+        for (const listener of [...this.listeners]) guarded(() => listener(change))
       })
     }
     if (!this.pending[kind].includes(name)) this.pending[kind].push(name)
