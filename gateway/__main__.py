@@ -132,7 +132,9 @@ def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[st
     try:
         return ControlClient(_folder(options) / "control.sock").request(verb, **arguments)
     except ControlError as error:
-        raise GatewayError(error.code, error.sentence, 69) from error
+        wrong_use = error.code in ("usage", "store-backup-target")
+        exit_code = EX_USAGE if wrong_use else 69
+        raise GatewayError(error.code, error.sentence, exit_code) from error
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -167,10 +169,16 @@ def _command(
     parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(command=function)
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data")
+    parser.add_argument("--data", type=_named, metavar="DIR", help="folder of the data")
     parser.add_argument("--json", action="store_true", help="one JSON line for scripts")
     parser.add_argument("--verbose", action="store_true", help="say more on standard error")
     return parser
+
+
+def _named(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("name a folder")
+    return Path(text)
 
 
 class _Parser(argparse.ArgumentParser):

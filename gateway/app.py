@@ -280,8 +280,11 @@ def _peer_id(folder: Path, fresh: bytes) -> bytes:
         if not path.exists():
             path.write_text(fresh.hex())
         return bytes.fromhex(path.read_text())
-    except (OSError, ValueError) as error:
-        raise GatewayError("store-folder", f"{path}: {error}", 74) from error
+    except OSError as error:
+        raise GatewayError("store-folder", f"{path}: {error.strerror}", 74) from error
+    except ValueError as error:
+        sentence = f"{path} is damaged; delete it, and this gateway gets a new id"
+        raise GatewayError("peer-id-damaged", sentence, 65) from error
 
 
 def _shown(host: str) -> str:

@@ -31,13 +31,17 @@ class Pages:
 
     async def start(self) -> int:
         """Start the child; returns its port. Raises ``GatewayError`` when it cannot start."""
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "web", *self._arguments, "--port", str(self.port),
-            "--watch-parent",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        try:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "web", *self._arguments, "--port", str(self.port),
+                "--watch-parent",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        except OSError as error:
+            sentence = f"the pages cannot be started ({error.strerror}); or use --no-pages"
+            raise GatewayError("pages-failed", sentence, 69) from error
         self._child = child
         assert child.stdout is not None
         try:

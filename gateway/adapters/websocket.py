@@ -335,4 +335,6 @@ def _listen_error(error: OSError, host: str, port: int) -> GatewayError:
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return GatewayError("port-forbidden", f"this user may not listen on port {port}", 77)
-    return GatewayError("listen-failed", f"cannot listen on {host}:{port}: {error.strerror}", 69)
+    return GatewayError(
+        "listen-failed", f"cannot listen on {host}:{port}: {error.strerror or error}", 69
+    )

@@ -32,6 +32,7 @@ export declare class StoreDocument implements Document {
     /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
     selected: boolean;
     private local;
+    private unkept;
     private confirming;
     private again;
     private channel;

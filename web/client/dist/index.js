@@ -257,6 +257,7 @@ var StoreDocument = class {
   /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
   selected;
   local = null;
+  unkept = false;
   confirming = false;
   again = false;
   channel = null;
@@ -321,7 +322,14 @@ var StoreDocument = class {
   async load(database) {
     const local = this.local = new IndexeddbPersistence(database, this.doc);
     this.listenToOtherWindows(database);
-    await local.whenSynced;
+    try {
+      await local._db;
+      await local.whenSynced;
+    } catch {
+      this.local = null;
+      this.unkept = true;
+      return;
+    }
     if (this.selected) {
       this.selected = await local.get(SELECTED_KEY) !== 0;
     } else if (await local.get(SELECTED_KEY) !== 0) await local.set(SELECTED_KEY, 0);
@@ -350,7 +358,7 @@ var StoreDocument = class {
   };
   /** Something here is not on a gateway: 'local' as soon as it will survive a reload. */
   changed() {
-    if (!this.local) return this.become("local");
+    if (!this.local) return this.become(this.unkept ? "writing" : "local");
     this.become("writing");
     this.again = true;
     if (!this.confirming) {

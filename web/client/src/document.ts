@@ -35,6 +35,7 @@ export class StoreDocument implements Document {
   /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
   selected: boolean
   private local: IndexeddbPersistence | null = null
+  private unkept = false
   private confirming = false
   private again = false
   private channel: BroadcastChannel | null = null
@@ -119,7 +120,16 @@ export class StoreDocument implements Document {
   private async load(database: string): Promise<void> {
     const local = (this.local = new IndexeddbPersistence(database, this.doc))
     this.listenToOtherWindows(database)
-    await local.whenSynced
+    try {
+      // y-indexeddb never settles whenSynced when its database cannot be opened.
+      await (local as unknown as { _db: Promise<unknown> })._db
+      await local.whenSynced
+    } catch {
+      // Private mode, or a full disk: it works with the link alone, and nothing counts as kept.
+      this.local = null
+      this.unkept = true
+      return
+    }
     if (this.selected) {
       // Asked for by name once, it is not only selected.
       this.selected = (await local.get(SELECTED_KEY)) !== 0
@@ -152,7 +162,7 @@ export class StoreDocument implements Document {
 
   /** Something here is not on a gateway: 'local' as soon as it will survive a reload. */
   private changed(): void {
-    if (!this.local) return this.become('local')
+    if (!this.local) return this.become(this.unkept ? 'writing' : 'local')
     this.become('writing')
     this.again = true
     if (!this.confirming) {
