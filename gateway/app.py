@@ -6,6 +6,7 @@ drain the store, close it (docs/design.md).
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -95,10 +96,13 @@ class Gateway:
             config.store.max_collection_bytes,
             config.store.max_peer_daily_bytes,
         )
-        self._hub = Hub(quotas, figures.usage, store.quarantined(), suspected)
+        self._hub = Hub(quotas, figures.usage, store.quarantined(), suspected, draw=os.urandom)
         self._local = LocalPeer(
             peer,
-            messages.FEATURE_SAVES | messages.FEATURE_SUBSCRIPTIONS | messages.FEATURE_LARGE,
+            messages.FEATURE_SAVES
+            | messages.FEATURE_RECONCILE
+            | messages.FEATURE_SUBSCRIPTIONS
+            | messages.FEATURE_LARGE,
             (("name", config.name), ("software", f"store-gateway {__version__}")),
         )
         self._identity = Identity(__version__, peer.hex(), config.access.open, {})

@@ -93,6 +93,20 @@ class Unsubscribed:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """Both sides let each other in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A peer sent its turn of an exchange about one of its subscriptions, or of ``ours``."""
+
+    number: int
+    ours: bool
+    payload: bytes
+
+
 DocumentEvent = (
     DocumentEntered
     | DocumentOpened
@@ -102,7 +116,8 @@ DocumentEvent = (
     | DocumentReleased
     | ChangesDropped
 )
-Event = DocumentEvent | Subscribed | Unsubscribed
+LinkEvent = LinkOpened | Subscribed | Unsubscribed | Compared
+Event = DocumentEvent | LinkEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +161,47 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Look through a collection for what a session subscribed to (``Hub.consider``)."""
+    """Look through a collection for what was subscribed to: ``look``, then ``scanned``.
 
-    session: Session
+    ``owner``: a session, or None for our own subscriptions.
+    """
+
+    owner: Session | None
     collection: str
 
 
-Effect = Persist | Load | Compact | Wake | Scan
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Take every stored document into the inventory: ``note``, then ``surveyed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bring:
+    """Open these documents to a session: ``bring``."""
+
+    session: Session
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Open to a session every stored document that no exchange will be about: ``offer``."""
+
+    session: Session
+
+
+Walk = Scan | Survey | Bring | Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A document of our own subscriptions is there, or changed; or it does not match any more."""
+
+    document: str
+    matches: bool
+
+
+Effect = Persist | Load | Compact | Wake | Walk | Notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,28 +5,27 @@ together costs one apply, one row and one write a peer. Invariants 1, 3, 6, 7 an
 docs/design.md are kept here.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
 
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
+    Compared,
     DocumentEntered,
     DocumentEvent,
     DocumentOpened,
     DocumentReleased,
     Effect,
     Incoming,
+    LinkEvent,
+    LinkOpened,
     Load,
     Persist,
     PresenceAsked,
     PresenceReceived,
     Receipt,
-    Scan,
-    Subscribed,
-    Unsubscribed,
     UpdateReceived,
     Wake,
 )
@@ -41,8 +40,8 @@ from gateway.core.names import collection_of
 from gateway.core.outbox import Answer
 from gateway.core.records import Change, Refusal, StoredDocument
 from gateway.core.room import PART_BYTES, Room
+from gateway.core.selections import Interest, Selections
 from gateway.core.session import Session, State
-from gateway.core.subscription import Subscriptions
 
 # Documents nobody is in stay in memory up to this number, the longest unused go first.
 IDLE_ROOMS = 256
@@ -51,10 +50,6 @@ MAX_ROOMS = 50_000
 # Parts of answers held until the last one came, of one link (docs/protocol.md section 8).
 MAX_HELD_BYTES = 16_777_216
 LOST_PART = "its last part did not come"
-# Whether a document above this matches a subscription is looked at once a tick, not at
-# every change of it: it takes milliseconds. So many a tick.
-CONSIDERED_LATE_BYTES = 131_072
-CONSIDERED_A_TICK = 8
 UNREADABLE = "this gateway cannot read this document"
 
 
@@ -88,7 +83,8 @@ class Hub:
     """All documents in memory and all sessions. ``now`` is set by ``tick``, in seconds.
 
     ``usage`` is bytes stored per collection; ``quarantined`` and ``suspected`` are digests
-    (BLAKE2b, 16 bytes) of updates that are not applied, or not together with others.
+    (BLAKE2b, 16 bytes) of updates that are not applied, or not together with others. A hub
+    with ``interests`` is a small peer; ``draw(count)`` gives random bytes.
     """
 
     def __init__(
@@ -98,6 +94,8 @@ class Hub:
         quarantined: frozenset[bytes],
         suspected: frozenset[bytes] = frozenset(),
         limits: Limits | None = None,
+        interests: Sequence[Interest] = (),
+        draw: Callable[[int], bytes] = bytes,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self.sessions: dict[Session, set[str]] = {}
@@ -106,10 +104,7 @@ class Hub:
         # The sentence of a store that takes nothing at the moment, or "".
         self.store_trouble = ""
         self.limits = limits or Limits()
-        self.subscriptions = Subscriptions()
-        self._consider_late: dict[str, None] = {}
-        # Documents a session is in only because it subscribed to them.
-        self._selected: defaultdict[Session, set[str]] = defaultdict(set)
+        self.selections = Selections(self, interests, draw)
         self.now = 0.0
         self._quotas = quotas
         self._quarantined = set(quarantined)
@@ -140,8 +135,7 @@ class Hub:
             self.rooms[name].take_held(session)
             effects += self._leave_room(session, self.rooms[name])
         self._held.pop(session, None)
-        self._selected.pop(session, None)
-        self.subscriptions.leave(session)
+        self.selections.leave(session)
         return effects
 
     def needs(self, document: str) -> bool:
@@ -159,6 +153,7 @@ class Hub:
             room.loaded(stored)
         if room.due:
             self._due[document] = room
+        self.selections.loaded(document)
         self._retire()
         return [Wake(member) for member in room.members]
 
@@ -170,52 +165,34 @@ class Hub:
             receipts.append(Receipt(item.session, item.number))
         return [Persist((), tuple(receipts)), *(Wake(receipt.session) for receipt in receipts)]
 
-    def subscribe(self, session: Session, event: Subscribed | Unsubscribed) -> list[Effect]:
-        """A peer's standing request begins, changes or ends."""
-        if session.state is State.CLOSED:
-            return []
-        if isinstance(event, Subscribed):
-            before = self.subscriptions.remove(session, event.number)
-            self.subscriptions.add(session, event.number, event.collection, event.selector)
-            collections = {before, event.collection} - {""}
-        else:
-            collections = {self.subscriptions.remove(session, event.number)} - {""}
-        # What does not match any more is let go, what matches now is opened.
-        return [Scan(session, collection) for collection in sorted(collections)]
+    def link(self, session: Session, event: LinkEvent) -> list[Effect]:
+        """Decide on an event that is about no single document."""
+        try:
+            match event:
+                case LinkOpened():
+                    return self.selections.opened(session, self.now)
+                case Compared():
+                    return self.selections.compared(session, event, self.now)
+                case _:
+                    return self.selections.subscribe(session, event)
+        except PeerError as error:
+            session.close(error.code, error.reason)
+            return [Wake(session)]
 
-    def consider(self, document: str, only: Session | None = None) -> list[Effect]:
-        """Open a document to those who subscribed to it, let go those who do not any more.
+    def enter(self, session: Session, room: Room) -> bool:
+        """See ``selections.Rooms``."""
+        if self._full:
+            return False
+        self._occupy(session, room)
+        room.enter(session)
+        return True
 
-        It must be loaded. With ``only``, that session alone is looked at.
-        """
-        room = self.rooms[document]
-        assert room.document is not None
-        collection = collection_of(document)
-        fields = room.document.fields(self.subscriptions.fields(collection))
-        wanting = self.subscriptions.wanting(collection, fields)
-        opened = [session for session in wanting if session not in room.members]
-        let_go = [
-            session
-            for session in room.members
-            if session not in wanting and document in self._selected.get(session, ())
-        ]
-        if only is not None:
-            opened = [only] if only in opened else []
-            let_go = [only] if only in let_go else []
-        effects: list[Effect] = []
-        for session in opened:
-            if session.state is State.OPEN:
-                self._occupy(session, room)
-                self._selected[session].add(document)
-                room.enter(session)
-                effects.append(Wake(session))
-        for session in let_go:
-            self._selected[session].discard(document)
-            self.sessions[session].discard(document)
-            session.finish(document)
-            effects += [*self._drop_held(session, document), Wake(session)]
-            effects += self._leave_room(session, room)
-        return effects
+    def let_go(self, session: Session, room: Room) -> list[Effect]:
+        """See ``selections.Rooms``."""
+        self.sessions[session].discard(room.name)
+        session.finish(room.name)
+        effects = [*self._drop_held(session, room.name), Wake(session)]
+        return effects + self._leave_room(session, room)
 
     def handle(
         self, session: Session, event: DocumentEvent, facts: UpdateFacts | None = None
@@ -230,7 +207,10 @@ class Hub:
         try:
             match event:
                 case UpdateReceived():
-                    return self._update_received(session, room, event, facts)
+                    effects = self._update_received(session, room, event, facts)
+                    if effects and event.answer:
+                        effects += self.selections.answered(session, event.document)
+                    return effects
                 case DocumentOpened():
                     return self._opened(session, room, event)
                 case PresenceReceived():
@@ -294,23 +274,23 @@ class Hub:
         woken: dict[Session, None] = {}
         late: list[Effect] = []
         changed: list[str] = []
+        answered: list[tuple[Session, str]] = []
         for room in self._next_rooms():
             outcome = room.turn()
-            if outcome.records and collection_of(room.name) in self.subscriptions:
+            if outcome.records:
                 changed.append(room.name)
             woken.update(dict.fromkeys(outcome.woken))
             records += outcome.records
             receipts += [Receipt(item.session, item.number) for item in outcome.decided]
+            answered += [(item.session, room.name) for item in outcome.decided if item.answer]
             self._count(room, outcome.records)
             if outcome.reload:
                 late.append(Load(room.name))
             elif (compaction := room.compaction()) is not None:
                 late.append(compaction)
-        for name in changed:
-            if self.rooms[name].stored_bytes > CONSIDERED_LATE_BYTES:
-                self._consider_late[name] = None
-            elif not self.needs(name):
-                late += self.consider(name)
+        late += self.selections.changed(changed)
+        for session, name in answered:
+            late += self.selections.answered(session, name)
         self._due = {name: room for name, room in self._due.items() if room.due}
         effects: list[Effect] = [Wake(session) for session in woken]
         if receipts:
@@ -347,7 +327,7 @@ class Hub:
         """Let time pass: keep links alive or give them up, forget who went silent."""
         self.now = now
         self._forget_written(now)
-        late = self._consider_large()
+        late = self.selections.tick(now)
         if now - self._kept_refusals_since >= KEPT_REFUSALS_SECONDS:
             self._kept_refusals, self._kept_refusals_since = 0, now
         effects: list[Effect] = [Wake(session) for session in self.sessions if session.tick(now)]
@@ -358,14 +338,6 @@ class Hub:
             if not room.presence:
                 self._present.discard(name)
         return effects + late
-
-    def _consider_large(self) -> list[Effect]:
-        effects: list[Effect] = []
-        for name in list(islice(self._consider_late, CONSIDERED_A_TICK)):
-            del self._consider_late[name]
-            if name in self.rooms and not self.needs(name):
-                effects += self.consider(name)
-        return effects
 
     def _forget_written(self, now: float) -> None:
         if now - self._day_began >= DAY_SECONDS:
@@ -466,13 +438,17 @@ class Hub:
         inspect_state_vector(event.state_vector, self.limits)
         self._occupy(session, room)
         room.open(session, event.state_vector)
-        return [Wake(session)]
+        return [Wake(session), *self.selections.answered(session, room.name)]
 
     def _occupy(self, session: Session, room: Room) -> None:
-        if len(self.rooms) - len(self._idle) >= MAX_ROOMS:
+        if self._full:
             raise PeerError(Code.TOO_MANY, "too many documents are open on this gateway")
         self._idle.pop(room.name, None)
         self.sessions[session].add(room.name)
+
+    @property
+    def _full(self) -> bool:
+        return len(self.rooms) - len(self._idle) >= MAX_ROOMS
 
     def _presence_received(
         self, session: Session, room: Room, event: PresenceReceived
@@ -489,7 +465,7 @@ class Hub:
 
     def _released(self, session: Session, room: Room) -> list[Effect]:
         self.sessions[session].discard(room.name)
-        self._selected[session].discard(room.name)
+        self.selections.released(session, room.name)
         session.released(room.name)
         effects = self._drop_held(session, room.name)
         return [*effects, Wake(session), *self._leave_room(session, room)]
@@ -508,6 +484,7 @@ class Hub:
             return
         unused = [name for name in self._idle if not self.rooms[name].busy]
         for name in unused[:surplus]:
+            self.selections.dropped(name)
             del self._idle[name]
             del self.rooms[name]
             self._present.discard(name)

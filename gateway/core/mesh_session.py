@@ -12,9 +12,11 @@ from gateway.core.acks import Decided
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
+    Compared,
     DocumentOpened,
     DocumentReleased,
     Event,
+    LinkOpened,
     PresenceReceived,
     Subscribed,
     Unsubscribed,
@@ -23,6 +25,7 @@ from gateway.core.events import (
 from gateway.core.framing import MESSAGE_BYTES, batches, frame, records
 from gateway.core.names import check_name, collection_of
 from gateway.core.outbox import Diff, Documents, Outbox, Relay
+from gateway.core.reconcile import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES
 from gateway.core.selector import Selector
 from gateway.core.session import SEND_BYTES, Farewell, State
 from gateway.core.split import split_update
@@ -37,8 +40,14 @@ MAX_DOCUMENTS = 20_000
 MAX_SUBSCRIPTIONS = 256
 # Bytes of a DIFF record around its update: length, type, handle, flags, fingerprint.
 DIFF_OVERHEAD = 40
+# Those of a RECONCILE record around its ranges.
+RECONCILE_OVERHEAD = 32
 
 Admit = Callable[[int, bytes], m.Grants]
+# Method and credential with which we ask to be let in.
+Credential = tuple[int, bytes]
+# Whom we call we chose ourselves.
+TRUSTED: m.Grants = (("*", m.RIGHT_READ | m.RIGHT_WRITE),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +73,17 @@ _ALLOWED: dict[State, frozenset[type[m.Record]]] = {
 
 
 class MeshSession:
-    """The accepting side of a mesh link. Satisfies ``Session``.
+    """One side of a mesh link. Satisfies ``Session``.
 
-    ``admit`` turns a method and credential into grants, or raises ``PeerError``.
+    ``admission``: the accepting side turns a method and credential into grants by it, or
+    raises ``PeerError``; on the calling side it is what we show to be let in.
     """
 
     kind = "mesh"
 
-    def __init__(self, local: LocalPeer, admit: Admit, address: str, now: float) -> None:
+    def __init__(
+        self, local: LocalPeer, admission: Admit | Credential, address: str, now: float
+    ) -> None:
         self.identity = ""
         self.address = address
         self.about: dict[str, str] = {}
@@ -81,7 +93,14 @@ class MeshSession:
         self.received_bytes = 0
         self.sent_bytes = 0
         self.unsaved = 0
-        self._admit = admit
+        self.reconciles = self.large = self.reads_all = False
+        self.calling = not callable(admission)
+        self.payload_bytes = MAX_PAYLOAD_BYTES
+        # What the peer lets us do; known on the calling side.
+        self.granted: m.Grants = ()
+        self._local = local
+        self._admission = admission
+        self._subscribable = False
         self._grants: m.Grants = ()
         self._message_bytes = MESSAGE_BYTES
         self._received = 0
@@ -92,6 +111,8 @@ class MeshSession:
         self._ours: dict[str, int] = {}
         self._next_handle = 1
         self._asked: set[str] = set()
+        # Documents we sent CLOSE for; the peer's own is still to come, and only completes it.
+        self._closing: set[str] = set()
         self._subscriptions: set[int] = set()
         self.started = self._heard_at = self._sent_at = now
         self._heard_before = self._sent_before = 0
@@ -111,7 +132,9 @@ class MeshSession:
         self.received_bytes += len(data)
         events: list[Event] = []
         try:
-            if self.state is not State.OPEN and self.received_bytes > HANDSHAKE_BYTES:
+            # Whom we called may grant much.
+            most = MESSAGE_BYTES if self.calling else HANDSHAKE_BYTES
+            if self.state is not State.OPEN and self.received_bytes > most:
                 raise PeerError(Code.TOO_BIG, "too much before the link was open")
             for record in records(data):
                 event = self._take(m.decode(record))
@@ -148,6 +171,20 @@ class MeshSession:
         """See ``Session``."""
         return self._may(document, m.RIGHT_WRITE)
 
+    def may_read(self, document: str) -> bool:
+        """See ``Session``."""
+        return self._may(document, m.RIGHT_READ)
+
+    def subscribe(self, number: int, collection: str, selector: str) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN and self._subscribable:
+            self._put(m.Subscribe(number, collection, selector))
+
+    def reconcile(self, number: int, *, ours: bool, payload: bytes) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN:
+            self._put(m.Reconcile(2 * number + (not ours), payload))
+
     def ask(self, document: str, state_vector: bytes) -> None:
         """See ``Session``."""
         if document in self.outbox.finishing:
@@ -161,6 +198,10 @@ class MeshSession:
             handle = self._ours[document] = self._next_handle
             self._next_handle += 1
         self._put(m.Open(handle, document, state_vector))
+
+    def awaits(self, document: str) -> bool:
+        """See ``Session``."""
+        return document in self._asked
 
     def offer(self, document: str, relay: Relay) -> None:
         """See ``Session``."""
@@ -182,9 +223,8 @@ class MeshSession:
 
     def released(self, document: str) -> None:
         """See ``Session``."""
-        ours = self._ours.pop(document, None)
-        if ours is not None and self.state is State.OPEN:
-            self._put(m.Close(ours))
+        if document in self._ours and self.state is State.OPEN:
+            self._put(self._close_handle(document))
         self._asked.discard(document)
         self.outbox.forget(document)
 
@@ -241,6 +281,8 @@ class MeshSession:
         if type(record) not in _ALLOWED[self.state]:
             name = type(record).__name__.upper()
             raise PeerError(Code.MALFORMED, f"{name} does not belong here")
+        if self.state is not State.OPEN or isinstance(record, m.Goodbye):
+            return self._handshake(record)
         match record:
             case m.Update():
                 return self._update_received(record.handle, record.update)
@@ -260,14 +302,28 @@ class MeshSession:
             case m.Unsubscribe():
                 self._subscriptions.discard(record.subscription)
                 return Unsubscribed(record.subscription)
+            case m.Reconcile():
+                number, ours = divmod(record.exchange, 2)
+                return Compared(number, bool(ours), record.ranges)
             case m.Ping():
                 self._put(m.Pong(record.nonce))
-            case m.Hello():
-                self._greeted(record)
-            case m.Auth():
-                self._admitted(record)
+        return None
+
+    def _handshake(self, record: m.Record) -> Event | None:
+        match record:
             case m.Goodbye():
                 self._end(Code.GOING_AWAY, "the peer said goodbye")
+            case m.Hello():
+                self._greeted(record)
+            case m.Auth() if callable(self._admission):
+                grants = self._admission(record.method, record.credential)
+                self._put(m.Grant(grants))
+                return self._let_in(grants)
+            case m.Grant() if self.calling:
+                self.granted = record.grants
+                return self._let_in(TRUSTED)
+            case _:
+                raise PeerError(Code.MALFORMED, "both sides called, or neither")
         return None
 
     def _greeted(self, hello: m.Hello) -> None:
@@ -279,15 +335,26 @@ class MeshSession:
             )
         if hello.message_bytes < HANDSHAKE_BYTES:
             raise PeerError(Code.MALFORMED, f"a peer must take messages of {HANDSHAKE_BYTES} bytes")
+        if hello.peer == self._local.peer:
+            raise PeerError(Code.TOO_MANY, "this is the same peer")
         self._message_bytes = min(hello.message_bytes, MESSAGE_BYTES)
+        self.payload_bytes = min(self._message_bytes - RECONCILE_OVERHEAD, MAX_PAYLOAD_BYTES)
+        both = hello.features & self._local.features
+        compares = both & m.FEATURE_RECONCILE and self.payload_bytes >= MIN_PAYLOAD_BYTES
+        self.reconciles = bool(compares)
+        self.large = bool(hello.features & m.FEATURE_LARGE)
+        self._subscribable = bool(hello.features & m.FEATURE_SUBSCRIPTIONS)
         self.identity = hello.peer.hex()
         self.about = dict(hello.about)
         self.state = State.AUTH
+        if not callable(self._admission):
+            self._put(m.Auth(*self._admission))
 
-    def _admitted(self, auth: m.Auth) -> None:
-        self._grants = self._admit(auth.method, auth.credential)
-        self._put(m.Grant(self._grants))
+    def _let_in(self, grants: m.Grants) -> Event:
+        self._grants = grants
+        self.reads_all = any(name == "*" and rights & m.RIGHT_READ for name, rights in grants)
         self.state = State.OPEN
+        return LinkOpened()
 
     def _opened(self, record: m.Open) -> Event | None:
         known = self._theirs.get(record.handle)
@@ -325,10 +392,13 @@ class MeshSession:
         self._asked.discard(document)
         return ChangesDropped(document)
 
-    def _released(self, handle: int) -> Event:
+    def _released(self, handle: int) -> Event | None:
         document = self._document(handle)
         del self._theirs[handle]
         self._opened_by_peer.discard(document)
+        if document in self._closing:
+            self._closing.discard(document)
+            return None
         # Our own side of it ends when the hub has come so far (``released``).
         return DocumentReleased(document)
 
@@ -370,8 +440,13 @@ class MeshSession:
         for document in [name for name in self.outbox.finishing if not self.outbox.owes(name)]:
             del self.outbox.finishing[document]
             self._asked.discard(document)
-            framed.append(frame(m.encode(m.Close(self._ours.pop(document)))))
+            framed.append(frame(m.encode(self._close_handle(document))))
         return framed
+
+    def _close_handle(self, document: str) -> m.Close:
+        if document in self._opened_by_peer:
+            self._closing.add(document)
+        return m.Close(self._ours.pop(document))
 
     def _live_updates(self) -> list[bytes]:
         framed = []

@@ -188,9 +188,13 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """A step of set reconciliation; the ranges are decoded where they are used."""
+    """A turn of an exchange; the ranges are decoded where they are used.
 
-    subscription: int
+    ``exchange``: twice the number of the subscription it is about, and one more if that is
+    the receiver's.
+    """
+
+    exchange: int
     ranges: bytes
 
 

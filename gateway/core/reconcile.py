@@ -101,6 +101,15 @@ class Catalogue:
             if _opens_block(key):
                 del self._starts[bisect_left(self._starts, key)]
 
+    def part(self, names: Iterable[str]) -> "Catalogue":
+        """A catalogue of those of these documents that are here."""
+        part = Catalogue()
+        keys = [name.encode() for name in names]
+        part._entries = {key: self._entries[key] for key in keys if key in self._entries}
+        part._names = sorted(part._entries)
+        part._starts = [key for key in part._names if _opens_block(key)]
+        return part
+
     def places(self, lower: bytes, upper: bytes) -> tuple[int, int]:
         """Where a range begins and ends; no lower or upper bound is none at all."""
         start = bisect_left(self._names, lower)

@@ -48,6 +48,14 @@ class Session(Protocol):
     received_bytes: int
     sent_bytes: int
     unsaved: int
+    # What the peer is and can: it compares fingerprints, and holds everything it may read.
+    reconciles: bool
+    large: bool
+    # Whether the connection is ours, and whether the peer may read all collections.
+    calling: bool
+    reads_all: bool
+    # The largest payload of an exchange that the peer takes.
+    payload_bytes: int
 
     def first_events(self) -> Sequence[Event]:
         """What the link itself says before any message, such as the document in its path."""
@@ -61,8 +69,20 @@ class Session(Protocol):
     def may_write(self, document: str) -> bool:
         """Whether the peer may change the document."""
 
+    def may_read(self, document: str) -> bool:
+        """Whether the peer may have the document."""
+
+    def subscribe(self, number: int, collection: str, selector: str) -> None:
+        """Ask the peer for the documents of a collection that match, now and later."""
+
+    def reconcile(self, number: int, *, ours: bool, payload: bytes) -> None:
+        """Send our turn of an exchange about one of the peer's subscriptions, or of ours."""
+
     def ask(self, document: str, state_vector: bytes) -> None:
         """Ask the peer for what we lack, unless an answer is still outstanding."""
+
+    def awaits(self, document: str) -> bool:
+        """Whether the peer still owes us an answer about a document."""
 
     def offer(self, document: str, relay: Relay) -> None:
         """Pass a live update on, now or merged later."""

@@ -1,4 +1,4 @@
-"""What small peers asked for, and who of them wants a document with given fields.
+"""Standing requests for documents: who wants one with given fields, and what matches.
 
 Looked up by collection and by one top-level field each selector fixes to a value, so many
 subscriptions cost what they match, not how many there are.
@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from gateway.core.names import collection_of
 from gateway.core.selector import Scalar, Selector
 from gateway.core.session import Session
 
-# A number a peer chose for one of its subscriptions.
-Key = tuple[Session, int]
+# Whose subscription it is; None: this device's own.
+Owner = Session | None
+# A number its owner chose for it.
+Key = tuple[Owner, int]
 _NOWHERE = object()
 
 
@@ -31,34 +34,40 @@ class _Collection:
 
 
 class Subscriptions:
-    """All standing requests of all sessions."""
+    """All standing requests, and what of the documents judged so far matches them."""
 
     def __init__(self) -> None:
         self._collections: dict[str, _Collection] = {}
-        self._keys: defaultdict[Session, dict[int, str]] = defaultdict(dict)
+        self._keys: defaultdict[Owner, dict[int, str]] = defaultdict(dict)
+        # Both directions of: this subscription matches this document.
+        self._matched: dict[Key, set[str]] = {}
+        self._matching: dict[str, set[Key]] = {}
 
     def __contains__(self, collection: str) -> bool:
         return collection in self._collections
 
-    def add(self, session: Session, number: int, collection: str, selector: Selector) -> None:
-        """Begin a subscription, or change the one of that number."""
-        self.remove(session, number)
-        self._keys[session][number] = collection
+    def add(self, owner: Owner, number: int, collection: str, selector: Selector) -> None:
+        """Begin a subscription, or change the one of that number; nothing matches it yet."""
+        self.remove(owner, number)
+        self._keys[owner][number] = collection
         held = self._collections.setdefault(collection, _Collection())
         name, slot = _slot(selector)
-        held.selectors[session, number] = selector
-        held.slots.setdefault(slot, set()).add((session, number))
+        held.selectors[owner, number] = selector
+        held.slots.setdefault(slot, set()).add((owner, number))
         held.names[name] += 1
         held.fields.update(selector.fields)
 
-    def remove(self, session: Session, number: int) -> str:
+    def remove(self, owner: Owner, number: int) -> str:
         """End a subscription; its collection, or "" if there is none of that number."""
-        collection = self._keys.get(session, {}).pop(number, "")
+        collection = self._keys.get(owner, {}).pop(number, "")
         if collection:
+            key = (owner, number)
+            for document in self._matched.pop(key, ()):
+                self._unmatch(key, document)
             held = self._collections[collection]
-            selector = held.selectors.pop((session, number))
+            selector = held.selectors.pop(key)
             name, slot = _slot(selector)
-            held.slots[slot].discard((session, number))
+            held.slots[slot].discard(key)
             if not held.slots[slot]:
                 del held.slots[slot]
             held.names -= Counter([name])
@@ -67,25 +76,62 @@ class Subscriptions:
                 del self._collections[collection]
         return collection
 
-    def leave(self, session: Session) -> None:
+    def leave(self, owner: Owner) -> None:
         """A session is gone."""
-        for number in list(self._keys.get(session, ())):
-            self.remove(session, number)
-        self._keys.pop(session, None)
+        for number in list(self._keys.get(owner, ())):
+            self.remove(owner, number)
+        self._keys.pop(owner, None)
+
+    def collection(self, owner: Owner, number: int) -> str:
+        """The collection of a subscription, or "" if there is none of that number."""
+        return self._keys.get(owner, {}).get(number, "")
 
     def fields(self, collection: str) -> Collection[str]:
         """The fields that the selectors of a collection look at."""
         held = self._collections.get(collection)
         return () if held is None else held.fields.keys()
 
-    def wanting(self, collection: str, fields: Mapping[str, Any]) -> set[Session]:
-        """Who wants a document of this collection with these fields."""
+    def judge(
+        self, document: str, fields: Mapping[str, Any], only: Collection[Owner] = ()
+    ) -> tuple[set[Owner], set[Owner]]:
+        """Who wanted the document when it was judged last, and who wants it with these fields.
+
+        Asks all owners, or ``only`` these.
+        """
+        before = set(self._matching.get(document, ()))
+        now = self._wanting(collection_of(document), fields)
+        if only:
+            before = {key for key in before if key[0] in only}
+            now = {key for key in now if key[0] in only}
+        for key in before - now:
+            self._matched[key].discard(document)
+            self._unmatch(key, document)
+        for key in now - before:
+            self._matched.setdefault(key, set()).add(document)
+            self._matching.setdefault(document, set()).add(key)
+        return {key[0] for key in before}, {key[0] for key in now}
+
+    def wants(self, owner: Owner, document: str) -> bool:
+        """Whether a subscription of theirs matched the document when it was judged last."""
+        return any(key[0] is owner for key in self._matching.get(document, ()))
+
+    def matched(self, owner: Owner, number: int) -> Collection[str]:
+        """The documents judged so far that match a subscription."""
+        return self._matched.get((owner, number), ())
+
+    def _wanting(self, collection: str, fields: Mapping[str, Any]) -> set[Key]:
         held = self._collections.get(collection)
         if held is None:
             return set()
         slots = [(name, _typed(fields.get(name))) if name else None for name in held.names]
         keys = chain.from_iterable(held.slots.get(slot, ()) for slot in slots)
-        return {key[0] for key in keys if held.selectors[key].matches(fields)}
+        return {key for key in keys if held.selectors[key].matches(fields)}
+
+    def _unmatch(self, key: Key, document: str) -> None:
+        keys = self._matching[document]
+        keys.discard(key)
+        if not keys:
+            del self._matching[document]
 
 
 def _slot(selector: Selector) -> tuple[str, object]:

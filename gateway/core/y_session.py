@@ -30,6 +30,9 @@ class YSession:
     """One stock client in one document. Satisfies ``Session``."""
 
     kind = "y-websocket"
+    reconciles = large = calling = False
+    reads_all = True
+    payload_bytes = 0
 
     def __init__(self, document: str, address: str, now: float) -> None:
         self.document = document
@@ -91,11 +94,25 @@ class YSession:
         """See ``Session``."""
         return True
 
+    def may_read(self, document: str) -> bool:
+        """See ``Session``."""
+        return True
+
+    def subscribe(self, number: int, collection: str, selector: str) -> None:
+        """See ``Session``. There are no subscriptions here."""
+
+    def reconcile(self, number: int, *, ours: bool, payload: bytes) -> None:
+        """See ``Session``. There are no exchanges here."""
+
     def ask(self, document: str, state_vector: bytes) -> None:
         """See ``Session``."""
         if not self._asked and self.state is State.OPEN:
             self._asked = True
             self.outbox.records.append(y_messages.step_1(state_vector))
+
+    def awaits(self, document: str) -> bool:
+        """See ``Session``."""
+        return self._asked
 
     def offer(self, document: str, relay: Relay) -> None:
         """See ``Session``. There is no way to say "stale" here, so the link is closed."""

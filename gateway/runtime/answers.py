@@ -19,17 +19,22 @@ _Key = tuple[str, bytes, int]
 
 
 class Answers:
-    """Satisfies ``Documents``. ``on_ready(document)`` is called when an answer can be had."""
+    """Satisfies ``Documents``. ``on_ready(document)`` is called when an answer can be had.
+
+    ``load(document)`` has one read that nobody is in any more, but that is still owed.
+    """
 
     def __init__(
         self,
         hub: Hub,
         helper: Helper,
+        load: Callable[[str], object],
         on_ready: Callable[[str], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._hub = hub
         self._helper = helper
+        self._load = load
         self._on_ready = on_ready
         self._on_error = on_error
         self._kept: dict[_Key, Answer] = {}
@@ -46,7 +51,10 @@ class Answers:
         if key in self._cutting:
             return None
         answer = self._hub.answer(document, state_vector)
-        if answer is None or len(answer.parts[0]) <= limit:
+        if answer is None:
+            self._load(document)
+            return None
+        if len(answer.parts[0]) <= limit:
             return answer
         then = self._hub.rooms[document].state_vector()
         task = asyncio.get_running_loop().create_task(self._cut(key, answer.parts[0], then))

@@ -11,19 +11,27 @@ from typing import cast
 from gateway.core.document import DocumentBroken
 from gateway.core.errors import Code, GatewayError
 from gateway.core.events import (
+    Bring,
     Compact,
+    Compared,
     Effect,
     Event,
+    LinkOpened,
     Load,
+    Notice,
+    Offer,
     Persist,
     Receipt,
     Scan,
     Subscribed,
+    Survey,
     Unsubscribed,
     Wake,
+    Walk,
 )
 from gateway.core.guard import UpdateFacts
 from gateway.core.hub import Hub
+from gateway.core.selections import Selections
 from gateway.core.session import Session, State
 from gateway.ports import Link, Note, Store
 from gateway.runtime.answers import Answers
@@ -38,10 +46,15 @@ MISTAKE = "the gateway made a mistake; connect again"
 log = logging.getLogger("gateway")
 
 
+def _unnoticed(notice: Notice) -> None:
+    """Nobody on this device looks at its documents."""
+
+
 class Performer:
     """The loop's side of the hub: sessions and their links, the writer, the turn.
 
     ``on_failed`` is called once when the store is lost; the process must end then.
+    ``on_notice`` is called for every document of this device's own subscriptions.
     """
 
     def __init__(
@@ -51,18 +64,20 @@ class Performer:
         note: Note,
         helper: Helper,
         on_failed: Callable[[GatewayError], None],
+        on_notice: Callable[[Notice], object] = _unnoticed,
     ) -> None:
         self.hub = hub
         self._note = note
         self._on_failed = on_failed
-        self._answers = Answers(hub, helper, self._wake_members, self._fault)
+        self._on_notice = on_notice
+        self._answers = Answers(hub, helper, self._begin_load, self._wake_owed, self._fault)
         self._loop = asyncio.get_running_loop()
         self._door = Door(self._loop)
         self.writer = Writer(store, self._door, self._stored, self._troubled, self._lost)
         self._links: dict[Session, Link] = {}
         self._awake: dict[Session, None] = {}
         self._stored_names = store.names
-        self._scans = Scans(self._names, self._consider, self._fault)
+        self._scans = Scans(self._names, self._visit, self._visited, self._fault)
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._scheduled = False
         self._slack = asyncio.Event()
@@ -89,8 +104,8 @@ class Performer:
 
     async def take(self, session: Session, event: Event, facts: UpdateFacts | None = None) -> None:
         """Let the hub decide on an event, its document loaded first."""
-        if isinstance(event, Subscribed | Unsubscribed):
-            self.perform(self.hub.subscribe(session, event))
+        if isinstance(event, LinkOpened | Subscribed | Unsubscribed | Compared):
+            self.perform(self.hub.link(session, event))
             return
         while self.hub.needs(event.document):
             try:
@@ -116,8 +131,10 @@ class Performer:
                     self._begin_load(effect.document)
                 case Compact():
                     self.writer.submit(effect)
-                case Scan():
+                case Scan() | Survey() | Bring() | Offer():
                     self._scans.begin(effect)
+                case Notice():
+                    self._on_notice(effect)
 
     async def load(self, document: str) -> None:
         """Have a document loaded; several callers share one read."""
@@ -217,10 +234,11 @@ class Performer:
         self._slack.set()
         self._on_failed(error)
 
-    def _wake_members(self, document: str) -> None:
-        room = self.hub.rooms.get(document)
-        for session in room.members if room is not None else ():
-            self.wake(session)
+    def _wake_owed(self, document: str) -> None:
+        """Who is owed an answer may have left the document."""
+        for session in self._links:
+            if session.outbox.owes(document):
+                self.wake(session)
 
     def _troubled(self, sentence: str) -> None:
         self.trouble = sentence
@@ -235,25 +253,38 @@ class Performer:
         else:
             self._slack.set()
 
-    async def _consider(self, session: Session, document: str) -> bool:
-        link = self._links.get(session)
-        while link is not None and link.congested:
-            await link.writable()
-            link = self._links.get(session)
-        if link is None:
+    async def _names(self, walk: Walk) -> Sequence[str]:
+        if isinstance(walk, Bring):
+            return walk.documents
+        stored = cast(Sequence[str], await self.writer.call(self._stored_names))
+        prefix = f"{walk.collection}/" if isinstance(walk, Scan) else ""
+        return sorted(name for name in {*stored, *self.hub.rooms} if name.startswith(prefix))
+
+    async def _visit(self, walk: Walk, document: str) -> bool:
+        session = _session(walk)
+        if session is not None and not await self._can_take(session):
             return False
         try:
             while self.hub.needs(document):
                 await self.load(document)
         except DocumentBroken:
             return True
-        if session in self._links:
-            self.perform(self.hub.consider(document, session))
+        if session is None or session in self._links:
+            self.perform(_step(self.hub.selections, walk, document))
         return True
 
-    async def _names(self) -> set[str]:
-        stored = cast(Sequence[str], await self.writer.call(self._stored_names))
-        return {*stored, *self.hub.rooms}
+    async def _can_take(self, session: Session) -> bool:
+        """Whether the session is still there, once its link is not congested."""
+        while (link := self._links.get(session)) is not None and link.congested:
+            await link.writable()
+        return link is not None
+
+    def _visited(self, walk: Walk) -> None:
+        selections, now = self.hub.selections, self.hub.now
+        if isinstance(walk, Scan) and (walk.owner is None or walk.owner in self._links):
+            self.perform(selections.scanned(walk.owner, walk.collection, now))
+        elif isinstance(walk, Survey):
+            self.perform(selections.surveyed(now))
 
     def _begin_load(self, document: str) -> asyncio.Task[None]:
         task = self._loading.get(document)
@@ -271,6 +302,7 @@ class Performer:
         try:
             stored = await self.writer.load(document)
             self.perform(self.hub.loaded(document, stored))
+            self._wake_owed(document)
         except DocumentBroken as error:
             log.error("%s cannot be read: %s", document, error.cause)
             self.perform(self.hub.lost(document))
@@ -279,3 +311,28 @@ class Performer:
             del self._loading[document]
         if self.hub.due:
             self._schedule()
+
+
+def _session(walk: Walk) -> Session | None:
+    """Whom a walk is for; None: ourselves."""
+    match walk:
+        case Scan():
+            return walk.owner
+        case Survey():
+            return None
+        case _:
+            return walk.session
+
+
+def _step(selections: Selections, walk: Walk, document: str) -> list[Effect]:
+    """What a walk does with a document, which is in memory."""
+    match walk:
+        case Scan():
+            return selections.look(document, walk.owner)
+        case Survey():
+            selections.note(document)
+            return []
+        case Bring():
+            return selections.bring(walk.session, document)
+        case Offer():
+            return selections.offer(walk.session, document)

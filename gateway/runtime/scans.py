@@ -1,58 +1,58 @@
-"""Looks through collections for what sessions subscribed to, beside everything else."""
+"""Walks through many documents for the hub, beside everything else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-from gateway.core.events import Scan
-from gateway.core.session import Session
+from gateway.core.events import Walk
 
-# Documents looked through before the others have their turn.
+# Documents visited before the others have their turn.
 SCAN_DOCUMENTS = 8
 
 
 class Scans:
-    """The scans that are under way.
+    """The walks that are under way.
 
-    ``names()`` gives all documents; ``consider(session, document)`` looks at one, and says
-    whether the session is still there; ``on_error`` is called when a scan fails.
+    ``names(walk)`` gives its documents; ``visit(walk, document)`` looks at one, and says
+    whether to go on; ``done(walk)`` is called when it visited all; ``on_error`` when it fails.
     """
 
     def __init__(
         self,
-        names: Callable[[], Awaitable[Collection[str]]],
-        consider: Callable[[Session, str], Awaitable[bool]],
+        names: Callable[[Walk], Awaitable[Collection[str]]],
+        visit: Callable[[Walk, str], Awaitable[bool]],
+        done: Callable[[Walk], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._names = names
-        self._consider = consider
+        self._visit = visit
+        self._done = done
         self._on_error = on_error
-        # Whether a scan is to be done once more: something was asked for in the middle of it.
-        self._again: dict[Scan, bool] = {}
+        # Whether one is to be done once more: it was asked for in the middle of it.
+        self._again: dict[Walk, bool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, scan: Scan) -> None:
-        """Look through a collection for a session."""
-        runs = scan in self._again
-        self._again[scan] = True
+    def begin(self, walk: Walk) -> None:
+        """Visit all documents of a walk."""
+        runs = walk in self._again
+        self._again[walk] = True
         if not runs:
-            task = asyncio.get_running_loop().create_task(self._run(scan))
+            task = asyncio.get_running_loop().create_task(self._run(walk))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
-    async def _run(self, scan: Scan) -> None:
+    async def _run(self, walk: Walk) -> None:
         try:
-            while self._again[scan]:
-                self._again[scan] = False
-                if not await self._look_through(scan):
+            while self._again[walk]:
+                self._again[walk] = False
+                if not await self._visit_all(walk):
                     return
         finally:
-            del self._again[scan]
+            del self._again[walk]
+        self._done(walk)
 
-    async def _look_through(self, scan: Scan) -> bool:
-        prefix = f"{scan.collection}/"
-        names = sorted(name for name in await self._names() if name.startswith(prefix))
-        for number, name in enumerate(names, 1):
-            if not await self._consider(scan.session, name):
+    async def _visit_all(self, walk: Walk) -> bool:
+        for number, name in enumerate(await self._names(walk), 1):
+            if not await self._visit(walk, name):
                 return False
             if not number % SCAN_DOCUMENTS:
                 await asyncio.sleep(0)

@@ -7,6 +7,7 @@ from gateway.core.errors import Code
 from gateway.core.events import Event
 from gateway.core.hub import Hub
 from gateway.core.outbox import Answer, Documents, Outbox, Relay
+from gateway.core.reconcile import MAX_PAYLOAD_BYTES
 from gateway.core.session import Farewell, State
 from gateway.core.split import split_update
 
@@ -46,6 +47,9 @@ class RecordingSession:
     """Satisfies ``Session``; keeps what it was told."""
 
     kind = "recording"
+    reconciles = large = calling = False
+    reads_all = True
+    payload_bytes = MAX_PAYLOAD_BYTES
 
     def __init__(self, identity: str = "peer", *, writes: bool = True) -> None:
         self.identity = identity
@@ -67,6 +71,10 @@ class RecordingSession:
         # Bytes of one part of an answer; all parts heard.
         self.limit = 2**53
         self.heard: list[bytes] = []
+        self.readable = ("",)
+        # What we asked it for, and our turns of exchanges.
+        self.subscribed: list[tuple[int, str, str]] = []
+        self.turns: list[tuple[int, bool, bytes]] = []
         self._writes = writes
 
     def first_events(self) -> Sequence[Event]:
@@ -87,8 +95,20 @@ class RecordingSession:
     def may_write(self, document: str) -> bool:
         return self._writes
 
+    def may_read(self, document: str) -> bool:
+        return document.startswith(self.readable)
+
+    def subscribe(self, number: int, collection: str, selector: str) -> None:
+        self.subscribed.append((number, collection, selector))
+
+    def reconcile(self, number: int, *, ours: bool, payload: bytes) -> None:
+        self.turns.append((number, ours, payload))
+
     def ask(self, document: str, state_vector: bytes) -> None:
         self.asked.append((document, state_vector))
+
+    def awaits(self, document: str) -> bool:
+        return False
 
     def offer(self, document: str, relay: Relay) -> None:
         self.outbox.offer(document, relay)

@@ -21,16 +21,12 @@ from gateway.core.events import (
     PresenceAsked,
     PresenceReceived,
     Receipt,
-    Scan,
-    Subscribed,
-    Unsubscribed,
     UpdateReceived,
     Wake,
 )
 from gateway.core.hub import DAY_SECONDS, Hub, Quotas
 from gateway.core.presence import EXPIRY_SECONDS
 from gateway.core.records import Refusal, StoredDocument
-from gateway.core.selector import Selector
 from gateway.core.session import State
 from gateway.core.y_messages import awareness_payload
 from tests.core.edits import Author, facts
@@ -660,136 +656,3 @@ def test_a_snapshot_that_cannot_be_made_is_put_off(monkeypatch: pytest.MonkeyPat
     assert store.compactions == []
     assert 1 <= len(tries) <= 3
     assert store.content() == {"n": 99}
-
-
-def order(station: str, author: Author | None = None) -> bytes:
-    return (author or Author(1)).set("station", station)
-
-
-def subscribed(session: RecordingSession, text: str, number: int = 1) -> Subscribed:
-    return Subscribed(number, "orders", Selector(text))
-
-
-def test_a_document_is_opened_to_who_subscribed_to_it_and_let_go_when_it_leaves() -> None:
-    store, ada, _ = pair()
-    grill = RecordingSession("grill")
-    store.hub.join(grill)
-    scan = store.hub.subscribe(grill, subscribed(grill, '{"station": "grill"}'))
-    assert scan == [Scan(grill, "orders")]
-    author = Author(1)
-    store.update(ada, order("grill", author))
-    assert Wake(grill) in store.turn()
-    assert [name for name, _ in grill.asked] == [NAME]
-    store.say(grill, DocumentOpened(NAME, b"\x00"))
-    assert read(*store.hear(grill)) == {"station": "grill"}
-    store.update(ada, order("bar", author))
-    store.turn()
-    heard = Author(9)
-    for update in grill.heard + store.hear(grill):
-        heard.take(update)
-    assert heard.read() == {"station": "bar"}, "the update that made it leave is delivered"
-    assert grill.finished == [NAME] and grill not in store.hub.rooms[NAME].members
-    store.update(ada, order("oven", author))
-    store.turn()
-    assert store.hear(grill) == [] and grill.finished == [NAME]
-    store.update(ada, order("grill", author))
-    store.turn()
-    assert len(grill.asked) == 2
-
-
-def test_a_subscription_that_changes_is_looked_through_again() -> None:
-    store, ada, bea = pair()
-    store.update(ada, order("grill"))
-    store.turn()
-    small = RecordingSession("small")
-    store.hub.join(small)
-    store.hub.subscribe(small, subscribed(small, '{"station": "grill"}'))
-    assert Wake(small) in store.hub.consider(NAME, small)
-    assert store.hub.consider(NAME, small) == [] and store.hub.consider(NAME, bea) == []
-    changed = Subscribed(1, "menu", Selector(""))
-    assert store.hub.subscribe(small, changed) == [Scan(small, "menu"), Scan(small, "orders")]
-    assert Wake(small) in store.hub.consider(NAME, small)
-    assert small.finished == [NAME]
-    assert store.hub.subscribe(small, Unsubscribed(1)) == [Scan(small, "menu")]
-    assert store.hub.subscribe(small, Unsubscribed(1)) == []
-
-
-def test_what_a_peer_opened_itself_is_not_let_go() -> None:
-    store, ada, _ = pair()
-    small = RecordingSession("small")
-    store.join(small)
-    store.hub.subscribe(small, subscribed(small, '{"station": "grill"}'))
-    author = Author(1)
-    for station in ("grill", "bar"):
-        store.update(ada, order(station, author))
-        store.turn()
-    assert small.finished == [] and small in store.hub.rooms[NAME].members
-
-
-def test_nothing_is_opened_to_who_is_gone() -> None:
-    store, ada, _ = pair()
-    store.update(ada, order("grill"))
-    store.turn()
-    small = RecordingSession("small")
-    store.hub.join(small)
-    store.hub.subscribe(small, subscribed(small, ""))
-    small.close(Code.RESET, "gone")
-    assert store.hub.consider(NAME) == []
-    assert store.hub.subscribe(small, Unsubscribed(1)) == []
-    store.hub.leave(small)
-    assert "orders" not in store.hub.subscriptions
-
-
-def test_a_document_that_broke_is_considered_when_it_is_there_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    store, ada, _ = pair()
-    small = RecordingSession("small")
-    store.hub.join(small)
-    store.hub.subscribe(small, subscribed(small, ""))
-
-    def breaks(self: Document, batch: object) -> None:
-        raise DocumentBroken(NAME, "a test")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Document, "apply", breaks)
-        store.update(ada, order("grill"))
-        store.hub.turn()
-    assert small.asked == []
-
-
-def test_large_documents_are_looked_at_once_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "CONSIDERED_LATE_BYTES", 500)
-    monkeypatch.setattr(hub_module, "CONSIDERED_A_TICK", 1)
-    store, ada, _ = pair()
-    small = RecordingSession("small")
-    store.hub.join(small)
-    store.hub.subscribe(small, subscribed(small, '{"station": "grill"}'))
-    for name in (NAME, "orders/2", "orders/3"):
-        store.say(ada, DocumentOpened(name, b"\x00"))
-        author = Author(1)
-        store.update(ada, author.set("note", "x" * 600), document=name)
-        store.turn()
-        store.update(ada, author.set("station", "grill"), document=name)
-        store.turn()
-    assert small.asked == []
-    store.hub.rooms["orders/2"].document = None
-    for now in (1.0, 2.0):
-        store.hub.tick(now)
-    assert [name for name, _ in small.asked] == [NAME]
-    store.hub.tick(3.0)
-    assert [name for name, _ in small.asked] == [NAME, "orders/3"]
-
-
-def test_a_subscription_to_everything_needs_no_look_inside(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    store, ada, _ = pair()
-    small = RecordingSession("small")
-    store.hub.join(small)
-    store.hub.subscribe(small, subscribed(small, ""))
-    monkeypatch.setattr(Document, "project", None)
-    store.update(ada, order("grill"))
-    store.turn()
-    assert [name for name, _ in small.asked] == [NAME]
-    assert store.hub.subscriptions.fields("menu") == ()

@@ -7,8 +7,10 @@ from gateway.core import messages as m
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
+    Compared,
     DocumentOpened,
     DocumentReleased,
+    LinkOpened,
     PresenceReceived,
     Subscribed,
     Unsubscribed,
@@ -133,8 +135,71 @@ def test_garbage_closes() -> None:
 def test_unknown_records_are_skipped() -> None:
     session = opened()
     assert session.receive(b"\x03\x3f\x01\x02") == []
-    assert say(session, m.Ack(3), m.Refuse(1, 1, "x"), m.Reconcile(0, b"")) == []
+    assert say(session, m.Ack(3), m.Refuse(1, 1, "x")) == []
     assert session.state is State.OPEN
+
+
+def calling() -> MeshSession:
+    local = LocalPeer(bytes(16), m.FEATURE_RECONCILE, ())
+    return MeshSession(local, (m.AUTH_NONE, b"secret"), "there", 0.0)
+
+
+def test_the_way_in_of_who_calls() -> None:
+    session = calling()
+    (hello,) = hear(session)
+    assert isinstance(hello, m.Hello) and session.calling
+    assert say(session, HELLO) == []
+    assert hear(session) == [m.Auth(m.AUTH_NONE, b"secret")]
+    session.subscribe(1, "orders", "")
+    session.reconcile(1, ours=True, payload=b"")
+    assert hear(session) == [], "not yet"
+    assert say(session, m.Grant((("orders", 1),))) == [LinkOpened()]
+    assert session.granted == (("orders", 1),) and session.reads_all
+    session.subscribe(1, "orders", "")
+    session.reconcile(0, ours=True, payload=b"x")
+    session.reconcile(2, ours=False, payload=b"y")
+    assert hear(session) == [m.Reconcile(0, b"x"), m.Reconcile(5, b"y")], "it takes no SUBSCRIBE"
+    assert say(session, m.Reconcile(3, b"z"), m.Reconcile(4, b"")) == [
+        Compared(1, True, b"z"),
+        Compared(2, False, b""),
+    ]
+
+
+def test_nobody_called_or_both_did() -> None:
+    for session, record in ((calling(), AUTH), (fresh(), m.Grant(EVERYTHING))):
+        say(session, HELLO, record)
+        assert code(session) is Code.MALFORMED
+
+
+def test_a_peer_does_not_talk_to_itself() -> None:
+    session = fresh()
+    say(session, m.Hello(1, 1, bytes(16), 0, 262_144))
+    assert code(session) is Code.TOO_MANY
+
+
+@pytest.mark.parametrize(("features", "size", "compares"), [
+    (m.FEATURE_RECONCILE, 262_144, True), (m.FEATURE_RECONCILE, 8_192, False), (0, 262_144, False),
+])  # fmt: skip
+def test_who_compares(features: int, size: int, compares: bool) -> None:
+    session = calling()
+    say(session, m.Hello(1, 1, PEER, features, size))
+    assert session.reconciles is compares
+    assert session.payload_bytes <= size
+
+
+def test_a_close_that_answers_ours_does_not_end_what_was_opened_anew() -> None:
+    session = opened()
+    say(session, m.Open(7, "orders/1", b"\x00"))
+    session.ask("orders/1", b"\x00")
+    say(session, m.Diff(7, 0, b"", EMPTY))
+    session.finish("orders/1")
+    assert hear(session)[-1] == m.Close(1)
+    session.ask("orders/1", b"\x00")
+    assert session.awaits("orders/1")
+    assert say(session, m.Close(7)) == []
+    assert hear(session) == [m.Open(2, "orders/1", b"\x00")]
+    say(session, m.Open(7, "orders/1", b"\x00"))
+    assert say(session, m.Close(7)) == [DocumentReleased("orders/1")]
 
 
 def test_documents_are_opened_changed_and_released() -> None:

@@ -33,8 +33,11 @@ def test_the_index_finds_what_every_selector_for_itself_finds() -> None:
             subscriptions.add(session, number, "orders", selector)
         for fields in chance.sample(FIELDS, 3):
             expected = {key[0] for key, one in held.items() if one.matches(fields)}
-            assert subscriptions.wanting("orders", fields) == expected
-    assert subscriptions.wanting("menu", {}) == set()
+            before, now = subscriptions.judge("orders/1", fields)
+            assert now == expected
+            assert all(subscriptions.wants(one, "orders/1") is (one in now) for one in sessions)
+            assert subscriptions.judge("orders/1", fields, (session,)) == (now & {session},) * 2
+    assert subscriptions.judge("menu/1", {}) == (set(), set())
     for session in sessions:
         subscriptions.leave(session)
         subscriptions.leave(session)
@@ -46,5 +49,9 @@ def test_a_number_is_used_for_another_collection() -> None:
     subscriptions.add(session, 1, "orders", Selector(""))
     subscriptions.add(session, 1, "menu", Selector('{"open": true}'))
     assert "orders" not in subscriptions and "menu" in subscriptions
-    assert subscriptions.wanting("menu", {"open": True}) == {session}
+    assert subscriptions.judge("menu/1", {"open": True}) == (set(), {session})
+    assert subscriptions.matched(session, 1) == {"menu/1"}
+    assert subscriptions.collection(session, 1) == "menu"
+    assert subscriptions.judge("menu/1", {"open": False}) == ({session}, set())
+    assert not subscriptions.matched(session, 1) and not subscriptions.wants(session, "menu/1")
     assert subscriptions.remove(session, 1) == "menu" and subscriptions.remove(session, 1) == ""

@@ -122,3 +122,13 @@ def test_a_document_that_cannot_be_had_ends_the_link() -> None:
     peer = session()
     peer.deny("orders/1", Code.UNAVAILABLE, "not now")
     assert peer.farewell is not None and peer.farewell.code is Code.UNAVAILABLE
+
+
+def test_it_speaks_about_one_document_and_compares_nothing() -> None:
+    peer = session()
+    assert peer.may_read("orders/1") and not peer.awaits("orders/1")
+    peer.ask("orders/1", b"\x00")
+    assert peer.awaits("orders/1")
+    peer.subscribe(1, "orders", "")
+    peer.reconcile(1, ours=True, payload=b"")
+    assert peer.data_to_send(answer) == [y.step_1(b"\x00")]

@@ -103,7 +103,7 @@ var LAYOUTS = {
   15: ["STALE", [["handle", "varint"]]],
   16: ["SUBSCRIBE", [["subscription", "varint"], ["collection", "string"], ["selector", "string"]]],
   17: ["UNSUBSCRIBE", [["subscription", "varint"]]],
-  18: ["RECONCILE", [["subscription", "varint"], ["ranges", "rest"]]],
+  18: ["RECONCILE", [["exchange", "varint"], ["ranges", "rest"]]],
   19: ["PEERS", [["entries", "peers"]]],
   20: ["NOISE", [["pattern", "varint"], ["message", "rest"]]]
 };

@@ -73,7 +73,7 @@ export type Message = {
     subscription: number;
 } | {
     type: 'RECONCILE';
-    subscription: number;
+    exchange: number;
     ranges: Uint8Array;
 } | {
     type: 'PEERS';

@@ -20,7 +20,7 @@ export type Message =
   | { type: 'STALE'; handle: number }
   | { type: 'SUBSCRIBE'; subscription: number; collection: string; selector: string }
   | { type: 'UNSUBSCRIBE'; subscription: number }
-  | { type: 'RECONCILE'; subscription: number; ranges: Uint8Array }
+  | { type: 'RECONCILE'; exchange: number; ranges: Uint8Array }
   | { type: 'PEERS'; entries: PeerEntry[] }
   | { type: 'NOISE'; pattern: number; message: Uint8Array }
 
@@ -125,7 +125,7 @@ const LAYOUTS: Record<number, readonly [Message['type'], Layout]> = {
   15: ['STALE', [['handle', 'varint']]],
   16: ['SUBSCRIBE', [['subscription', 'varint'], ['collection', 'string'], ['selector', 'string']]],
   17: ['UNSUBSCRIBE', [['subscription', 'varint']]],
-  18: ['RECONCILE', [['subscription', 'varint'], ['ranges', 'rest']]],
+  18: ['RECONCILE', [['exchange', 'varint'], ['ranges', 'rest']]],
   19: ['PEERS', [['entries', 'peers']]],
   20: ['NOISE', [['pattern', 'varint'], ['message', 'rest']]],
 }

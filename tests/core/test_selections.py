@@ -1,0 +1,469 @@
+"""Who is brought which documents: subscriptions, exchanges, large peers."""
+
+import random
+
+import pytest
+
+from gateway.core import messages as m
+from gateway.core import selections as selections_module
+from gateway.core.document import Document, DocumentBroken
+from gateway.core.errors import Code
+from gateway.core.events import (
+    Compared,
+    DocumentOpened,
+    LinkOpened,
+    Notice,
+    Scan,
+    Subscribed,
+    Survey,
+    Unsubscribed,
+    Wake,
+)
+from gateway.core.selections import EXCHANGE_SECONDS
+from gateway.core.selector import Selector
+from tests.core.devices import Device, Wire, settle
+from tests.core.edits import Author
+from tests.core.sessions import RecordingSession
+from tests.core.test_hub import NAME, pair, read
+
+GRILL = 'orders {"station": "grill"}'
+
+
+def order(station: str, author: Author | None = None) -> bytes:
+    return (author or Author(1)).set("station", station)
+
+
+def subscribed(session: RecordingSession, text: str, number: int = 1) -> Subscribed:
+    return Subscribed(number, "orders", Selector(text))
+
+
+def test_a_document_is_opened_to_who_subscribed_to_it_and_let_go_when_it_leaves() -> None:
+    store, ada, _ = pair()
+    grill = RecordingSession("grill")
+    store.hub.join(grill)
+    scan = store.hub.link(grill, subscribed(grill, '{"station": "grill"}'))
+    assert scan == [Scan(grill, "orders")]
+    author = Author(1)
+    store.update(ada, order("grill", author))
+    assert Wake(grill) in store.turn()
+    assert [name for name, _ in grill.asked] == [NAME]
+    store.say(grill, DocumentOpened(NAME, b"\x00"))
+    assert read(*store.hear(grill)) == {"station": "grill"}
+    store.update(ada, order("bar", author))
+    store.turn()
+    heard = Author(9)
+    for update in grill.heard + store.hear(grill):
+        heard.take(update)
+    assert heard.read() == {"station": "bar"}, "the update that made it leave is delivered"
+    assert grill.finished == [NAME] and grill not in store.hub.rooms[NAME].members
+    store.update(ada, order("oven", author))
+    store.turn()
+    assert store.hear(grill) == [] and grill.finished == [NAME]
+    store.update(ada, order("grill", author))
+    store.turn()
+    assert len(grill.asked) == 2
+
+
+def test_a_subscription_that_changes_is_looked_through_again() -> None:
+    store, ada, bea = pair()
+    store.update(ada, order("grill"))
+    store.turn()
+    small = RecordingSession("small")
+    store.hub.join(small)
+    store.hub.link(small, subscribed(small, '{"station": "grill"}'))
+    assert Wake(small) in store.hub.selections.look(NAME, small)
+    store.say(small, DocumentOpened(NAME, b"\x00"))
+    assert (
+        store.hub.selections.look(NAME, small) == [] and store.hub.selections.look(NAME, bea) == []
+    )
+    changed = Subscribed(1, "menu", Selector(""))
+    assert store.hub.link(small, changed) == [Scan(small, "menu"), Scan(small, "orders")]
+    assert Wake(small) in store.hub.selections.look(NAME, small)
+    assert small.finished == [NAME]
+    assert store.hub.link(small, Unsubscribed(1)) == [Scan(small, "menu")]
+    assert store.hub.link(small, Unsubscribed(1)) == []
+
+
+def test_what_a_peer_opened_itself_is_not_let_go() -> None:
+    store, ada, _ = pair()
+    small = RecordingSession("small")
+    store.join(small)
+    store.hub.link(small, subscribed(small, '{"station": "grill"}'))
+    author = Author(1)
+    for station in ("grill", "bar"):
+        store.update(ada, order(station, author))
+        store.turn()
+    assert small.finished == [] and small in store.hub.rooms[NAME].members
+
+
+def test_nothing_is_opened_to_who_is_gone() -> None:
+    store, ada, _ = pair()
+    store.update(ada, order("grill"))
+    store.turn()
+    small = RecordingSession("small")
+    store.hub.join(small)
+    store.hub.link(small, subscribed(small, ""))
+    small.close(Code.RESET, "gone")
+    assert store.hub.selections.look(NAME, small) == []
+    assert store.hub.link(small, Unsubscribed(1)) == []
+    store.hub.leave(small)
+    assert "orders" not in store.hub.selections.subscriptions
+
+
+def test_a_document_that_broke_is_considered_when_it_is_there_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, ada, _ = pair()
+    small = RecordingSession("small")
+    store.hub.join(small)
+    store.hub.link(small, subscribed(small, ""))
+
+    def breaks(self: Document, batch: object) -> None:
+        raise DocumentBroken(NAME, "a test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Document, "apply", breaks)
+        store.update(ada, order("grill"))
+        store.hub.turn()
+    assert small.asked == []
+
+
+def test_large_documents_are_looked_at_once_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selections_module, "LATE_BYTES", 500)
+    monkeypatch.setattr(selections_module, "LATE_A_TICK", 1)
+    store, ada, _ = pair()
+    small = RecordingSession("small")
+    store.hub.join(small)
+    store.hub.link(small, subscribed(small, '{"station": "grill"}'))
+    for name in (NAME, "orders/2", "orders/3"):
+        store.say(ada, DocumentOpened(name, b"\x00"))
+        author = Author(1)
+        store.update(ada, author.set("note", "x" * 600), document=name)
+        store.turn()
+        store.update(ada, author.set("station", "grill"), document=name)
+        store.turn()
+    assert small.asked == []
+    store.hub.rooms["orders/2"].document = None
+    for now in (1.0, 2.0):
+        store.hub.tick(now)
+    assert [name for name, _ in small.asked] == [NAME]
+    store.hub.tick(3.0)
+    assert [name for name, _ in small.asked] == [NAME, "orders/3"]
+
+
+def test_a_subscription_to_everything_needs_no_look_inside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, ada, _ = pair()
+    small = RecordingSession("small")
+    store.hub.join(small)
+    store.hub.link(small, subscribed(small, ""))
+    monkeypatch.setattr(Document, "project", None)
+    store.update(ada, order("grill"))
+    store.turn()
+    assert [name for name, _ in small.asked] == [NAME]
+    assert store.hub.selections.subscriptions.fields("menu") == ()
+
+
+def test_two_large_peers_exchange_what_differs_and_then_what_changes() -> None:
+    one, two = Device(1), Device(2)
+    for number in range(300):
+        one.set(f"orders/{number}", "station", "grill")
+    wire = Wire(one, two)
+    settle(wire)
+    assert len(two.rows) == 300 and one.fingerprints() == two.fingerprints()
+    wire.cut()
+    two.set("orders/7", "station", "bar")
+    one.set("menu/1", "price", 3)
+    again = Wire(two, one)
+    settle(again)
+    assert one.fingerprints() == two.fingerprints()
+    assert again.count(m.Open) == 4 and again.bytes[m.Reconcile] < 2_000
+    two.set("orders/8", "station", "bar")
+    settle(again)
+    assert one.read("orders/8") == {"station": "bar"}
+    one.set("orders/8", "station", "oven")
+    settle(again)
+    assert two.read("orders/8") == {"station": "oven"}
+    assert again.count(m.Open) == 6, "a document that is open stays open"
+
+
+def test_equal_peers_say_two_small_messages() -> None:
+    one, two = Device(1), Device(2)
+    for number in range(40):
+        one.set(f"orders/{number}", "station", "grill")
+    settle(first := Wire(one, two))
+    first.cut()
+    settle(wire := Wire(one, two))
+    assert wire.count(m.Open) == 0 and wire.bytes[m.Reconcile] <= 2 * 21
+    exchanges = wire.count(m.Reconcile)
+    for device in (one, two):
+        device.perform(device.hub.tick(EXCHANGE_SECONDS))
+    settle(wire)
+    assert wire.count(m.Reconcile) == 2 * exchanges
+
+
+def test_a_small_peer_gets_what_it_subscribed_to_and_gives_all_it_has() -> None:
+    gateway, tablet = Device(1), Device(2, GRILL, "menu")
+    for number in range(50):
+        gateway.set(f"orders/{number}", "station", "grill" if number % 5 == 0 else "bar")
+    gateway.set("menu/1", "price", 3)
+    tablet.set("orders/new", "station", "grill")
+    tablet.set("notes/1", "text", "own")
+    settle(wire := Wire(tablet, gateway))
+    assert len(tablet.rows) == 10 + 1 + 2
+    assert gateway.read("orders/new") == {"station": "grill"}
+    assert gateway.read("notes/1") == {"text": "own"}
+    assert Notice("orders/10", matches=True) in tablet.notices
+    wire.cut()
+    gateway.set("orders/5", "station", "bar")
+    gateway.set("orders/6", "station", "grill")
+    gateway.set("orders/1", "note", "of no interest")
+    settle(again := Wire(tablet, gateway))
+    assert tablet.read("orders/5") == {"station": "bar"}, "what made it leave is delivered"
+    assert tablet.read("orders/6") == {"station": "grill"}
+    assert "orders/1" not in tablet.rows
+    assert Notice("orders/5", matches=False) in tablet.notices
+    # notes/1 is in no selection, so it is offered again; orders/5 and orders/6 differed.
+    assert {r.document for r in again.said if isinstance(r, m.Open)} == {
+        "orders/5", "orders/6", "notes/1",
+    }  # fmt: skip
+
+
+def test_what_matched_at_both_sides_is_followed_without_having_been_open() -> None:
+    gateway, tablet = Device(1), Device(2, GRILL)
+    for number in range(4):
+        gateway.set(f"orders/{number}", "station", "grill")
+    settle(first := Wire(tablet, gateway))
+    first.cut()
+    settle(wire := Wire(tablet, gateway))
+    assert wire.count(m.Open) == 0
+    gateway.set("orders/1", "status", "open")
+    gateway.set("orders/2", "station", "bar")
+    settle(wire)
+    assert tablet.read("orders/1") == {"station": "grill", "status": "open"}
+    assert tablet.read("orders/2") == {"station": "bar"}
+    assert wire.count(m.Close) == 2, "both sides close what left the selection"
+    tablet.set("orders/3", "status", "done")
+    tablet.set("orders/2", "status", "done")
+    settle(wire)
+    assert gateway.read("orders/3")["status"] == gateway.read("orders/2")["status"] == "done"
+
+
+def test_small_peers_share_without_a_gateway() -> None:
+    kiosk, kitchen = Device(1, "orders"), Device(2, GRILL)
+    kiosk.set("orders/1", "station", "grill")
+    kiosk.set("orders/2", "station", "bar")
+    settle(wire := Wire(kiosk, kitchen))
+    assert set(kitchen.rows) == {"orders/1"}
+    kitchen.set("orders/1", "status", "done")
+    kiosk.set("orders/3", "station", "grill")
+    settle(wire)
+    assert kiosk.read("orders/1")["status"] == "done"
+    assert kitchen.read("orders/3") == {"station": "grill"}
+
+
+def test_a_chain_of_peers_carries_changes_through() -> None:
+    kiosk, middle, far = Device(1, "orders"), Device(2), Device(3)
+    wires = [Wire(kiosk, middle), Wire(middle, far)]
+    settle(*wires)
+    kiosk.set("orders/1", "station", "grill")
+    settle(*wires)
+    far.set("orders/1", "status", "done")
+    settle(*wires)
+    assert kiosk.read("orders/1") == {"station": "grill", "status": "done"}
+    assert kiosk.fingerprints() == middle.fingerprints() == far.fingerprints()
+
+
+def test_devices_come_and_go_and_agree_in_the_end() -> None:
+    chance = random.Random(7)
+    devices = [Device(1), Device(2), Device(3, GRILL), Device(4, "orders", "menu")]
+    wires: list[Wire] = []
+    for _ in range(400):
+        device = chance.choice(devices)
+        action = chance.random()
+        if action < 0.6:
+            name = f"{chance.choice(['orders', 'orders', 'menu'])}/{chance.randrange(12)}"
+            device.set(name, "station", chance.choice(["grill", "bar"]))
+        elif action < 0.75:
+            other = chance.choice([one for one in devices if one is not device])
+            wires.append(Wire(device, other))
+        elif action < 0.9 and wires:
+            wires.pop(chance.randrange(len(wires))).cut()
+        elif action < 0.93:
+            for wire in [w for w in wires if any(end[0] is device for end in w.ends)]:
+                wires.remove(wire)
+                wire.cut()
+            device.start()
+            device.turn()
+        for wire in wires:
+            if chance.random() < 0.5:
+                wire.pump()
+    for wire in wires:
+        wire.cut()
+    large, other, grill, small = devices
+    settle(*(Wire(device, large) for device in (other, grill, small)))
+    settle(*[Wire(device, large) for device in (other, grill, small)])
+    held = large.fingerprints()
+    assert held == other.fingerprints() and len(held) > 20
+    assert small.fingerprints() == held
+    for name, rows in grill.fingerprints().items():
+        if large.read(name)["station"] == "grill":
+            assert rows == held[name]
+    wanted = {n for n in held if n.startswith("orders/") and large.read(n)["station"] == "grill"}
+    assert wanted <= set(grill.rows)
+
+
+def test_a_peer_that_does_not_compare_is_given_everything() -> None:
+    old = m.FEATURE_SAVES | m.FEATURE_SUBSCRIPTIONS
+    gateway, tablet = Device(1), Device(2, GRILL, features=old)
+    gateway.set("orders/1", "station", "grill")
+    gateway.set("orders/2", "station", "bar")
+    tablet.set("orders/3", "station", "grill")
+    settle(wire := Wire(tablet, gateway))
+    assert wire.count(m.Reconcile) == 0
+    assert set(tablet.rows) == {"orders/1", "orders/3"} and "orders/3" in gateway.rows
+    other = Device(3, features=m.FEATURE_SAVES)
+    settle(wire := Wire(gateway, other))
+    assert wire.count(m.Reconcile) == wire.count(m.Subscribe) == 0
+    assert gateway.fingerprints() == other.fingerprints()
+
+
+def test_only_what_may_be_read_is_compared_and_brought() -> None:
+    gateway, other = Device(1, grants=(("orders", 3),)), Device(2)
+    gateway.set("staff/1", "wage", 10)
+    gateway.set("orders/1", "station", "grill")
+    settle(Wire(other, gateway))
+    assert set(other.rows) == {"orders/1"}
+    gateway.set("staff/2", "wage", 10)
+    settle()
+    assert set(other.rows) == {"orders/1"}
+
+
+def test_the_oldest_is_closed_when_many_were_brought(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selections_module, "MOST_BROUGHT", 3)
+    one, two = Device(1), Device(2)
+    settle(wire := Wire(one, two))
+    for number in range(8):
+        one.set(f"orders/{number}", "n", number)
+    settle(wire)
+    for number in range(16):
+        one.set(f"orders/{number}", "m", number)
+        settle(wire)
+    assert two.fingerprints() == one.fingerprints()
+    assert wire.count(m.Close) >= 2 * 8
+    assert len(one.hub.sessions[wire.ends[0][1]]) == 8
+
+
+def test_a_full_gateway_brings_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.core import hub as hub_module
+
+    one, two = Device(1), Device(2)
+    settle(wire := Wire(one, two))
+    monkeypatch.setattr(hub_module, "MAX_ROOMS", 0)
+    one.set("orders/1", "n", 1)
+    settle(wire)
+    assert "orders/1" not in two.rows and "orders/1" in one.rows
+
+
+def test_a_peer_that_never_answers_keeps_what_it_was_brought() -> None:
+    gateway = Device(1)
+    mute = RecordingSession("mute")
+    gateway.hub.join(mute)
+    gateway.set("orders/1", "station", "grill")
+    gateway.perform(gateway.hub.link(mute, Subscribed(1, "orders", Selector(""))))
+    gateway.turn()
+    assert gateway.hub.link(mute, Unsubscribed(1)) == [Scan(mute, "orders")]
+    assert gateway.hub.selections.look("orders/1", mute) == [] and mute.finished == []
+
+
+def test_what_differs_although_it_is_open_is_asked_for_again() -> None:
+    one, two = Device(1), Device(2)
+    settle(wire := Wire(one, two))
+    one.set("orders/1", "n", 1)
+    settle(wire)
+    opens = wire.count(m.Open)
+    one.perform(one.hub.selections.bring(wire.ends[0][1], "orders/1"))
+    settle(wire)
+    assert wire.count(m.Open) == opens + 1
+
+
+def test_turns_that_cannot_be_right_close_the_link() -> None:
+    gateway = Device(1)
+    peer = RecordingSession("peer")
+    peer.reconciles = True
+    gateway.hub.join(peer)
+
+    def turn(payload: bytes, number: int = 0) -> list[object]:
+        effects = gateway.hub.link(peer, Compared(number, False, payload))
+        gateway.perform(effects)
+        gateway.turn()
+        return list(effects)
+
+    assert turn(bytes(8) + b"\x00\x01" + bytes(8), number=9) == [], "about no subscription"
+    assert turn(bytes(8) + b"\x00\x01" + bytes(8)) == [Survey()]
+    assert len(peer.turns) == 1
+    assert turn(bytes(range(8)) + b"\x00\x01" + bytes(8)) == [Wake(peer)]
+    assert peer.farewell is not None and peer.farewell.code is Code.TOO_MANY
+    other = RecordingSession("other")
+    gateway.hub.join(other)
+    gateway.perform(gateway.hub.link(other, Compared(0, False, bytes(5_000))))
+    assert other.farewell is not None and other.farewell.code is Code.TOO_BIG
+    third = RecordingSession("third")
+    gateway.hub.join(third)
+    gateway.perform(gateway.hub.link(third, Compared(0, False, b"short")))
+    assert third.farewell is not None and third.farewell.code is Code.MALFORMED
+    assert gateway.hub.link(third, Compared(0, True, bytes(8))) == [], "of an exchange long over"
+
+
+def test_an_exchange_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.core import exchanges as exchanges_module
+
+    monkeypatch.setattr(exchanges_module, "most_turns", lambda size: 2)
+    gateway = Device(1)
+    for number in range(100):
+        gateway.set(f"orders/{number}", "n", number)
+    peer = RecordingSession("peer")
+    gateway.hub.join(peer)
+    for _ in range(3):
+        gateway.perform(
+            gateway.hub.link(peer, Compared(0, False, bytes(8) + b"\x00\x01" + bytes(8)))
+        )
+        gateway.turn()
+    assert peer.farewell is not None and peer.farewell.code is Code.TOO_MANY
+
+
+def test_a_large_document_that_left_the_memory_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from gateway.core import hub as hub_module
+
+    monkeypatch.setattr(selections_module, "LATE_BYTES", 100)
+    one, two = Device(1), Device(2)
+    settle(wire := Wire(one, two))
+    one.set("orders/1", "note", "x" * 200)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub_module, "IDLE_ROOMS", 0)
+        one.hub._retire()
+    assert "orders/1" not in one.hub.rooms
+    for now in (1.0, 2.0):
+        one.perform(one.hub.tick(now))
+    settle(wire)
+    assert two.read("orders/1") == one.read("orders/1")
+
+
+def test_a_document_that_cannot_be_used_is_not_in_the_inventory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = Device(1)
+    one.set("orders/1", "n", 1)
+    one.hub.selections.note("orders/1")
+
+    def breaks(self: Document) -> bytes:
+        raise DocumentBroken("orders/1", "a test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Document, "fingerprint", breaks)
+        one.hub.selections.dropped("orders/1")
+    one.hub.selections.dropped("orders/1")
+    assert one.hub.link(RecordingSession(), LinkOpened())
