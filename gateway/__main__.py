@@ -16,6 +16,20 @@ from gateway.core.errors import GatewayError
 # A thread that checks a large message must not hold the loop up for longer than this.
 SWITCH_SECONDS = 0.0005
 EX_USAGE = 64
+PEER = """\
+It keeps a store of its own, syncs with every peer it reaches, and goes on without any. Standard
+output is one JSON object a line:
+  {"event": "ready", "peer": ...}
+  {"event": "link", "state": "open" | "closed" | "unreachable", "address": ...}
+  {"event": "change", "document": "orders/7", "content": {...}}    new, or changed
+  {"event": "left", "document": "orders/7", "content": {...}}      matches no more
+Standard input takes one request a line; each is answered by a line once it is on the disk:
+  {"verb": "put", "document": "orders/7", "content": {"station": "grill"}, "id": 1}
+  {"verb": "patch", "document": "orders/7", "content": {"status": "done"}}
+  {"verb": "get", "document": "orders/7"}
+Without --subscribe it keeps everything. Example:
+  store-gateway peer --connect 192.168.1.20 --subscribe 'orders {"station": "grill"}'
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +56,21 @@ def _run(options: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     _allow_many_links()
     settings = _settings(options)
-    app.run(settings, os.urandom(16), _announce_json if options.json else _announce)
+    app.run(settings, os.urandom, _announce_json if options.json else _announce)
+    return 0
+
+
+def _peer(options: argparse.Namespace) -> int:
+    from gateway import app
+
+    sys.setswitchinterval(SWITCH_SECONDS)
+    _allow_many_links()
+    options.data = options.data or Path(config.default_data("store-gateway-peer"))
+    settings = _settings(options)
+    if not settings.mesh.connect and not settings.listen.enabled:
+        sentence = "there is nobody to sync with; name a peer with --connect, or --listen for some"
+        raise GatewayError("nobody", sentence, EX_USAGE)
+    app.run(settings, os.urandom, None)
     return 0
 
 
@@ -53,6 +81,21 @@ def _allow_many_links() -> None:
 
 
 def _settings(options: argparse.Namespace) -> config.Config:
+    given = _peer_options(options) if options.command is _peer else _run_options(options)
+    if options.data is not None:
+        given["store"] = {"folder": str(options.data.absolute())}
+    if options.connect:
+        given["mesh"] = {**given.get("mesh", {}), "connect": options.connect}
+    if options.name is not None:
+        given["name"] = options.name
+    loaded = config.load(options.config)
+    try:
+        return config.override(loaded, given, "command line")
+    except GatewayError as error:
+        raise GatewayError(error.code, error.sentence, EX_USAGE) from error
+
+
+def _run_options(options: argparse.Namespace) -> dict[str, Any]:
     listen: dict[str, Any] = {}
     pages: dict[str, Any] = {}
     if options.lan:
@@ -63,13 +106,21 @@ def _settings(options: argparse.Namespace) -> config.Config:
         pages["port"] = options.pages_port
     if options.no_pages:
         pages["enabled"] = False
-    store = {} if options.data is None else {"folder": str(options.data.absolute())}
-    given = {"listen": listen, "pages": pages, "store": store}
-    loaded = config.load(options.config)
-    try:
-        return config.override(loaded, given, "command line")
-    except GatewayError as error:
-        raise GatewayError(error.code, error.sentence, EX_USAGE) from error
+    return {"listen": listen, "pages": pages}
+
+
+def _peer_options(options: argparse.Namespace) -> dict[str, Any]:
+    listen: dict[str, Any] = {"enabled": False}
+    if options.listen is not None:
+        host, _, port = options.listen.rpartition(":")
+        if not port.isdecimal():
+            sentence = f"--listen takes a port or ADDRESS:PORT, not {options.listen!r}"
+            raise GatewayError("usage", sentence, EX_USAGE)
+        listen = {"enabled": True, "port": int(port), **({"host": host} if host else {})}
+    given: dict[str, Any] = {"listen": listen, "pages": {"enabled": False}}
+    if options.subscribe:
+        given["mesh"] = {"subscribe": options.subscribe}
+    return given
 
 
 def _announce_json(facts: Mapping[str, Any]) -> None:
@@ -125,6 +176,34 @@ def _restore(options: argparse.Namespace) -> int:
     return 0
 
 
+def _get(options: argparse.Namespace) -> int:
+    answer = _ask(options, "get", document=options.document)
+    print(json.dumps(answer["content"], indent=None if options.json else 2, ensure_ascii=False))
+    return 0
+
+
+def _write(options: argparse.Namespace) -> int:
+    verb = "put" if options.command is _put else "patch"
+    text = sys.stdin.read() if options.content == "-" else options.content
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise GatewayError("not-json", f"the content is not JSON: {error}", EX_USAGE) from error
+    if not isinstance(content, dict):
+        raise GatewayError("not-json", "the content is a JSON object: '{...}'", EX_USAGE)
+    answer = _ask(options, verb, document=options.document, content=content, root=options.root)
+    print(json.dumps({"ok": True, **answer}) if options.json else f"saved {options.document}")
+    return 0
+
+
+def _put(options: argparse.Namespace) -> int:
+    return _write(options)
+
+
+def _patch(options: argparse.Namespace) -> int:
+    return _write(options)
+
+
 def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[str, Any]:
     from gateway.control.client import ControlClient
     from gateway.control.messages import ControlError
@@ -132,7 +211,7 @@ def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[st
     try:
         return ControlClient(_folder(options) / "control.sock").request(verb, **arguments)
     except ControlError as error:
-        wrong_use = error.code in ("usage", "store-backup-target")
+        wrong_use = error.code in ("usage", "bad-name", "store-backup-target")
         exit_code = EX_USAGE if wrong_use else 69
         raise GatewayError(error.code, error.sentence, exit_code) from error
 
@@ -154,19 +233,56 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--pages-port", type=int, metavar="N", help="port for the pages")
     run.add_argument("--no-pages", action="store_true", help="do not start the pages")
     run.add_argument("--lan", action="store_true", help="let other devices in the network in")
+    _mesh_arguments(run)
+    peer = _command(commands, "peer", _peer, "be a small peer of a store, for scripts", PEER)
+    peer.add_argument(
+        "--subscribe",
+        action="append",
+        metavar="TEXT",
+        help="a collection, and a selector if not all of it is wanted; may be repeated",
+    )
+    peer.add_argument("--listen", metavar="[ADDRESS:]PORT", help="let other peers call this one")
+    _mesh_arguments(peer)
     _command(commands, "check-config", _check, "check a settings file and exit")
     _command(commands, "status", _status, "what the running gateway says of itself")
     backup = _command(commands, "backup", _backup, "write all data to a file, while it runs")
     backup.add_argument("file", type=Path)
     restore = _command(commands, "restore", _restore, "replace all data by a backup")
     restore.add_argument("file", type=Path)
+    get = _command(commands, "get", _get, "print a document of the running gateway or peer")
+    get.add_argument("document", help="its name: collection/id")
+    for name, function, summary in (
+        ("put", _put, "make these the fields of a document"),
+        ("patch", _patch, "change some fields of a document; null removes one"),
+    ):
+        write = _command(commands, name, function, summary)
+        write.add_argument("document", help="its name: collection/id")
+        write.add_argument("content", help="a JSON object; - reads it from standard input")
+        write.add_argument("--root", default="", help="the root map to write to")
     return parser
 
 
+def _mesh_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--connect", action="append", metavar="ADDRESS", help="a peer to call; may be repeated"
+    )
+    parser.add_argument("--name", help="what this device is called")
+
+
 def _command(
-    commands: Any, name: str, function: Callable[[argparse.Namespace], int], summary: str
+    commands: Any,
+    name: str,
+    function: Callable[[argparse.Namespace], int],
+    summary: str,
+    more: str = "",
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(command=function)
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML)")
     parser.add_argument("--data", type=_named, metavar="DIR", help="folder of the data")

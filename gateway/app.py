@@ -6,38 +6,43 @@ drain the store, close it (docs/design.md).
 
 import asyncio
 import logging
-import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from gateway import __version__
+from gateway.adapters.console import Console
 from gateway.adapters.crash_note import CrashNote
 from gateway.adapters.loop import new_event_loop
 from gateway.adapters.pages import Pages
 from gateway.adapters.sqlite_recovery import BACKUP
 from gateway.adapters.sqlite_store import SqliteStore
-from gateway.adapters.websocket import WebSocketLink, WebSocketServer
-from gateway.config import Config
+from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocketServer
+from gateway.config import Config, peer_url
 from gateway.control.server import ControlServer
 from gateway.core import messages
 from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.hub import Hub, Quotas
 from gateway.core.mesh_session import LocalPeer, MeshSession
-from gateway.core.names import name_from_path
+from gateway.core.names import check_name, name_from_path
 from gateway.core.records import Refusal, StoreStatus
+from gateway.core.selections import Interest
+from gateway.core.selector import Selector
 from gateway.core.session import Session
 from gateway.core.status import Identity, Moment, status
 from gateway.core.y_session import YSession
-from gateway.ports import Store
+from gateway.ports import Link, Store
+from gateway.runtime.caller import keep_calling
+from gateway.runtime.local import Local
 from gateway.runtime.peer import keep_time, serve
-from gateway.runtime.perform import MISTAKE, Performer
+from gateway.runtime.perform import MISTAKE, Performer, Watcher
 from gateway.runtime.threads import Helper
+from gateway.script import Script
 
 # Together below the 5 s a service manager or script waits for us.
 GOODBYE_SECONDS = 1.0
@@ -46,6 +51,8 @@ CRASHED = "the gateway died while it applied this"
 # A good copy is kept beside the store and made anew this often if something changed.
 BACKUP_SECONDS = 6 * 3600.0
 FIRST_BACKUP_SECONDS = 600.0
+STDIN, STDOUT = 0, 1
+EX_USAGE = 64
 
 log = logging.getLogger("gateway")
 
@@ -58,20 +65,26 @@ class MonotonicClock:
         return time.monotonic()
 
 
-def run(config: Config, fresh_id: bytes, ready: Callable[[Mapping[str, Any]], None]) -> None:
+Ready = Callable[[Mapping[str, Any]], None]
+
+
+def run(config: Config, draw: Callable[[int], bytes], ready: Ready | None) -> None:
     """Run the gateway until it is told to stop. Raises ``GatewayError`` for our faults.
 
-    ``fresh_id`` becomes our peer id if this installation has none yet (16 random bytes);
-    ``ready`` is called once everything listens.
+    ``draw(count)`` gives random bytes; ``ready`` is called once everything listens. Without it
+    the device is in the hands of a script, on standard input and output (``gateway.script``).
     """
     folder = Path(config.store.folder)
+    interests = tuple(map(_interest, config.mesh.subscribe))
+    addresses = tuple(map(peer_url, config.mesh.connect))
     store = SqliteStore.open(folder)
     try:
-        peer = _peer_id(folder, fresh_id)
+        peer = _peer_id(folder, draw(16))
         note = CrashNote(folder)
         try:
+            gateway = Gateway(config, peer, store, note, interests, addresses, draw)
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(Gateway(config, peer, store, note).run(ready))
+                runner.run(gateway.run(ready))
         finally:
             note.close()
     finally:
@@ -81,8 +94,19 @@ def run(config: Config, fresh_id: bytes, ready: Callable[[Mapping[str, Any]], No
 class Gateway:
     """One running gateway."""
 
-    def __init__(self, config: Config, peer: bytes, store: Store, note: CrashNote) -> None:
+    def __init__(
+        self,
+        config: Config,
+        peer: bytes,
+        store: Store,
+        note: CrashNote,
+        interests: Sequence[Interest],
+        addresses: Sequence[str],
+        draw: Callable[[int], bytes],
+    ) -> None:
         self._config = config
+        self._addresses_to_call = addresses
+        self._chance = lambda: int.from_bytes(draw(2), "big") / 65_536
         self._store = store
         self._note = note
         self._clock = MonotonicClock()
@@ -96,38 +120,54 @@ class Gateway:
             config.store.max_collection_bytes,
             config.store.max_peer_daily_bytes,
         )
-        self._hub = Hub(quotas, figures.usage, store.quarantined(), suspected, draw=os.urandom)
-        self._local = LocalPeer(
+        self._hub = Hub(
+            quotas,
+            figures.usage,
+            store.quarantined(),
+            suspected,
+            interests=interests,
+            draw=draw,
+        )
+        self._local = Local(peer.hex(), 1 + int.from_bytes(draw(4), "big"))
+        self._self = LocalPeer(
             peer,
             messages.FEATURE_SAVES
             | messages.FEATURE_RECONCILE
             | messages.FEATURE_SUBSCRIPTIONS
-            | messages.FEATURE_LARGE,
+            | (0 if interests else messages.FEATURE_LARGE),
             (("name", config.name), ("software", f"store-gateway {__version__}")),
         )
         self._identity = Identity(__version__, peer.hex(), config.access.open, {})
 
-    async def run(self, ready: Callable[[Mapping[str, Any]], None]) -> None:
+    async def run(self, ready: Ready | None) -> None:
         """Start, serve until told to stop, stop in order."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         self._helper = Helper("guard")
-        self._performer = Performer(self._hub, self._store, self._note, self._helper, self._fail)
+        console = None if ready else Console(STDIN, STDOUT)
+        script = Script(console, self._answer, self._local, self._stop.set) if console else None
+        self._performer = Performer(
+            self._hub, self._store, self._note, self._helper, self._fail, script or Watcher()
+        )
+        self._local.attach(self._performer)
         self._performer.writer.start()
+        self._performer.perform(self._hub.selections.begin())
         try:
             async with asyncio.TaskGroup() as tasks:
-                await self._serve(tasks, ready)
+                await self._serve(tasks, ready, script)
         except* GatewayError as group:
             raise group.exceptions[0] from None
         finally:
+            if console is not None:
+                await asyncio.to_thread(console.close)
             await asyncio.to_thread(self._performer.close)
             self._helper.close()
         if self._failure is not None:
             raise self._failure
 
     async def _serve(
-        self, tasks: asyncio.TaskGroup, ready: Callable[[Mapping[str, Any]], None]
+        self, tasks: asyncio.TaskGroup, ready: Ready | None, script: Script | None
     ) -> None:
         config = self._config
         folder = Path(config.store.folder)
@@ -150,13 +190,17 @@ class Gateway:
             max_links=config.listen.max_links,
             hosts=frozenset(config.listen.hosts),
         )
+        caller = WebSocketCaller(MESSAGE_BYTES)
         control = ControlServer(folder / CONTROL_SOCKET, self._answer)
         pages: Pages | None = None
         try:
-            port = await server.start(config.listen.host, config.listen.port)
+            addresses: dict[str, str] = {}
+            port = 0
+            if config.listen.enabled:
+                port = await server.start(config.listen.host, config.listen.port)
+                addresses = self._addresses(port)
             await control.start()
-            addresses = self._addresses(port)
-            if config.pages.enabled:
+            if config.pages.enabled and config.listen.enabled:
                 pages = Pages(folder / CONTROL_SOCKET, config.listen.host, config.pages.port, port)
                 addresses["pages"] = f"http://{_shown(config.listen.host)}:{await pages.start()}/"
                 spawn(pages.keep())
@@ -165,10 +209,19 @@ class Gateway:
             )
             spawn(keep_time(self._performer, self._clock))
             spawn(self._keep_backup(folder))
-            ready({**addresses, "data": str(folder), "open": config.access.open})
+            facts = {**addresses, "data": str(folder), "open": config.access.open}
+            if ready is not None:
+                ready(facts)
+            if script is not None:
+                await script.ready(peer=self._identity.peer, **facts)
+                for work in (script.tell_links(), script.tell_changes(), script.serve()):
+                    spawn(work)
+            for url in self._addresses_to_call:
+                spawn(self._keep_calling(caller, url, script))
             await self._stop.wait()
         finally:
             await self._shut_down(server, control, pages, owned)
+            caller.close()
             # What still waits, for a document or a slow helper, waits for nothing now.
             for task in links:
                 task.cancel()
@@ -189,12 +242,29 @@ class Gateway:
         await control.close()
         await server.drained(GOODBYE_SECONDS)
 
+    async def _keep_calling(self, caller: WebSocketCaller, url: str, script: Script | None) -> None:
+        def unreachable(error: GatewayError) -> None:
+            log.info("%s", error.sentence)
+            if script is not None:
+                script.unreachable(url, error.sentence)
+
+        async def serve_called(link: Link) -> None:
+            credential = (messages.AUTH_NONE, b"")
+            session = MeshSession(self._self, credential, url, self._hub.now)
+            await self._serve_session(link, session)
+
+        connect = partial(caller.connect, url)
+        await keep_calling(connect, serve_called, unreachable, self._clock, self._chance)
+
     async def _serve_link(self, link: WebSocketLink, path: str) -> None:
         try:
             session = self._session(link, path)
         except PeerError as error:
             link.close(error.code, error.reason)
             return
+        await self._serve_session(link, session)
+
+    async def _serve_session(self, link: Link, session: Session) -> None:
         try:
             await serve(link, session, self._performer, self._helper)
         except GatewayError as error:
@@ -210,7 +280,7 @@ class Gateway:
             if not self._config.access.open:
                 raise PeerError(Code.UNAUTHORISED, "this gateway needs a token")
             return YSession(name_from_path(path.removeprefix("/sync/")), link.address, now)
-        return MeshSession(self._local, self._admit, link.address, now)
+        return MeshSession(self._self, self._admit, link.address, now)
 
     def _admit(self, method: int, credential: bytes) -> messages.Grants:
         if method == messages.AUTH_NONE and self._config.access.open:
@@ -238,7 +308,21 @@ class Gateway:
             target = Path(name)
             await self._performer.writer.call(partial(self._store.backup, target))
             return {"file": str(target)}
+        if verb in ("get", "put", "patch"):
+            return await self._edit(verb, arguments)
         raise GatewayError("unknown-verb", f"there is no verb {verb[:40]!r}", 64)
+
+    async def _edit(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        document, content = arguments.get("document"), arguments.get("content", {})
+        root = arguments.get("root", "")
+        if not (isinstance(document, str) and isinstance(content, dict) and isinstance(root, str)):
+            sentence = f"{verb} takes a document and, to write, content: an object"
+            raise GatewayError("usage", sentence, EX_USAGE)
+        if verb == "get":
+            return {"document": document, "content": await self._local.read(document)}
+        write = self._local.put if verb == "put" else self._local.patch
+        await write(document, content, root)
+        return {"document": document}
 
     async def _status(self) -> Mapping[str, Any]:
         figures = await self._performer.writer.call(self._store.status)
@@ -276,6 +360,20 @@ class Gateway:
         if self._failure is None:
             self._failure = error
         self._stop.set()
+
+
+def _interest(text: str) -> Interest:
+    """``collection`` or ``collection selector``. Raises ``GatewayError`` ``subscription``."""
+    collection, _, selector = text.strip().partition(" ")
+    try:
+        check_name(f"{collection}/x")
+        if "/" in collection:
+            raise PeerError(Code.BAD_NAME, "a collection has no slash in its name")
+        Selector(selector)
+    except PeerError as error:
+        sentence = f"cannot subscribe to {text!r}: {error.reason}"
+        raise GatewayError("subscription", sentence, EX_USAGE) from error
+    return Interest(collection, selector.strip())
 
 
 def _peer_id(folder: Path, fresh: bytes) -> bytes:

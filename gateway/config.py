@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.core.errors import GatewayError
 
+EX_USAGE = 64
 EX_CONFIG = 78
 DEFAULT_PORT = 8787
 DEFAULT_PAGES_PORT = 8788
@@ -40,6 +42,12 @@ def _text(right: str) -> dict[str, _Rule]:
 
 
 _FLAG = {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
+_TEXTS = {
+    "rule": _Rule(
+        "a list of texts",
+        lambda value: isinstance(value, list) and all(isinstance(text, str) for text in value),
+    )
+}
 _NAMES = {
     "rule": _Rule(
         'a list of host names such as ["shop.example"]',
@@ -48,16 +56,17 @@ _NAMES = {
 }
 
 
-def default_data() -> str:
+def default_data(name: str = "store-gateway") -> str:
     """The data folder of a user's own gateway (XDG Base Directory Specification 0.8)."""
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return str(Path(state) / "store-gateway")
+    return str(Path(state) / name)
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where peers reach the gateway."""
+    """Where peers reach the gateway; not at all unless enabled."""
 
+    enabled: bool = field(default=True, metadata=_FLAG)
     host: str = field(default="127.0.0.1", metadata=_text('an address such as "0.0.0.0"'))
     port: int = field(default=DEFAULT_PORT, metadata=_whole(0, 65_535))
     hosts: tuple[str, ...] = field(default=("localhost",), metadata=_NAMES)
@@ -90,6 +99,18 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Mesh:
+    """Other peers to call, and what to subscribe to: nothing means everything.
+
+    ``connect``: addresses such as ``ws://192.168.1.20:8787/mesh`` or ``192.168.1.20``;
+    ``subscribe``: a collection each, and a selector after it if not all of it is wanted.
+    """
+
+    connect: tuple[str, ...] = field(default=(), metadata=_TEXTS)
+    subscribe: tuple[str, ...] = field(default=(), metadata=_TEXTS)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings."""
 
@@ -98,6 +119,7 @@ class Config:
     pages: Pages = field(default_factory=Pages)
     store: Store = field(default_factory=Store)
     access: Access = field(default_factory=Access)
+    mesh: Mesh = field(default_factory=Mesh)
 
 
 def load(path: Path | None) -> Config:
@@ -148,3 +170,22 @@ def _guess(key: str, known: Mapping[str, object]) -> str:
 def _wrong(file: str, name: str, value: object, right: str) -> GatewayError:
     shown = str(value)[:40]
     return GatewayError("config-value", f"{file}: {name} is {shown!r}; right is {right}", EX_CONFIG)
+
+
+def peer_url(text: str) -> str:
+    """The URL of a peer from what people write: an address, with or without a port, or a URL.
+
+    Raises ``GatewayError`` ``address``.
+    """
+    try:
+        parts = urlsplit(text if "://" in text else f"ws://{text}")
+        if parts.scheme in ("ws", "wss") and parts.hostname and not parts.username:
+            port = parts.port or (443 if parts.scheme == "wss" else DEFAULT_PORT)
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/') or '/mesh'}"
+    except ValueError:
+        pass
+    sentence = (
+        f"{text!r} is not the address of a peer; right is 192.168.1.20 or ws://host:8787/mesh"
+    )
+    raise GatewayError("address", sentence, EX_USAGE)

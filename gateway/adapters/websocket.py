@@ -1,4 +1,4 @@
-"""WebSocket links and their listener, on picows.
+"""WebSocket links, accepted and called, on picows.
 
 Knows paths, origins and frames, nothing of what the messages mean. A browser page of
 another site must not reach a local gateway, so Origin and Host are checked (DNS
@@ -8,14 +8,17 @@ rebinding): security.md of the project says why.
 import asyncio
 import errno
 import ipaddress
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from picows import (
     WSCloseCode,
+    WSError,
     WSFrame,
     WSListener,
     WSMsgType,
@@ -23,6 +26,7 @@ from picows import (
     WSUpgradeRequest,
     WSUpgradeResponse,
     WSUpgradeResponseWithListener,
+    ws_connect,
     ws_create_server,
 )
 
@@ -53,6 +57,7 @@ FREE_MISTAKES = 8
 MISTAKE_SECONDS = 60.0
 PENALTY_SECONDS = 1.0
 MAX_COUNTED_ADDRESSES = 1_000
+EX_UNAVAILABLE = 69
 _MISTAKES = frozenset({Code.MALFORMED, Code.TOO_BIG, Code.REFUSED})
 
 _HINT = b"This is the sync port of a Store Gateway. Its pages are on another port.\n"
@@ -60,12 +65,27 @@ _HINT = b"This is the sync port of a Store Gateway. Its pages are on another por
 Serve = Callable[["WebSocketLink", str], Coroutine[None, None, None]]
 
 
-class WebSocketLink(WSListener):
-    """One accepted connection. Satisfies ``Link``."""
+class _Owner(Protocol):
+    """Who made a link."""
 
-    def __init__(self, server: "WebSocketServer", path: str) -> None:
-        self._server = server
-        self._path = path
+    message_bytes: int
+
+    def accepted(self, link: "WebSocketLink", transport: WSTransport) -> None:
+        """The handshake is done."""
+
+    def mistaken(self, host: str) -> None:
+        """The peer at this address was closed for what it sent."""
+
+    def ended(self, transport: WSTransport) -> None:
+        """The connection is gone."""
+
+
+class WebSocketLink(WSListener):
+    """One connection. Satisfies ``Link``."""
+
+    def __init__(self, owner: _Owner, path: str = "") -> None:
+        self._owner = owner
+        self.path = path
         self._transport: WSTransport | None = None
         self._inbox: list[bytes] = []
         self._inbox_bytes = 0
@@ -117,8 +137,9 @@ class WebSocketLink(WSListener):
         self._inbox = []
         self._end()
         if code in _MISTAKES:
-            self._server.mistaken(self.host)
-        self._server.linger(self._transport)
+            self._owner.mistaken(self.host)
+        # A peer that does not answer our close frame is cut off.
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.disconnect)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """picows: the handshake is done."""
@@ -128,7 +149,7 @@ class WebSocketLink(WSListener):
         peer = underlying.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.host, self.address = peer[0], f"{peer[0]}:{peer[1]}"
-        self._server.accepted(self, transport, self._path)
+        self._owner.accepted(self, transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """picows: a frame arrived."""
@@ -150,7 +171,7 @@ class WebSocketLink(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """picows: the connection is gone."""
         self._end()
-        self._server.ended(transport)
+        self._owner.ended(transport)
 
     def pause_writing(self) -> None:
         """picows: the peer does not read."""
@@ -163,8 +184,8 @@ class WebSocketLink(WSListener):
             self._writable_callback()
 
     def _take(self, message: bytes) -> None:
-        if len(message) > self._server.message_bytes:
-            self.close(Code.TOO_BIG, f"a message above {self._server.message_bytes} bytes")
+        if len(message) > self._owner.message_bytes:
+            self.close(Code.TOO_BIG, f"a message above {self._owner.message_bytes} bytes")
             return
         self._inbox.append(message)
         self._inbox_bytes += len(message) + MESSAGE_OVERHEAD_BYTES
@@ -181,9 +202,9 @@ class WebSocketLink(WSListener):
             return
         self._fragments.append(frame.get_payload_as_bytes())
         self._fragment_bytes += frame.payload_size
-        too_big = self._fragment_bytes > self._server.message_bytes
+        too_big = self._fragment_bytes > self._owner.message_bytes
         if too_big or len(self._fragments) > MAX_FRAGMENTS:
-            self.close(Code.TOO_BIG, f"a message above {self._server.message_bytes} bytes")
+            self.close(Code.TOO_BIG, f"a message above {self._owner.message_bytes} bytes")
         elif frame.fin:
             message = b"".join(self._fragments)
             self._fragments, self._fragment_bytes = [], 0
@@ -261,15 +282,15 @@ class WebSocketServer:
         """How many links there are, those that are closing included."""
         return len(self._links)
 
-    def accepted(self, link: WebSocketLink, transport: WSTransport, path: str) -> None:
+    def accepted(self, link: WebSocketLink, transport: WSTransport) -> None:
         """A handshake is done."""
         self._links.add(transport)
         late = self._mistakes[link.host] > FREE_MISTAKES
-        self._spawn(self._serve_late(link, path) if late else self._serve(link, path))
+        self._spawn(self._serve_late(link) if late else self._serve(link, link.path))
 
-    async def _serve_late(self, link: WebSocketLink, path: str) -> None:
+    async def _serve_late(self, link: WebSocketLink) -> None:
         await asyncio.sleep(PENALTY_SECONDS)
-        await self._serve(link, path)
+        await self._serve(link, link.path)
 
     def mistaken(self, host: str) -> None:
         """A peer at this address was closed for what it sent."""
@@ -279,10 +300,6 @@ class WebSocketServer:
             self._mistakes.clear()
         if host in self._mistakes or len(self._mistakes) < MAX_COUNTED_ADDRESSES:
             self._mistakes[host] += 1
-
-    def linger(self, transport: WSTransport) -> None:
-        """Our close frame is out; a peer that does not answer it is cut off."""
-        asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.disconnect)
 
     def ended(self, transport: WSTransport) -> None:
         """A connection is gone."""
@@ -307,6 +324,60 @@ class WebSocketServer:
         if not (_is_address(name) or name.endswith(".local") or name in self._hosts):
             return False
         return origin is None or urlsplit(origin).hostname in (name, *self._hosts)
+
+
+class WebSocketCaller:
+    """Calls other peers."""
+
+    def __init__(self, message_bytes: int) -> None:
+        self.message_bytes = message_bytes
+        self._transports: set[WSTransport] = set()
+
+    async def connect(self, url: str) -> WebSocketLink:
+        """A link to the peer at ``url``. Raises ``GatewayError`` ``unreachable``."""
+        try:
+            _, link = await ws_connect(
+                lambda: WebSocketLink(self),
+                url,
+                websocket_handshake_timeout=HANDSHAKE_SECONDS,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=IDLE_SECONDS,
+                auto_ping_reply_timeout=PONG_SECONDS,
+                max_frame_size=self.message_bytes + FRAME_SLACK_BYTES,
+                read_buffer_init_size=READ_BUFFER_BYTES,
+                max_redirects=0,
+            )
+        except (OSError, TimeoutError, WSError) as error:
+            sentence = f"{url} cannot be reached: {_cause(error)}"
+            raise GatewayError("unreachable", sentence, EX_UNAVAILABLE) from error
+        assert isinstance(link, WebSocketLink)
+        return link
+
+    def close(self) -> None:
+        """Cut what is left of all links."""
+        for transport in list(self._transports):
+            transport.disconnect(graceful=False)
+
+    def accepted(self, link: WebSocketLink, transport: WSTransport) -> None:
+        """See ``_Owner``."""
+        self._transports.add(transport)
+
+    def mistaken(self, host: str) -> None:
+        """See ``_Owner``. We chose to call it."""
+
+    def ended(self, transport: WSTransport) -> None:
+        """See ``_Owner``."""
+        self._transports.discard(transport)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "nothing answered in time"
+    if isinstance(error, socket.gaierror):
+        return "this name is not known"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return "what answered there is not a peer"
 
 
 def _response(status: HTTPStatus, body: bytes) -> WSUpgradeResponseWithListener:

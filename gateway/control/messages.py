@@ -37,9 +37,9 @@ def read_request(line: bytes) -> tuple[int, str, dict[str, Any]]:
     """Number, verb and arguments. Raises ``ControlError`` ``bad-request``."""
     try:
         fields = json.loads(line)
-        number, verb = fields.pop("id"), fields.pop("verb")
+        number, verb = fields.pop("id", 0), fields.pop("verb")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise ControlError("bad-request", "a request is a JSON object with id and verb") from None
+        raise ControlError("bad-request", "a request is a JSON object with a verb") from None
     if type(number) is not int or not isinstance(verb, str):
         raise ControlError("bad-request", "id is a whole number and verb a text")
     return number, verb, fields

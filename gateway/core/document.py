@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gateway.core.crdt import DocumentBroken, Replica, guarded, merge, state_vector, trimmed
+from gateway.core.crdt import (
+    DocumentBroken,
+    Replica,
+    edited,
+    guarded,
+    merge,
+    state_vector,
+    trimmed,
+)
 from gateway.core.early import Early
+from gateway.core.edit import Changes
 from gateway.core.fingerprint import fingerprint, merged, read_delete_set
 from gateway.core.guard import UpdateFacts
 from gateway.core.projection import project
@@ -121,6 +130,13 @@ class Document:
         if fingerprint(Replica(self.name, whole).canonical()) != self.fingerprint():
             raise DocumentBroken(self.name, "its snapshot does not load to the same state")
         return whole
+
+    def edited(self, client: int, changes: Changes) -> bytes:
+        """The update by which ``client`` would make these changes; b"" if there are none.
+
+        All that this client wrote before must have been applied. Raises ``GatewayError``.
+        """
+        return edited(self.name, self._replica.diff(), client, changes)
 
     def project(self) -> dict[str, Any]:
         """The content as JSON, as ``gateway.core.projection`` describes it."""

@@ -61,7 +61,7 @@ def fields_of(projection: Mapping[str, Json]) -> dict[str, Json]:
         root = projection[name]
         entries = root.get("$map", root) if isinstance(root, dict) else {}
         for key, value in entries.items():
-            if not _is_operator(key):
+            if not is_operator(key):
                 fields.setdefault(key, _plain(value))
     return {**fields, **projection}
 
@@ -88,7 +88,7 @@ class _Parser:
                 raise _wrong(f"{key} takes a list of selectors")
             self._count(nesting, len(wanted))
             return _COMBINATIONS[key]([self.selector(one, nesting + 1, top=top) for one in wanted])
-        if _is_operator(key):
+        if is_operator(key):
             raise _wrong(f"{key[:20]} is not known, or not known here")
         path = key.split(".")
         if top:
@@ -100,7 +100,7 @@ class _Parser:
         """The test of one value."""
         if not isinstance(wanted, dict) or not wanted:
             return self._operator("$eq", wanted, nesting)
-        operators = [key for key in wanted if _is_operator(key)]
+        operators = [key for key in wanted if is_operator(key)]
         if not operators:
             nested = self.selector(wanted, nesting)
             return lambda value: isinstance(value, dict) and nested(value)
@@ -169,7 +169,7 @@ def _negated(test: _Test) -> _Test:
 
 
 def _same_as(wanted: Json) -> _Test:
-    return lambda value: value is not _MISSING and _same(value, wanted)
+    return lambda value: value is not _MISSING and same(value, wanted)
 
 
 def _ordered(wanted: Json, holds: Callable[[Any, Any], bool]) -> _Test:
@@ -203,15 +203,15 @@ def _at(fields: Json, path: list[str]) -> Json:
     return value
 
 
-def _same(value: Json, wanted: Json) -> bool:
+def same(value: Json, wanted: Json) -> bool:
     """Equal as JSON: true is not 1, and 1.0 is 1."""
     value = _plain(value)
     if isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted
     if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_same, value, wanted))
+        return len(value) == len(wanted) and all(map(same, value, wanted))
     if isinstance(value, dict) and isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(_same(value[k], wanted[k]) for k in wanted)
+        return value.keys() == wanted.keys() and all(same(value[k], wanted[k]) for k in wanted)
     return bool(value == wanted)
 
 
@@ -224,7 +224,7 @@ def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_operator(key: str) -> bool:
+def is_operator(key: str) -> bool:
     """A genuine key that starts with $ is shown with one more (``gateway.core.values``)."""
     return key.startswith("$") and not key.startswith("$$")
 
@@ -235,7 +235,7 @@ def _equalities(wanted: Json) -> Iterator[tuple[str, Scalar | None]]:
         if key == "$and":
             for part in one:
                 yield from _equalities(part)
-        elif not _is_operator(key) and "." not in key:
+        elif not is_operator(key) and "." not in key:
             value = one.get("$eq", one) if isinstance(one, dict) else one
             if value is None or isinstance(value, Scalar):
                 yield key, value

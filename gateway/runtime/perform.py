@@ -46,15 +46,24 @@ MISTAKE = "the gateway made a mistake; connect again"
 log = logging.getLogger("gateway")
 
 
-def _unnoticed(notice: Notice) -> None:
-    """Nobody on this device looks at its documents."""
+class Watcher:
+    """Is told what happens; this one does nothing with it."""
+
+    def noticed(self, notice: Notice) -> None:
+        """A document of this device's own subscriptions is new, changed or left them."""
+
+    def opened(self, session: Session) -> None:
+        """A mesh link is open."""
+
+    def closed(self, session: Session) -> None:
+        """A link ended, open or not."""
 
 
 class Performer:
     """The loop's side of the hub: sessions and their links, the writer, the turn.
 
     ``on_failed`` is called once when the store is lost; the process must end then.
-    ``on_notice`` is called for every document of this device's own subscriptions.
+    ``watcher`` is called in the loop, and must not wait.
     """
 
     def __init__(
@@ -64,12 +73,12 @@ class Performer:
         note: Note,
         helper: Helper,
         on_failed: Callable[[GatewayError], None],
-        on_notice: Callable[[Notice], object] = _unnoticed,
+        watcher: Watcher | None = None,
     ) -> None:
         self.hub = hub
         self._note = note
         self._on_failed = on_failed
-        self._on_notice = on_notice
+        self._watcher = watcher or Watcher()
         self._answers = Answers(hub, helper, self._begin_load, self._wake_owed, self._fault)
         self._loop = asyncio.get_running_loop()
         self._door = Door(self._loop)
@@ -101,11 +110,14 @@ class Performer:
         self.perform(self.hub.leave(session))
         self._awake.pop(session, None)
         self._links.pop(session).close(Code.GOING_AWAY, "the session ended")
+        self._watcher.closed(session)
 
     async def take(self, session: Session, event: Event, facts: UpdateFacts | None = None) -> None:
         """Let the hub decide on an event, its document loaded first."""
         if isinstance(event, LinkOpened | Subscribed | Unsubscribed | Compared):
             self.perform(self.hub.link(session, event))
+            if isinstance(event, LinkOpened):
+                self._watcher.opened(session)
             return
         while self.hub.needs(event.document):
             try:
@@ -134,7 +146,7 @@ class Performer:
                 case Scan() | Survey() | Bring() | Offer():
                     self._scans.begin(effect)
                 case Notice():
-                    self._on_notice(effect)
+                    self._watcher.noticed(effect)
 
     async def load(self, document: str) -> None:
         """Have a document loaded; several callers share one read."""

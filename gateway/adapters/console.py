@@ -1,0 +1,78 @@
+"""Standard input and output as lines, beside the event loop; files, pipes and terminals alike."""
+
+import asyncio
+import os
+import select
+from concurrent.futures import ThreadPoolExecutor
+
+# A put of this size is about what one link message takes.
+LINE_BYTES = 262_144
+_CHUNK_BYTES = 65_536
+
+
+class Console:
+    """``source`` and ``target`` are file descriptors. Close it to end its threads."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self._source = source
+        self._target = target
+        self._reader = ThreadPoolExecutor(1, "console-in")
+        self._writer = ThreadPoolExecutor(1, "console-out")
+        self._stopped, self._stop = os.pipe()
+        self._rest = b""
+        self._skipping = False
+
+    async def line(self) -> str | None:
+        """The next line without its end; None at the end of the input.
+
+        Raises ``ValueError`` for one above ``LINE_BYTES``, once; what is left of it is skipped.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read)
+
+    async def write(self, line: str) -> bool:
+        """Write a line; False once nobody reads any more."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._print, line)
+
+    def close(self) -> None:
+        """End reading and writing; what nobody took by now is lost."""
+        os.write(self._stop, b"\0")
+        self._reader.shutdown(wait=True, cancel_futures=True)
+        self._writer.shutdown(wait=True)
+        os.close(self._stopped)
+        os.close(self._stop)
+
+    def _read(self) -> str | None:
+        while True:
+            line, end, rest = self._rest.partition(b"\n")
+            if end:
+                self._rest = rest
+                if self._skipping:
+                    self._skipping = False
+                    continue
+                return line.decode(errors="replace").removesuffix("\r")
+            if len(line) > LINE_BYTES:
+                self._rest, skipping, self._skipping = b"", self._skipping, True
+                if not skipping:
+                    raise ValueError(f"a line is at most {LINE_BYTES} bytes")
+            data = self._more()
+            if not data:
+                self._rest, last = b"", self._rest
+                return last.decode(errors="replace") if last and not self._skipping else None
+            self._rest += data
+
+    def _more(self) -> bytes:
+        ready, _, _ = select.select([self._source, self._stopped], [], [])
+        return b"" if self._stopped in ready else os.read(self._source, _CHUNK_BYTES)
+
+    def _print(self, line: str) -> bool:
+        data = line.encode(errors="surrogateescape") + b"\n"
+        try:
+            while data:
+                stopped, _, _ = select.select([self._stopped], [self._target], [])
+                if stopped:
+                    return False
+                # No more than a pipe that is writable takes without waiting.
+                data = data[os.write(self._target, data[: select.PIPE_BUF]) :]
+        except BrokenPipeError:
+            return False
+        return True

@@ -1,0 +1,83 @@
+"""What a put or a patch of JSON changes in which root map of a document."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.core.selector import is_operator
+from gateway.core.values import Json, escaped_key
+
+# The root map that new fields go to.
+ROOT = "fields"
+
+
+class Removed:
+    """A field that is to be removed."""
+
+
+REMOVED = Removed()
+Changes = Mapping[str, Mapping[str, Any]]
+
+
+def put(projection: Mapping[str, Json], content: Mapping[str, Json], root: str = "") -> Changes:
+    """What makes the fields of a document these: set those that are there, remove the others.
+
+    ``root``: only of this root map.
+    """
+    maps = _root_maps(projection, root)
+    wanted = _placed(maps, content, root)
+    return {
+        name: {**{key: REMOVED for key in entries if key not in content}, **wanted.get(name, {})}
+        for name, entries in {**{name: {} for name in wanted}, **maps}.items()
+    }
+
+
+def patch(projection: Mapping[str, Json], changes: Mapping[str, Json], root: str = "") -> Changes:
+    """What a JSON merge patch (RFC 7396) changes: null removes, objects are merged.
+
+    A field is changed where it is; a new one goes to the only root map there is, or to
+    ``fields``. ``root``: only this root map is changed.
+    """
+    maps = _root_maps(projection, root)
+    return {
+        name: {key: _merged(maps.get(name, {}).get(key), value) for key, value in entries.items()}
+        for name, entries in _placed(maps, changes, root).items()
+    }
+
+
+def _placed(
+    maps: Mapping[str, Mapping[str, Json]], content: Mapping[str, Json], root: str
+) -> dict[str, dict[str, Json]]:
+    new = root or (next(iter(maps)) if len(maps) == 1 else ROOT)
+    placed: dict[str, dict[str, Json]] = {}
+    for key, value in content.items():
+        name = next((name for name in sorted(maps) if key in maps[name]), new)
+        placed.setdefault(name, {})[key] = value
+    return placed
+
+
+def _root_maps(projection: Mapping[str, Json], root: str) -> dict[str, dict[str, Json]]:
+    """The root maps with their entries under their own keys."""
+    return {
+        _unescaped(name): {_unescaped(key): value for key, value in entries.items()}
+        for name, entries in projection.items()
+        if isinstance(entries, dict) and not any(map(is_operator, entries))
+        if not root or name == escaped_key(root)
+    }
+
+
+def _merged(value: Json, changes: Json) -> Any:
+    if changes is None:
+        return REMOVED
+    if not isinstance(changes, dict):
+        return changes
+    merged = dict(value) if isinstance(value, dict) else {}
+    for key, change in changes.items():
+        if change is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), change)
+    return merged
+
+
+def _unescaped(key: str) -> str:
+    return key.removeprefix("$")

@@ -1,0 +1,39 @@
+"""Calls another peer again and again, so that there is a link whenever there can be one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from gateway.core.errors import GatewayError
+from gateway.ports import Clock, Link
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+# A link that lasted this long was a good one: the next pause is the first again.
+STEADY_SECONDS = 10.0
+
+
+async def keep_calling(
+    connect: Callable[[], Awaitable[Link]],
+    serve: Callable[[Link], Awaitable[None]],
+    on_unreachable: Callable[[GatewayError], None],
+    clock: Clock,
+    chance: Callable[[], float],
+) -> None:
+    """Connect, serve the link until it ends, wait, for ever.
+
+    Pauses double from half a second to half a minute. ``chance()``, from 0 to 1, shortens
+    each by up to a half, so that many peers do not come back at the same moment.
+    """
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        began = clock.monotonic()
+        try:
+            link = await connect()
+        except GatewayError as error:
+            on_unreachable(error)
+        else:
+            await serve(link)
+        if clock.monotonic() - began >= STEADY_SECONDS:
+            pause = FIRST_PAUSE_SECONDS
+        await asyncio.sleep(pause * (1 - chance() / 2))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

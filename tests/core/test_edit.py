@@ -1,0 +1,106 @@
+"""What put and patch change, and the update that does it."""
+
+import pytest
+
+from gateway.core.crdt import edited
+from gateway.core.document import Document
+from gateway.core.edit import REMOVED, patch, put
+from gateway.core.errors import Code, GatewayError
+from gateway.core.local_session import LocalSession
+from gateway.core.outbox import Relay
+from tests.core.edits import Author, facts
+from tests.core.sessions import Given
+
+
+def after(content: dict, changes: dict, *, verb: str = "patch", root: str = "") -> dict:
+    """The projection after a change of a document with these root maps."""
+    author = Author(1)
+    for name, entries in content.items():
+        for key, value in entries.items():
+            author.set(key, value, root=name)
+    document = Document("orders/1")
+    document.apply([(author.whole(), facts(author.whole()))])
+    plan = (put if verb == "put" else patch)(document.project(), changes, root)
+    update = document.edited(7, plan)
+    if update:
+        document.apply([(update, facts(update))])
+        assert document.clocks.get(7, 0) <= 10
+    return document.project()
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "expected"),
+    [
+        ({}, {"a": 1}, {"fields": {"a": 1}}),
+        ({"order": {"a": 1}}, {"b": 2}, {"order": {"a": 1, "b": 2}}),
+        ({"o": {"a": 1}, "x": {"y": 0}}, {"a": None, "b": 2}, {"fields": {"b": 2}, "x": {"y": 0}}),
+        (
+            {"x": {"y": {"z": 1, "w": 2}}},
+            {"y": {"z": None, "q": {"r": None}}},
+            {"x": {"y": {"w": 2, "q": {}}}},
+        ),
+        ({"x": {"y": 1}}, {"y": {"z": 2}}, {"x": {"y": {"z": 2}}}),
+        ({"x": {"$price": 1}}, {"$price": 2}, {"x": {"$$price": 2}}),
+        ({"x": {"y": 1}}, {"n": None}, {"x": {"y": 1}}),
+    ],
+)  # fmt: skip
+def test_a_patch(content: dict, changes: dict, expected: dict) -> None:
+    assert after(content, changes) == expected
+
+
+def test_a_put_replaces_and_keeps_null() -> None:
+    assert after({"x": {"a": 1, "b": 2}}, {"b": 2, "c": None}, verb="put") == {
+        "x": {"b": 2, "c": None}
+    }
+    assert after({"x": {"a": 1}, "y": {"b": 2}}, {"b": 3}, verb="put") == {"y": {"b": 3}}
+    assert after({"x": {"a": 1}, "y": {"b": 2}}, {"b": 3}, verb="put", root="x") == {
+        "x": {"b": 3},
+        "y": {"b": 2},
+    }
+    assert after({}, {}, verb="put") == {}
+
+
+def test_what_is_there_already_changes_nothing() -> None:
+    author = Author(1)
+    whole = author.set("a", True)
+    assert edited("orders/1", whole, 7, {"map": {"a": True, "b": REMOVED}}) == b""
+    assert edited("orders/1", whole, 7, {"map": {"a": 1}}) != b"", "true is not 1"
+
+
+def test_shared_text_is_not_overwritten() -> None:
+    from pycrdt import Doc, Map, Text
+
+    doc: Doc = Doc()
+    doc.get("map", type=Map)["note"] = Text("hello")
+    whole = doc.get_update()
+    assert edited("orders/1", whole, 7, {"map": {"note": "hello"}}) == b""
+    for value in ("other", REMOVED):
+        with pytest.raises(GatewayError) as caught:
+            edited("orders/1", whole, 7, {"map": {"note": value}})
+        assert caught.value.code == "shared-type"
+
+
+def test_the_session_of_this_device_tells_what_was_decided() -> None:
+    decided: list[tuple[int, Code | None, str]] = []
+    session = LocalSession("me", lambda *what: decided.append(what))
+    session.refuse("orders/1", 2, Code.QUOTA, "full")
+    session.acknowledge(1)
+    session.acknowledge(2)
+    assert decided == [(1, None, ""), (2, Code.QUOTA, "full")]
+
+
+def test_the_session_of_this_device_has_no_link() -> None:
+    session = LocalSession("me", lambda *what: None)
+    session.subscribe(1, "orders", "")
+    session.reconcile(1, ours=True, payload=b"")
+    session.ask("orders/1", b"\x00")
+    session.offer("orders/1", Relay(b""))
+    session.offer_presence("orders/1", None)
+    session.echo_presence("orders/1", [1])
+    session.finish("orders/1")
+    session.released("orders/1")
+    session.deny("orders/1", Code.FORBIDDEN, "no")
+    session.close(Code.RESET, "no")
+    assert session.first_events() == session.receive(b"x") == ()
+    assert session.data_to_send(Given(None)) == [] and not session.tick(1.0)
+    assert session.may_read("a/b") and session.may_write("a/b") and not session.awaits("a/b")

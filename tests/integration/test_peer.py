@@ -1,0 +1,139 @@
+"""Small peers as processes: with a gateway, without one, across restarts and kill -9."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import ROOT, GatewayProcess
+from tests.support.peer import PeerProcess
+
+pytestmark = pytest.mark.integration
+
+GRILL = 'orders {"station": "grill"}'
+
+
+def command(*arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        cwd=ROOT, input=text, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+
+
+def test_a_kiosk_and_a_kitchen_with_a_gateway_between_them(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path / "gateway") as gateway:
+        address = f"127.0.0.1:{gateway.port}"
+        with (
+            PeerProcess(tmp_path / "kiosk", "--connect", address, "--subscribe", "orders") as kiosk,
+            PeerProcess(tmp_path / "grill", "--connect", address, "--subscribe", GRILL) as grill,
+        ):
+            kiosk.ask("put", "orders/1", {"station": "grill", "status": "open"})
+            kiosk.ask("put", "orders/2", {"station": "bar"})
+            grill.until(lambda documents: "orders/1" in documents)
+            grill.ask("patch", "orders/1", {"status": "done"})
+            kiosk.until(lambda documents: documents["orders/1"]["fields"].get("status") == "done")
+            kiosk.ask("patch", "orders/1", {"station": "bar"})
+            left = grill.wait(lambda event: event.get("event") == "left")
+            assert left["content"]["fields"]["station"] == "bar"
+            assert grill.documents == {}
+
+            gateway.kill()
+            grill.wait(lambda event: event.get("state") == "closed")
+            kiosk.ask("put", "orders/3", {"station": "grill", "text": "während sie fort war 🍔"})
+            assert kiosk.stop() == 0
+            gateway.start()
+            kiosk.start()
+            grill.until(lambda documents: set(documents) == {"orders/3"})
+            assert grill.stop() == 0
+    assert "orders/2" not in {event.get("document") for event in grill.events}
+
+
+def test_two_small_peers_without_a_gateway_across_a_kill(tmp_path: Path) -> None:
+    with PeerProcess(tmp_path / "one", "--listen", "0", "--subscribe", "orders") as one:
+        address = one.events[0]["mesh"]
+        port = address.rpartition(":")[2].partition("/")[0]
+        with PeerProcess(tmp_path / "two", "--connect", address, "--subscribe", GRILL) as two:
+            one.ask("put", "orders/1", {"station": "grill"})
+            two.until(lambda documents: "orders/1" in documents)
+            two.kill()
+            one.ask("patch", "orders/1", {"status": "open"})
+            two.start()
+            two.until(lambda documents: "status" in documents["orders/1"]["fields"])
+            one.kill()
+            two.ask("put", "orders/2", {"station": "grill"})
+            one._arguments = ("--listen", port, "--subscribe", "orders")
+            one.start()
+            one.until(lambda documents: set(documents) == {"orders/1", "orders/2"})
+
+
+def test_documents_from_the_command_line(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path / "gateway") as gateway:
+        data = ("--data", str(gateway.folder))
+        assert command("put", "orders/1", '{"a": 1, "b": {"c": null}}', *data).returncode == 0
+        patch = command("patch", "orders/1", "-", "--json", *data, text='{"a": null, "d": [1]}')
+        assert json.loads(patch.stdout) == {"ok": True, "document": "orders/1"}
+        got = command("get", "orders/1", "--json", *data)
+        assert json.loads(got.stdout) == {"fields": {"b": {"c": None}, "d": [1]}}
+        assert command("put", "orders", "{}", *data).returncode == 64
+        wrong = command("put", "orders/1", "[1]", *data)
+        assert wrong.returncode == 64 and "JSON object" in wrong.stderr
+        assert command("put", "orders/1", "{", *data).returncode == 64
+    gone = command("get", "orders/1", *data)
+    assert gone.returncode == 69 and "no gateway is running" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "there is nobody to sync with"),
+        (["--connect", "http://x"], "is not the address of a peer"),
+        (["--connect", "x", "--subscribe", "orders {"], "cannot subscribe to"),
+        (["--connect", "x", "--subscribe", "a/b"], "a collection has no slash"),
+        (["--listen", "somewhere"], "--listen takes a port"),
+    ],
+)
+def test_what_cannot_be_started_says_why(tmp_path: Path, arguments: list[str], said: str) -> None:
+    ended = command("peer", "--data", str(tmp_path / "data"), *arguments)
+    assert ended.returncode == 64 and said in ended.stderr and ended.stdout == ""
+
+
+def test_bad_requests_are_answered_and_the_peer_goes_on(tmp_path: Path) -> None:
+    lines = [
+        "nonsense",
+        '{"verb": "dance", "id": 1}',
+        '{"verb": "put", "document": 7, "id": 2}',
+        '{"verb": "put", "document": "orders/1", "content": [], "id": 3}',
+        '{"verb": "put", "document": "orders/../1", "content": {}, "id": 4}',
+        "x" * 300_000,
+        '{"verb": "put", "document": "orders/1", "content": {"n": 1}, "id": 5}',
+        '{"verb": "get", "document": "orders/1", "id": 6}',
+    ]
+    with PeerProcess(tmp_path / "peer", "--listen", "0") as peer:
+        assert peer._process is not None and peer._process.stdin is not None
+        peer._process.stdin.write("\n".join(lines) + "\n")
+        peer._process.stdin.flush()
+        got = peer.wait(lambda event: event.get("id") == 6)
+        assert got["result"]["content"] == {"fields": {"n": 1}}
+        codes = [event.get("code") for event in peer.events if "ok" in event]
+        assert codes == [
+            "bad-request", "unknown-verb", "usage", "usage", "bad-name", "bad-request", None, None,
+        ]  # fmt: skip
+        peer._process.stdin.close()
+        assert peer.stop() == 0
+
+
+def test_it_ends_when_nobody_reads_it_any_more(tmp_path: Path) -> None:
+    folder = tmp_path / "peer"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", "peer", "--listen", "0", "--data", str(folder)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdin is not None
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(b'{"verb": "put", "document": "orders/1", "content": {"n": 1}}\n')
+    process.stdin.flush()
+    assert process.wait(timeout=10) == 0
+    process.stdin.close()
