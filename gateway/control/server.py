@@ -20,6 +20,7 @@ from gateway.core.errors import GatewayError
 # The pages, a script and a technician; more at once is a mistake.
 MAX_CALLERS = 8
 IDLE_SECONDS = 10.0
+REFUSAL_SECONDS = 1.0
 SOCKET_MODE = 0o660
 EX_TEMPFAIL = 75
 
@@ -74,6 +75,9 @@ class ControlServer:
         self._callers[task] = writer
         try:
             if len(self._callers) > MAX_CALLERS:
+                # What is unread when a socket closes takes the answer with it.
+                async with asyncio.timeout(REFUSAL_SECONDS):
+                    await reader.read(REQUEST_BYTES)
                 writer.write(failure(0, "too-many", "too many callers at once; try again"))
             else:
                 await self._serve(reader, writer)
