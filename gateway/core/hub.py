@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
@@ -482,8 +483,8 @@ class Hub:
         surplus = len(self._idle) - IDLE_ROOMS
         if surplus <= 0:
             return
-        unused = [name for name in self._idle if not self.rooms[name].busy]
-        for name in unused[:surplus]:
+        unused = (name for name in self._idle if not self.rooms[name].busy)
+        for name in list(islice(unused, surplus)):
             self.selections.dropped(name)
             del self._idle[name]
             del self.rooms[name]
