@@ -148,6 +148,8 @@ class Hub:
         """The store's copy of a document arrived. Raises ``DocumentBroken``: see ``lost``."""
         room = self.rooms.get(document)
         if room is None:
+            # Before, or the one that somebody waits for might be the one that has to go.
+            self._retire()
             room = self.rooms[document] = Room(document)
             self._idle[document] = None
         if room.document is None:
@@ -155,7 +157,6 @@ class Hub:
         if room.due:
             self._due[document] = room
         self.selections.loaded(document)
-        self._retire()
         return [Wake(member) for member in room.members]
 
     def lost(self, document: str) -> list[Effect]:

@@ -30,6 +30,7 @@ from gateway.core.exchanges import Differing, Exchanges, Key
 from gateway.core.inventory import Inventory
 from gateway.core.names import collection_of
 from gateway.core.reconcile import Catalogue
+from gateway.core.remembered import Remembered
 from gateway.core.room import Room
 from gateway.core.selector import Selector
 from gateway.core.session import Session, State
@@ -93,6 +94,7 @@ class Selections:
         self._late: dict[str, None] = {}
         # Documents that left the memory before they were looked at.
         self._missed: set[str] = set()
+        self._remembered = Remembered()
         # When we compare again; with whom, and about which of our subscriptions.
         self._again: dict[Session, float] = {}
 
@@ -153,10 +155,30 @@ class Selections:
         """Whether a document, which is in memory, matches what one owner subscribed to."""
         return self._judge(document, (owner,))
 
+    def glance(self, document: str, owner: Owner) -> bool:
+        """Whether ``look`` has nothing to do but to note what matches; if so, it is done.
+
+        For a document that is not in memory, so that it need not be read.
+        """
+        names = self.subscriptions.fields(collection_of(document))
+        fields = self._remembered.fields(document, names)
+        if fields is None or self.subscriptions.wants(owner, document):
+            return False
+        if not self.subscriptions.would_want(owner, document, fields):
+            return True
+        if owner is None or not owner.reconciles or document not in self._inventory:
+            return False
+        self.subscriptions.judge(document, fields, (owner,))
+        return True
+
     def scanned(self, owner: Owner, collection: str, now: float) -> list[Effect]:
         """A collection was looked through."""
         self._scanned.add((owner, collection))
         return _bringing(self._exchanges.resume(now))
+
+    def noted(self, document: str) -> bool:
+        """Whether a document is in the inventory."""
+        return document in self._inventory
 
     def note(self, document: str) -> None:
         """Take a document, which is in memory, into the inventory."""
@@ -188,6 +210,7 @@ class Selections:
         effects: list[Effect] = []
         for name in documents:
             self._inventory.changed(name)
+            self._remembered.forget(name)
             if self._hub.needs(name) or self._hub.rooms[name].stored_bytes > LATE_BYTES:
                 self._late[name] = None
             else:
@@ -246,7 +269,9 @@ class Selections:
     def _judge(self, document: str, only: Collection[Owner] = ()) -> list[Effect]:
         room = self._hub.rooms[document]
         assert room.document is not None
-        fields = room.document.fields(self.subscriptions.fields(collection_of(document)))
+        names = self.subscriptions.fields(collection_of(document))
+        fields = room.document.fields(names)
+        self._remembered.note(document, names, fields)
         before, now = self.subscriptions.judge(document, fields, only)
         effects: list[Effect] = []
         for owner in now:

@@ -99,10 +99,9 @@ class Subscriptions:
         Asks all owners, or ``only`` these.
         """
         before = set(self._matching.get(document, ()))
-        now = self._wanting(collection_of(document), fields)
         if only:
             before = {key for key in before if key[0] in only}
-            now = {key for key in now if key[0] in only}
+        now = self._wanting(collection_of(document), fields, only)
         for key in before - now:
             self._matched[key].discard(document)
             self._unmatch(key, document)
@@ -115,17 +114,27 @@ class Subscriptions:
         """Whether a subscription of theirs matched the document when it was judged last."""
         return any(key[0] is owner for key in self._matching.get(document, ()))
 
+    def would_want(self, owner: Owner, document: str, fields: Mapping[str, Any]) -> bool:
+        """Whether they want the document with these fields; nothing is noted."""
+        return bool(self._wanting(collection_of(document), fields, (owner,)))
+
     def matched(self, owner: Owner, number: int) -> Collection[str]:
         """The documents judged so far that match a subscription."""
         return self._matched.get((owner, number), ())
 
-    def _wanting(self, collection: str, fields: Mapping[str, Any]) -> set[Key]:
+    def _wanting(
+        self, collection: str, fields: Mapping[str, Any], only: Collection[Owner]
+    ) -> set[Key]:
         held = self._collections.get(collection)
         if held is None:
             return set()
         slots = [(name, _typed(fields.get(name))) if name else None for name in held.names]
         keys = chain.from_iterable(held.slots.get(slot, ()) for slot in slots)
-        return {key for key in keys if held.selectors[key].matches(fields)}
+        return {
+            key
+            for key in keys
+            if (not only or key[0] in only) and held.selectors[key].matches(fields)
+        }
 
     def _unmatch(self, key: Key, document: str) -> None:
         keys = self._matching[document]

@@ -274,6 +274,10 @@ class Performer:
 
     async def _visit(self, walk: Walk, document: str) -> bool:
         session = _session(walk)
+        if session is not None and session not in self._links:
+            return False
+        if self.hub.needs(document) and _needless(self.hub.selections, walk, document):
+            return True
         if session is not None and not await self._can_take(session):
             return False
         try:
@@ -334,6 +338,13 @@ def _session(walk: Walk) -> Session | None:
             return None
         case _:
             return walk.session
+
+
+def _needless(selections: Selections, walk: Walk, document: str) -> bool:
+    """Whether a document that is not in memory need not be read for a walk."""
+    if isinstance(walk, Scan):
+        return selections.glance(document, walk.owner)
+    return isinstance(walk, Survey) and selections.noted(document)
 
 
 def _step(selections: Selections, walk: Walk, document: str) -> list[Effect]:

@@ -54,7 +54,7 @@ class Device:
         self.hub = Hub(PLENTY, {}, frozenset(), interests=self.interests, draw=self._draw)
         self.app = RecordingSession("app")
         self.hub.join(self.app)
-        self.numbers = 0
+        self.numbers = self.loads = 0
         self.walks.clear()
         self.perform(self.hub.selections.begin())
 
@@ -109,6 +109,7 @@ class Device:
     def load(self, document: str) -> None:
         """Have a document in memory."""
         if self.hub.needs(document):
+            self.loads += 1
             self.hub.loaded(document, StoredDocument(b"", tuple(self.rows.get(document, ()))))
 
     def perform(self, effects: Sequence[Effect]) -> None:
@@ -135,13 +136,15 @@ class Device:
         match walk:
             case Scan():
                 for name in sorted(n for n in names if n.startswith(f"{walk.collection}/")):
-                    self.load(name)
-                    self.perform(selections.look(name, walk.owner))
+                    if not (self.hub.needs(name) and selections.glance(name, walk.owner)):
+                        self.load(name)
+                        self.perform(selections.look(name, walk.owner))
                 self.perform(selections.scanned(walk.owner, walk.collection, self.hub.now))
             case Survey():
                 for name in sorted(names):
-                    self.load(name)
-                    selections.note(name)
+                    if not (self.hub.needs(name) and selections.noted(name)):
+                        self.load(name)
+                        selections.note(name)
                 self.perform(selections.surveyed(self.hub.now))
             case Bring():
                 for name in walk.documents:

@@ -4,7 +4,10 @@ import random
 
 import pytest
 
+from gateway.core import exchanges as exchanges_module
+from gateway.core import hub as hub_module
 from gateway.core import messages as m
+from gateway.core import remembered as remembered_module
 from gateway.core import selections as selections_module
 from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import Code
@@ -275,8 +278,12 @@ def test_a_chain_of_peers_carries_changes_through() -> None:
     assert kiosk.fingerprints() == middle.fingerprints() == far.fingerprints()
 
 
-def test_devices_come_and_go_and_agree_in_the_end() -> None:
-    chance = random.Random(7)
+@pytest.mark.parametrize(("seed", "kept"), [(7, 256), (1, 4), (2, 4), (3, 0)])
+def test_devices_come_and_go_and_agree_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, seed: int, kept: int
+) -> None:
+    monkeypatch.setattr(hub_module, "IDLE_ROOMS", kept)
+    chance = random.Random(seed)
     devices = [Device(1), Device(2), Device(3, GRILL), Device(4, "orders", "menu")]
     wires: list[Wire] = []
     for _ in range(400):
@@ -356,8 +363,6 @@ def test_the_oldest_is_closed_when_many_were_brought(monkeypatch: pytest.MonkeyP
 
 
 def test_a_full_gateway_brings_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gateway.core import hub as hub_module
-
     one, two = Device(1), Device(2)
     settle(wire := Wire(one, two))
     monkeypatch.setattr(hub_module, "MAX_ROOMS", 0)
@@ -417,8 +422,6 @@ def test_turns_that_cannot_be_right_close_the_link() -> None:
 
 
 def test_an_exchange_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gateway.core import exchanges as exchanges_module
-
     monkeypatch.setattr(exchanges_module, "most_turns", lambda size: 2)
     gateway = Device(1)
     for number in range(100):
@@ -436,8 +439,6 @@ def test_an_exchange_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch)
 def test_a_large_document_that_left_the_memory_is_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from gateway.core import hub as hub_module
-
     monkeypatch.setattr(selections_module, "LATE_BYTES", 100)
     one, two = Device(1), Device(2)
     settle(wire := Wire(one, two))
@@ -467,3 +468,52 @@ def test_a_document_that_cannot_be_used_is_not_in_the_inventory(
         one.hub.selections.dropped("orders/1")
     one.hub.selections.dropped("orders/1")
     assert one.hub.link(RecordingSession(), LinkOpened())
+
+
+def test_a_subscription_reads_only_documents_whose_fields_are_not_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_module, "IDLE_ROOMS", 1)
+    gateway = Device(1)
+    for number in range(30):
+        gateway.set(f"orders/{number}", "station", "grill" if number % 10 == 0 else "bar")
+    reads = []
+    for selector in (
+        '{"station": "grill"}',
+        '{"station": "grill"}',
+        '{"station": {"$exists": false}}',
+        '{"n": 1}',
+        '{"station": "grill", "n": 1}',
+    ):
+        gateway.loads = 0
+        settle(wire := Wire(Device(2, f"orders {selector}"), gateway))
+        wire.cut()
+        reads.append(gateway.loads)
+    everything, again, none, other, both = reads
+    assert everything >= 29 and again <= 3 and none <= 1 and other >= 29 and both <= 1
+    gateway.set("orders/1", "station", "grill")
+    tablet = Device(3, GRILL)
+    settle(Wire(tablet, gateway))
+    assert set(tablet.rows) == {"orders/0", "orders/1", "orders/10", "orders/20"}
+
+
+def test_what_is_remembered() -> None:
+    remembered = remembered_module.Remembered()
+    remembered.note("orders/1", ["a", "b"], {"a": "x", "c": [1]})
+    assert remembered.fields("orders/1", ["a"]) == {"a": "x"}
+    assert remembered.fields("orders/1", ["b", "a"]) == {"a": "x"}
+    assert remembered.fields("orders/1", ["a", "c"]) is None
+    remembered.note("orders/1", ["c"], {"c": [1]})
+    assert remembered.fields("orders/1", []) is None
+    for value, kept in (("x" * 65, False), (None, True), (True, True), (1.5, True), ({}, False)):
+        remembered.note("orders/2", ["a"], {"a": value})
+        assert (remembered.fields("orders/2", ["a"]) is not None) is kept
+
+
+def test_the_longest_remembered_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered_module, "MAX_DOCUMENTS", 2)
+    remembered = remembered_module.Remembered()
+    for number in range(3):
+        remembered.note(f"orders/{number}", [], {})
+    assert remembered.fields("orders/0", []) is None
+    assert remembered.fields("orders/1", []) == remembered.fields("orders/2", []) == {}
