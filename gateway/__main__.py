@@ -141,8 +141,14 @@ def _announce(facts: Mapping[str, Any]) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    config.load(options.config)
-    print(json.dumps({"ok": True}) if options.json else f"{options.config}: all settings are right")
+    from gateway import app
+
+    try:
+        app.mesh_of(config.load(options.config))
+    except GatewayError as error:
+        raise GatewayError(error.code, error.sentence, config.EX_CONFIG) from error
+    said = f"{options.config or 'the defaults'}: all settings are right"
+    print(json.dumps({"ok": True}) if options.json else said)
     return 0
 
 
@@ -299,6 +305,8 @@ def _named(text: str) -> Path:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
+        if "--json" in sys.argv:
+            print(json.dumps({"ok": False, "code": "usage", "error": message}))
         self.exit(EX_USAGE, f"store-gateway: {message}; see store-gateway --help\n")
 
 

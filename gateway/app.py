@@ -75,8 +75,7 @@ def run(config: Config, draw: Callable[[int], bytes], ready: Ready | None) -> No
     the device is in the hands of a script, on standard input and output (``gateway.script``).
     """
     folder = Path(config.store.folder)
-    interests = tuple(map(_interest, config.mesh.subscribe))
-    addresses = tuple(map(peer_url, config.mesh.connect))
+    interests, addresses = mesh_of(config)
     store = SqliteStore.open(folder)
     try:
         peer = _peer_id(folder, draw(16))
@@ -360,6 +359,11 @@ class Gateway:
         if self._failure is None:
             self._failure = error
         self._stop.set()
+
+
+def mesh_of(config: Config) -> tuple[Sequence[Interest], Sequence[str]]:
+    """What is subscribed to, and the URLs to call. Raises ``GatewayError``."""
+    return tuple(map(_interest, config.mesh.subscribe)), tuple(map(peer_url, config.mesh.connect))
 
 
 def _interest(text: str) -> Interest:

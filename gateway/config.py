@@ -139,6 +139,10 @@ def load(path: Path | None) -> Config:
 def override(config: Config, values: Mapping[str, Any], source: str) -> Config:
     """``config`` with some values replaced; errors name ``source`` as the file."""
     changed: Config = _filled(config, values, source, "")
+    port = changed.listen.port
+    if port and changed.pages.enabled and port == changed.pages.port:
+        sentence = f"{source}: listen.port and pages.port are both {port}; each needs its own"
+        raise GatewayError("config-value", sentence, EX_CONFIG)
     return changed
 
 

@@ -1,11 +1,12 @@
 """Settings: defaults that work, and errors that name file, key and what is right."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from gateway.__main__ import main
-from gateway.config import Config, load
+from gateway.config import Config, load, peer_url
 from gateway.core.errors import GatewayError
 
 
@@ -38,6 +39,8 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ("[listen]\nhosts = 'x'", ["listen.hosts", "a list of host names"]),
         ("[store]\nfolder = ''", ["store.folder", "a folder"]),
         ("name = ", ["not TOML"]),
+        ("[listen]\nport = 8788", ["listen.port and pages.port are both 8788"]),
+        ("[mesh]\nconnect = 'x'", ["mesh.connect", "a list of texts"]),
     ],
 )
 def test_errors_name_file_key_and_what_is_right(
@@ -49,6 +52,36 @@ def test_errors_name_file_key_and_what_is_right(
     said = capsys.readouterr().err
     assert str(path) in said and all(word in said for word in words), said
     assert "Traceback" not in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[mesh]\nconnect = ['http://x']", "is not the address of a peer"),
+        ("[mesh]\nconnect = ['ws://a:99999']", "is not the address of a peer"),
+        ("[mesh]\nsubscribe = ['orders {']", "cannot subscribe to"),
+    ],
+)
+def test_peers_and_subscriptions_are_checked(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(text)
+    assert main(["check-config", "--config", str(path)]) == 78
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("192.168.1.20", "ws://192.168.1.20:8787/mesh"),
+        ("gateway.local:9000", "ws://gateway.local:9000/mesh"),
+        ("ws://[::1]:9000/", "ws://[::1]:9000/mesh"),
+        ("wss://shop.example/store/mesh", "wss://shop.example:443/store/mesh"),
+    ],
+)
+def test_addresses_of_peers(text: str, url: str) -> None:
+    assert peer_url(text) == url
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
@@ -69,6 +102,15 @@ def test_usage_errors_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
         main(["bake"])
     assert caught.value.code == 64
     assert "see store-gateway --help" in capsys.readouterr().err
+
+
+def test_usage_errors_are_json_for_scripts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["store-gateway", "status", "--json", "--bake"])
+    with pytest.raises(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().out)["code"] == "usage"
 
 
 def test_commands_without_a_gateway_say_so(
