@@ -40,7 +40,7 @@ from gateway.core.subscription import Owner, Subscriptions
 # every change of it: it takes milliseconds. So many a tick.
 LATE_BYTES = 131_072
 LATE_A_TICK = 8
-# So many documents stay open to a peer because they were brought; then the oldest is closed
+# So many documents stay open to a large peer because they were brought; then the oldest is closed
 # again, and brought once more when it changes. Well below what a peer takes (MAX_DOCUMENTS).
 MOST_BROUGHT = 4_096
 # What live changes missed, should anything ever be, is found by the next exchange.
@@ -296,7 +296,7 @@ class Selections:
         brought = self._brought[session]
         brought[room.name] = None
         effects: list[Effect] = [Wake(session)]
-        if session.reconciles and len(brought) > MOST_BROUGHT:
+        if session.large and len(brought) > MOST_BROUGHT:
             oldest = next(iter(brought))
             answered = self._hub.rooms[oldest].members.get(session)
             if answered and not session.awaits(oldest):
