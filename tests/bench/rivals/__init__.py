@@ -1,0 +1,1 @@
+"""The servers the gateway is compared with; each runs in a process of its own."""

@@ -1,0 +1,1 @@
+"""What is compared; each module has functions from a ``Run`` to a ``Result``."""
