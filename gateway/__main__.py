@@ -23,6 +23,8 @@ output is one JSON object a line:
   {"event": "link", "state": "open" | "closed" | "unreachable", "address": ...}
   {"event": "change", "document": "orders/7", "content": {...}}    new, or changed
   {"event": "left", "document": "orders/7", "content": {...}}      matches no more
+  {"event": "delivered", "document": "orders/7", "peer": ...}      that peer has it on its disk
+  {"event": "refused", "document": "orders/7", "code": ..., "reason": ...}
 Standard input takes one request a line; each is answered by a line once it is on the disk:
   {"verb": "put", "document": "orders/7", "content": {"station": "grill"}, "id": 1}
   {"verb": "patch", "document": "orders/7", "content": {"status": "done"}}

@@ -213,7 +213,7 @@ class Gateway:
                 ready(facts)
             if script is not None:
                 await script.ready(peer=self._identity.peer, **facts)
-                for work in (script.tell_links(), script.tell_changes(), script.serve()):
+                for work in (script.tell_news(), script.tell_changes(), script.serve()):
                     spawn(work)
             for url in self._addresses_to_call:
                 spawn(self._keep_calling(caller, url, script))

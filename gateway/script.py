@@ -6,16 +6,18 @@ from typing import Any
 
 from gateway.adapters.console import Console
 from gateway.control.lines import Handler, Lines
-from gateway.core.events import Notice
+from gateway.core.errors import Code
+from gateway.core.events import Answered, Delivered, Notice
 from gateway.core.session import Session
 from gateway.runtime.local import Local
 from gateway.runtime.perform import Watcher
 
 
 class Script(Watcher):
-    """Tells of links and of the documents this device subscribed to.
+    """Tells of links, of the documents this device subscribed to, and of what others took.
 
-    ``on_deaf`` is called when nobody reads what is told.
+    Who reads slowly is told the last of several alike. ``on_deaf`` is called when nobody
+    reads any more.
     """
 
     def __init__(
@@ -24,7 +26,9 @@ class Script(Watcher):
         self._lines = Lines(console, handler)
         self._local = local
         self._on_deaf = on_deaf
-        self._links: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        # What is to be told, by event and what it is about.
+        self._news: dict[tuple[str, str], dict[str, Any]] = {}
+        self._is_news = asyncio.Event()
         self._opened: set[Session] = set()
 
     def noticed(self, notice: Notice) -> None:
@@ -34,41 +38,65 @@ class Script(Watcher):
     def opened(self, session: Session) -> None:
         """See ``Watcher``."""
         self._opened.add(session)
-        self._links.put_nowait({**_peer(session), "state": "open"})
+        self._put("link", session.address, state="open", **_peer(session))
 
     def closed(self, session: Session) -> None:
         """See ``Watcher``."""
         if session in self._opened:
             self._opened.discard(session)
             reason = session.farewell.reason if session.farewell else "the connection was lost"
-            self._links.put_nowait({**_peer(session), "state": "closed", "reason": reason})
+            self._put("link", session.address, state="closed", reason=reason, **_peer(session))
 
     def unreachable(self, address: str, sentence: str) -> None:
         """A peer cannot be called."""
-        self._links.put_nowait({"address": address, "state": "unreachable", "reason": sentence})
+        self._put("link", address, state="unreachable", address=address, reason=sentence)
+
+    def answered(self, session: Session, answer: Answered) -> None:
+        """See ``Watcher``."""
+        if isinstance(answer, Delivered):
+            for name in answer.documents:
+                self._put("delivered", name, document=name, peer=session.identity)
+        else:
+            self._put(
+                "refused",
+                answer.document,
+                document=answer.document,
+                peer=session.identity,
+                code=_word(answer.code),
+                reason=answer.reason,
+            )
+
+    async def ready(self, **facts: Any) -> None:
+        """The first line."""
+        await self._tell("ready", facts)
 
     async def serve(self) -> None:
         """Answer requests until the input ends."""
         if not await self._lines.serve():
             self._on_deaf()
 
-    async def tell_links(self) -> None:
-        """Tell of links, for ever."""
+    async def tell_news(self) -> None:
+        """Tell of links and of what others took, for ever."""
         while True:
-            await self._tell("link", **await self._links.get())
+            while not self._news:
+                self._is_news.clear()
+                await self._is_news.wait()
+            event, about = next(iter(self._news))
+            await self._tell(event, self._news.pop((event, about)))
 
     async def tell_changes(self) -> None:
         """Tell of documents, for ever."""
         while True:
             seen = await self._local.seen()
             event = "change" if seen.matches else "left"
-            await self._tell(event, document=seen.document, content=seen.content)
+            await self._tell(event, {"document": seen.document, "content": seen.content})
 
-    async def ready(self, **facts: Any) -> None:
-        """The first line."""
-        await self._tell("ready", **facts)
+    def _put(self, event: str, about: str, **facts: Any) -> None:
+        self._news.pop((event, about), None)
+        self._news[event, about] = facts
+        self._is_news.set()
 
-    async def _tell(self, event: str, **facts: Any) -> None:
+    async def _tell(self, event: str, facts: dict[str, Any]) -> None:
         if not await self._lines.tell(event, **facts):
             self._on_deaf()
 
@@ -79,3 +107,10 @@ def _peer(session: Session) -> dict[str, Any]:
         "peer": session.identity,
         "name": session.about.get("name", ""),
     }
+
+
+def _word(code: int) -> str:
+    try:
+        return Code(code).word
+    except ValueError:
+        return str(code)

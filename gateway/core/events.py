@@ -116,8 +116,27 @@ DocumentEvent = (
     | DocumentReleased
     | ChangesDropped
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A peer has on its disk all that we sent of these documents."""
+
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A peer did not take an update of a document, or the document, or a collection, at all."""
+
+    document: str
+    code: int
+    reason: str
+
+
+Answered = Delivered | Declined
 LinkEvent = LinkOpened | Subscribed | Unsubscribed | Compared
-Event = DocumentEvent | LinkEvent
+Event = DocumentEvent | LinkEvent | Answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from gateway.core import messages as m
 from gateway.core.acks import Decided
+from gateway.core.deliveries import Deliveries
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
     Compared,
+    Declined,
+    Delivered,
     DocumentOpened,
     DocumentReleased,
     Event,
@@ -100,7 +103,8 @@ class MeshSession:
         self.granted: m.Grants = ()
         self._local = local
         self._admission = admission
-        self._subscribable = False
+        self._subscribable = self._saves = False
+        self._deliveries = Deliveries()
         self._grants: m.Grants = ()
         self._message_bytes = MESSAGE_BYTES
         self._received = 0
@@ -305,9 +309,22 @@ class MeshSession:
             case m.Reconcile():
                 number, ours = divmod(record.exchange, 2)
                 return Compared(number, bool(ours), record.ranges)
+            case m.Ack() | m.Refuse() | m.Deny():
+                return self._answered(record)
             case m.Ping():
                 self._put(m.Pong(record.nonce))
         return None
+
+    def _answered(self, record: m.Ack | m.Refuse | m.Deny) -> Event | None:
+        match record:
+            case m.Ack():
+                delivered = self._deliveries.acknowledged(record.number)
+                return Delivered(delivered) if delivered else None
+            case m.Refuse():
+                document = self._deliveries.refused(record.number)
+                return Declined(document, record.code, record.reason) if document else None
+            case _:
+                return Declined(record.document, record.code, record.reason)
 
     def _handshake(self, record: m.Record) -> Event | None:
         match record:
@@ -343,6 +360,7 @@ class MeshSession:
         compares = both & m.FEATURE_RECONCILE and self.payload_bytes >= MIN_PAYLOAD_BYTES
         self.reconciles = bool(compares)
         self.large = bool(hello.features & m.FEATURE_LARGE)
+        self._saves = bool(hello.features & m.FEATURE_SAVES)
         self._subscribable = bool(hello.features & m.FEATURE_SUBSCRIPTIONS)
         self.identity = hello.peer.hex()
         self.about = dict(hello.about)
@@ -427,6 +445,8 @@ class MeshSession:
     def _diff(self, diff: Diff) -> bytes:
         flags = m.DIFF_MORE if diff.more else 0
         handle = self._ours[diff.document]
+        if self._saves:
+            self._deliveries.sent(diff.document)
         return frame(m.encode(m.Diff(handle, flags, diff.fingerprint, diff.update)))
 
     def _presence(self, documents: Documents) -> list[bytes]:
@@ -455,5 +475,7 @@ class MeshSession:
             for part in (
                 [relay.update] if len(relay.update) <= limit else split_update(relay.update, limit)
             ):
+                if self._saves:
+                    self._deliveries.sent(document)
                 framed.append(frame(m.encode(m.Update(self._ours[document], part))))
         return framed

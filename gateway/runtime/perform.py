@@ -11,9 +11,12 @@ from typing import cast
 from gateway.core.document import DocumentBroken
 from gateway.core.errors import Code, GatewayError
 from gateway.core.events import (
+    Answered,
     Bring,
     Compact,
     Compared,
+    Declined,
+    Delivered,
     Effect,
     Event,
     LinkOpened,
@@ -57,6 +60,9 @@ class Watcher:
 
     def closed(self, session: Session) -> None:
         """A link ended, open or not."""
+
+    def answered(self, session: Session, answer: Answered) -> None:
+        """A peer has what we sent, or did not take it."""
 
 
 class Performer:
@@ -118,6 +124,9 @@ class Performer:
             self.perform(self.hub.link(session, event))
             if isinstance(event, LinkOpened):
                 self._watcher.opened(session)
+            return
+        if isinstance(event, Delivered | Declined):
+            self._watcher.answered(session, event)
             return
         while self.hub.needs(event.document):
             try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from gateway.core import messages as m
 from gateway.core.document import Document
 from gateway.core.events import (
+    Answered,
     Bring,
     Effect,
     LinkEvent,
@@ -45,6 +46,7 @@ class Device:
         self.rows: defaultdict[str, list[bytes]] = defaultdict(list)
         self.authors: dict[str, Author] = {}
         self.notices: list[Notice] = []
+        self.answers: list[Answered] = []
         self.interests = [Interest(*f"{text} ".split(" ", 1)) for text in interests]
         self.walks: deque[Walk] = deque()
         self.start()
@@ -95,6 +97,8 @@ class Device:
         for event in session.receive(message):
             if isinstance(event, LinkEvent):
                 self.perform(self.hub.link(session, event))
+            elif isinstance(event, Answered):
+                self.answers.append(event)
             else:
                 self.load(event.document)
                 self.perform(self.hub.handle(session, event))

@@ -8,6 +8,8 @@ from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
     Compared,
+    Declined,
+    Delivered,
     DocumentOpened,
     DocumentReleased,
     LinkOpened,
@@ -136,6 +138,7 @@ def test_unknown_records_are_skipped() -> None:
     session = opened()
     assert session.receive(b"\x03\x3f\x01\x02") == []
     assert say(session, m.Ack(3), m.Refuse(1, 1, "x")) == []
+    assert say(session, m.Deny("a/b", 4403, "no")) == [Declined("a/b", 4403, "no")]
     assert session.state is State.OPEN
 
 
@@ -163,6 +166,20 @@ def test_the_way_in_of_who_calls() -> None:
         Compared(1, True, b"z"),
         Compared(2, False, b""),
     ]
+
+
+def test_what_a_peer_that_saves_has_taken_is_told() -> None:
+    session = fresh()
+    say(session, m.Hello(1, 1, PEER, m.FEATURE_SAVES, 262_144), AUTH)
+    say(session, m.Open(1, "orders/1", b"\x00"), m.Open(2, "orders/2", b"\x00"))
+    for name in ("orders/1", "orders/2"):
+        session.ask(name, b"\x00")
+        session.outbox.owe(name, b"\x00")
+    hear(session)
+    session.offer("orders/1", Relay(EMPTY))
+    hear(session)
+    assert say(session, m.Ack(2)) == [Delivered(("orders/2",))]
+    assert say(session, m.Refuse(3, 4507, "full"), m.Ack(3)) == [Declined("orders/1", 4507, "full")]
 
 
 def test_nobody_called_or_both_did() -> None:

@@ -31,6 +31,9 @@ def test_a_kiosk_and_a_kitchen_with_a_gateway_between_them(tmp_path: Path) -> No
         ):
             kiosk.ask("put", "orders/1", {"station": "grill", "status": "open"})
             kiosk.ask("put", "orders/2", {"station": "bar"})
+            gateway_peer = kiosk.wait(lambda event: event.get("state") == "open")["peer"]
+            delivered = {"event": "delivered", "document": "orders/2", "peer": gateway_peer}
+            kiosk.wait(lambda event: event == delivered)
             grill.until(lambda documents: "orders/1" in documents)
             grill.ask("patch", "orders/1", {"status": "done"})
             kiosk.until(lambda documents: documents["orders/1"]["fields"].get("status") == "done")
@@ -66,6 +69,21 @@ def test_two_small_peers_without_a_gateway_across_a_kill(tmp_path: Path) -> None
             one._arguments = ("--listen", port, "--subscribe", "orders")
             one.start()
             one.until(lambda documents: set(documents) == {"orders/1", "orders/2"})
+
+
+def test_what_the_gateway_does_not_take_is_said(tmp_path: Path) -> None:
+    settings = tmp_path / "gateway.toml"
+    settings.write_text("[store]\nmax_collection_bytes = 65536\n")
+    with (
+        GatewayProcess(tmp_path / "gateway", "--config", str(settings)) as gateway,
+        PeerProcess(tmp_path / "kiosk", "--connect", f"127.0.0.1:{gateway.port}") as kiosk,
+    ):
+        kiosk.ask("put", "orders/1", {"text": "x" * 70_000})
+        refused = kiosk.wait(lambda event: event.get("event") == "refused")
+        assert (refused["document"], refused["code"]) == ("orders/1", "quota")
+        kiosk.ask("put", "menu/1", {"text": "soup"})
+        kiosk.wait(lambda event: event.get("event") == "delivered")
+        assert kiosk.ask("get", "orders/1")["content"]["fields"]["text"] == "x" * 70_000
 
 
 def test_documents_from_the_command_line(tmp_path: Path) -> None:
