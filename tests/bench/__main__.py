@@ -21,7 +21,7 @@ from tests.bench import report
 from tests.bench.bench import Run, Scenario
 from tests.bench.machine import describe, file_system
 from tests.bench.processes import Cores
-from tests.bench.scenarios import relay
+from tests.bench.scenarios import durability, memory, own, relay, texts, whole
 from tests.bench.servers import GATEWAY, KINDS, ROOT, NotInstalled
 
 EX_USAGE = 64
@@ -35,6 +35,15 @@ SCENARIOS = {
     for scenario in (
         Scenario("fan-out", "one update to 10, 50, 200 clients", relay.fan_out),
         Scenario("throughput", "sustained deliveries, 1x20 and 50x4", relay.throughput),
+        Scenario("whole", "joining large documents; kill -9 and back", whole.whole),
+        Scenario("memory", "memory at the start, of connections, of documents", memory.memory),
+        Scenario("lost", "what is gone after kill -9", durability.lost),
+        Scenario("syncs", "how often data is forced to the disk", durability.syncs),
+        Scenario("idle", "what is written with nothing to do", durability.idle),
+        Scenario("texts", "long texts beside others", texts.texts),
+        Scenario("subscriptions", "what subscriptions add to fan-out", own.subscriptions),
+        Scenario("small-peer", "what a small peer is sent", own.small_peer),
+        Scenario("documents", "100 to 100,000 documents", own.documents),
     )
 }
 

@@ -13,12 +13,15 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from pycrdt import Doc, Map
 
 from gateway.core import y_messages as y
 from tests.bench.servers import Server
 from tests.bench.wire import join
+from tests.support.raw import PING, PONG, frame
 
 MARK = re.compile(rb"(\d{3})\.(\d{6});")
 MARK_BYTES = 11
@@ -27,6 +30,9 @@ CHUNK_BYTES = 1 << 18
 SMALL_CHUNK_BYTES = 4_096
 STALL_SECONDS = 60.0
 FIRST_CLIENT = 1_000
+# Stock clients renew their presence every 15 s; a server may drop who does not.
+ALIVE_SECONDS = 15.0
+SIGN_OF_LIFE = y.presence(y.awareness_payload(()))
 
 
 def mark(author: int, burst: int) -> bytes:
@@ -74,6 +80,44 @@ def work(authors: int, bursts: int, size: int) -> Work:
     return Work([author_bursts(author, bursts, size) for author in range(authors)])
 
 
+def arrivals(
+    writer: socket.socket,
+    readers: Sequence[socket.socket],
+    messages: Sequence[tuple[bytes, bytes]],
+    pause: float,
+    before: Callable[[int], None] | None = None,
+) -> list[float]:
+    """Seconds from each message's sending until its mark reached the last reader.
+
+    ``messages``: what to send, and the mark. All sockets are non-blocking. ``before(number)`` is
+    called just before a message is sent.
+    """
+    receivers = {reader.fileno(): reader.recv for reader in readers}
+    times = []
+    with select.epoll() as epoll:
+        for reader in receivers:
+            epoll.register(reader, select.EPOLLIN)
+        for number, (data, expected) in enumerate(messages):
+            time.sleep(pause)
+            if before is not None:
+                before(number)
+            missing = len(receivers)
+            start = time.perf_counter()
+            writer.sendall(data)
+            while missing:
+                ready = epoll.poll(STALL_SECONDS, len(receivers))
+                assert ready, f"nothing came for {STALL_SECONDS} s"
+                for reader, _ in ready:
+                    came = receivers[reader](SMALL_CHUNK_BYTES)
+                    assert came, "closed by the server"
+                    if expected in came:
+                        missing -= 1
+            times.append(time.perf_counter() - start)
+            with contextlib.suppress(BlockingIOError):
+                writer.recv(CHUNK_BYTES)
+    return times
+
+
 class Client:
     """One connection of a crowd; writes as ``author``."""
 
@@ -109,6 +153,7 @@ class Crowd:
         self._dialect = server.kind.dialect
         self._names: dict[int, str] = {}
         self._chunk = bytearray(CHUNK_BYTES)
+        self._alive = time.monotonic()
         for number in range(rooms):
             group, name = Group(), f"{room}-{number}"
             for author in range(size):
@@ -118,6 +163,17 @@ class Crowd:
                 self._selector.register(connection, selectors.EVENT_READ, client)
             self._names[id(group)] = name
             self.groups.append(group)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Leave."""
@@ -137,29 +193,34 @@ class Crowd:
         """
         group = self.groups[0]
         writer, *readers = (client.socket for client in group.clients)
-        receivers = {reader.fileno(): reader.recv for reader in readers}
-        with select.epoll() as epoll:
-            for reader in receivers:
-                epoll.register(reader, select.EPOLLIN)
-            times = []
-            for number, update in enumerate(updates):
-                data, expected = self._frames(group, [update]), mark(0, number)
-                time.sleep(pause)
-                if before is not None:
-                    before(number)
-                missing = len(receivers)
-                start = time.perf_counter()
-                writer.sendall(data)
-                while missing:
-                    ready = epoll.poll(STALL_SECONDS, missing)
-                    assert ready, f"nothing came for {STALL_SECONDS} s"
-                    for reader, _ in ready:
-                        if expected in receivers[reader](SMALL_CHUNK_BYTES):
-                            missing -= 1
-                times.append(time.perf_counter() - start)
-                with contextlib.suppress(BlockingIOError):
-                    writer.recv(CHUNK_BYTES)
-        return times
+        messages = [
+            (self._frames(group, [update]), mark(0, number))
+            for number, update in enumerate(updates)
+        ]
+        return arrivals(writer, readers, messages, pause, before)
+
+    def say(self, load: Work) -> None:
+        """Everybody writes everything, and nobody waits for anything."""
+        for group in self.groups:
+            for client in group.clients[: self.writers]:
+                for burst in load.bursts[client.author]:
+                    self._send(client, self._frames(group, burst))
+
+    def idle(self, seconds: float) -> None:
+        """Do nothing but answer pings and say from time to time that one is there."""
+        deadline = time.monotonic() + seconds
+        if time.monotonic() - self._alive > ALIVE_SECONDS:
+            self._alive = time.monotonic()
+            for group in self.groups:
+                data = self._dialect.frames(self._names[id(group)], SIGN_OF_LIFE)
+                for client in group.clients:
+                    self._send(client, data)
+        while (left := deadline - time.monotonic()) > 0:
+            for key, _ in self._selector.select(left):
+                data = key.data.socket.recv(CHUNK_BYTES)
+                assert data, "closed by the server"
+                if data[0] & 0x0F == PING:
+                    self._send(key.data, frame(data[2 : 2 + data[1]], PONG))
 
     def deliver(self, load: Work, window: int, first: int = 0) -> float:
         """Everybody writes, each at most ``window`` bursts ahead of the slowest reader.
@@ -191,8 +252,10 @@ class Crowd:
     def _write(
         self, client: Client, todo: dict[Client, list[bytes]], sent: dict[Client, int]
     ) -> None:
-        data = todo[client][sent[client]]
         sent[client] += 1
+        self._send(client, todo[client][sent[client] - 1])
+
+    def _send(self, client: Client, data: bytes) -> None:
         client.socket.setblocking(True)
         client.socket.sendall(data)
         client.socket.setblocking(False)

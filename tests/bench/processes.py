@@ -9,7 +9,7 @@ SYNC_CALLS = "fsync,fdatasync,sync_file_range,msync"
 # Work that a server puts off is over once it used less than this much of a core for so long.
 QUIET_SHARE = 0.02
 QUIET_SECONDS = 2.5
-QUIET_LIMIT_SECONDS = 20.0
+QUIET_LIMIT_SECONDS = 15.0
 
 
 def tree(pid: int) -> list[int]:

@@ -11,7 +11,7 @@ LATENCY_SAMPLES = 400
 WARM_SAMPLES = 50
 # An update alone, not a stream: the one before has been dealt with.
 PAUSE_SECONDS = 0.003
-ROUNDS = 7
+ROUNDS = 5
 # Updates an author sends at once, and how many such bursts may be on their way.
 BURST = 8
 WINDOW = 2
