@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import report
-from tests.bench.bench import Run, Scenario
+from tests.bench.bench import Result, Run, Scenario
 from tests.bench.machine import describe, file_system
 from tests.bench.processes import Cores
 from tests.bench.scenarios import durability, memory, own, relay, texts, whole
-from tests.bench.servers import GATEWAY, KINDS, ROOT, NotInstalled
+from tests.bench.servers import GATEWAY, KINDS, ROOT, Kind, NotInstalled
 
 EX_USAGE = 64
 EX_UNAVAILABLE = 69
@@ -70,16 +70,20 @@ def main() -> int:
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     else:
         sys.stdout.write(report.table(result))
-    if options.out is not None:
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
-def _run(options: argparse.Namespace, kinds: Sequence[Any]) -> dict[str, Any]:
+def _run(options: argparse.Namespace, kinds: Sequence[Kind]) -> dict[str, Any]:
+    """All chosen scenarios; what is found is written to ``--out`` after each."""
     cores = Cores(pin=not options.no_pin)
     cores.for_clients()
-    found: dict[str, Any] = {}
     began = time.monotonic()
+    result: dict[str, Any] = {
+        "machine": describe(options.folder, cores),
+        "quick": options.quick,
+        "servers": {kind.name: kind.title for kind in kinds},
+        "scenarios": {},
+    }
     for name in options.scenarios:
         scenario = SCENARIOS[name]
         _say(f"{_clock(began)} {scenario.name}: {scenario.title}")
@@ -89,18 +93,16 @@ def _run(options: argparse.Namespace, kinds: Sequence[Any]) -> dict[str, Any]:
                 lambda text: _say(f"{_clock(began)} {text}"),
             )  # fmt: skip
             try:
-                found[name] = asdict(scenario.work(run))
+                found = scenario.work(run)
             except (AssertionError, OSError) as error:
-                found[name] = {"measures": {}, "values": {}, "failures": {"all": f"{error}"}}
-        for case, text in found[name]["failures"].items():
+                found = Result(failures={"all": f"{error}"[:200]})
+        for case, text in found.failures.items():
             _say(f"  {case} failed: {text}")
-    return {
-        "machine": describe(options.folder, cores),
-        "quick": options.quick,
-        "servers": {kind.name: kind.title for kind in kinds},
-        "seconds": round(time.monotonic() - began),
-        "scenarios": found,
-    }
+        result["scenarios"][name] = asdict(found)
+        result["seconds"] = round(time.monotonic() - began)
+        if options.out is not None:
+            options.out.write_text(json.dumps(result, indent=1) + "\n")
+    return result
 
 
 def _options() -> argparse.Namespace:
