@@ -1,14 +1,24 @@
-"""The result as tables."""
+"""The result as tables: for a terminal, and as docs/benchmarks.md with its pictures."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.bench import charts
 from tests.bench.stats import spread
+from tests.bench.targets import TARGETS
+
+PICTURES = "benchmarks"
+
+PAGE = Path(__file__).with_name("page.md")
 
 
-def table(result: dict[str, Any]) -> str:
-    """For a terminal: every measure, every case, median and spread of the rounds."""
+def table(result: Mapping[str, Any]) -> str:
+    """For a terminal: the targets, then every measure, every case, middle and spread."""
     lines = []
+    for text, asked, median, low, high, met in _judged(result):
+        mark = "met" if met else "NOT MET"
+        lines.append(f"{text:60} {asked:>10} {median:>8}  ({low} to {high})  {mark}")
     for found in result["scenarios"].values():
         for name, measure in found["measures"].items():
             lines.append(f"{measure['title']} ({measure['unit']})")
@@ -17,21 +27,87 @@ def table(result: dict[str, Any]) -> str:
                 lines.append(
                     f"    {case:28} {figure(s.median):>10}   {figure(s.low)} to {figure(s.high)}"
                 )
-        for case, text in found["failures"].items():
-            lines.append(f"    {case} failed: {text}")
+        for case, text in {**found["failures"], **found["notes"]}.items():
+            lines.append(f"    {case}: {text}")
     return "\n".join(lines) + "\n"
 
 
 def figure(value: float) -> str:
     """Three digits that count."""
-    if value >= 1_000:
-        digits = len(str(int(value))) - 3
+    if abs(value) >= 1_000:
+        digits = len(str(int(abs(value)))) - 3
         return f"{round(value / 10**digits) * 10**digits:,}"
-    if value == 0:
+    if abs(value) < 0.0005:
         return "0"
-    return f"{value:.3g}" if value >= 100 else f"{value:#.3g}".rstrip("0").rstrip(".")
+    return f"{value:.3g}"
 
 
-def write(result: dict[str, Any], docs: Path) -> None:
+def write(result: Mapping[str, Any], docs: Path) -> None:
     """docs/benchmarks.md and its pictures."""
-    (docs / "benchmarks.md").write_text(table(result))
+    folder = docs / PICTURES
+    folder.mkdir(exist_ok=True)
+    for name, picture in charts.pictures(result).items():
+        (folder / f"{name}.svg").write_text(picture)
+    (docs / "benchmarks.md").write_text(page(result))
+
+
+def page(result: Mapping[str, Any]) -> str:
+    """The whole of docs/benchmarks.md."""
+    targets = ["| what | asked | median | from, to | met |", "|---|---|---|---|---|"]
+    for text, asked, median, low, high, met in _judged(result):
+        verdict = "yes" if met else "**no**"
+        targets.append(f"| {text} | {asked} | {median} | {low}, {high} | {verdict} |")
+    figures: list[str] = []
+    pictures = charts.pictures(result)
+    for name, found in result["scenarios"].items():
+        if found["values"]:
+            figures += _figures(result, found)
+        if name in pictures:
+            figures.append(f"\n![{charts.TITLES[name]}]({PICTURES}/{name}.svg)")
+    machine = ["| | |", "|---|---|"]
+    machine += [f"| {name} | {value} |" for name, value in result["machine"].items()]
+    return PAGE.read_text().format(
+        targets="\n".join(targets), figures="\n".join(figures), machine="\n".join(machine)
+    )
+
+
+def _figures(result: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    cases: dict[str, None] = {}
+    for values in found["values"].values():
+        cases |= dict.fromkeys(values)
+    cases.pop("floor", None)
+    shown = [*cases, *(["floor"] if any("floor" in v for v in found["values"].values()) else [])]
+    yield ""
+    yield f"| | {' | '.join(_title(result, case) for case in shown)} |"
+    yield "|---" * (len(shown) + 1) + "|"
+    for name, measure in found["measures"].items():
+        cells = []
+        for case in shown:
+            values = found["values"].get(name, {}).get(case)
+            cells.append(_cell(values) if values else "-")
+        unit = f", {measure['unit']}" if measure["unit"] else ""
+        yield f"| {measure['title']}{unit} | {' | '.join(cells)} |"
+    for case, text in {**found["failures"], **found["notes"]}.items():
+        yield f"\n{_title(result, case)}: {text}."
+
+
+def _cell(values: list[float]) -> str:
+    s = spread(values)
+    if s.low == s.high:
+        return figure(s.median)
+    return f"{figure(s.median)} ({figure(s.low)} to {figure(s.high)})"
+
+
+def _title(result: Mapping[str, Any], case: str) -> str:
+    return str(result["servers"].get(case, f"{int(case):,}" if case.isdigit() else case))
+
+
+def _judged(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str, bool]]:
+    for target in TARGETS:
+        values = target.found(result["scenarios"])
+        if values:
+            s = spread(values)
+            yield (
+                target.text, target.asked, figure(s.median), figure(s.low), figure(s.high),
+                target.met(s.median),
+            )  # fmt: skip

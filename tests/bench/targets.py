@@ -1,0 +1,85 @@
+"""What was asked of the gateway, and whether a result meets it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.stats import ratios
+
+OURS = "gateway"
+Y_WEBSOCKET = "y-websocket"
+HOCUSPOCUS = "hocuspocus"
+
+
+@dataclass(frozen=True)
+class Target:
+    """``limit``: at most, or at least, this; ``against``: a ratio to that case, else a figure."""
+
+    text: str
+    scenario: str
+    measure: str
+    limit: float
+    at_least: bool = False
+    case: str = OURS
+    against: str | None = None
+    unit: str = ""
+
+    @property
+    def asked(self) -> str:
+        """For the table."""
+        sign = "≥" if self.at_least else "≤"
+        return f"{sign} {self.limit:g}{' x' if self.against else self.unit}"
+
+    def found(self, scenarios: Mapping[str, Any]) -> Sequence[float]:
+        """One figure a round; none if it was not measured."""
+        cases = scenarios.get(self.scenario, {}).get("values", {}).get(self.measure, {})
+        ours = cases.get(self.case, [])
+        return ratios(ours, cases.get(self.against, [])) if self.against else ours
+
+    def met(self, median: float) -> bool:
+        """Whether the median of the rounds is within the limit."""
+        return median >= self.limit if self.at_least else median <= self.limit
+
+
+def _fan_out() -> list[Target]:
+    return [
+        Target(f"fan-out to {size} clients, {part}", "fan-out", f"{part}-{size}", limit,
+               against=Y_WEBSOCKET)
+        for part, limit in (("p50", 0.65), ("p99", 0.7))
+        for size in (10, 50, 200)
+    ]  # fmt: skip
+
+
+def _throughput() -> list[Target]:
+    return [
+        Target("deliveries a second, 1 room of 20", "throughput", "rate-1x20", 2.2,
+               at_least=True, against=Y_WEBSOCKET),
+        Target("the same, beside Hocuspocus", "throughput", "rate-1x20", 1,
+               at_least=True, against=HOCUSPOCUS),
+        Target("deliveries a second, 50 rooms of 4", "throughput", "rate-50x4", 2.2,
+               at_least=True, against=Y_WEBSOCKET),
+        Target("processor time a delivery, 1 room of 20", "throughput", "cpu-1x20", 0.5,
+               against=Y_WEBSOCKET),
+        Target("processor time a delivery, 50 rooms of 4", "throughput", "cpu-50x4", 0.5,
+               against=Y_WEBSOCKET),
+    ]  # fmt: skip
+
+
+TARGETS = (
+    *_fan_out(),
+    *_throughput(),
+    Target("memory of 1,000 idle connections", "memory", "idle", 0.8, against=Y_WEBSOCKET),
+    Target("memory at the start", "memory", "start", 60, unit=" MB"),
+    Target("join of 100,000 edits", "whole", "join-100000", 0.45, against=Y_WEBSOCKET),
+    Target("kill -9 until 100,000 edits are back", "whole", "restart", 0.5, unit=" s"),
+    Target("bytes written a byte of updates", "throughput", "written-1x20", 5, unit=" x"),
+    Target("bytes written a day with nothing to do", "idle", "idle", 5, unit=" MB"),
+    Target("1,000 subscriptions by value: fan-out to 50 mesh peers", "subscriptions", "relay", 1.2,
+           case="by value", against="none"),
+    Target("bytes to a peer that wants 1 % of 10,000 documents", "small-peer", "share", 1.2,
+           unit=" %"),
+    Target("relay with 100,000 documents beside that with 100", "documents", "relay", 1.2,
+           case="100000", against="100"),
+    Target("relay beside typing in a long text, beside a short one", "texts", "slower", 1.2,
+           unit=" x"),
+)  # fmt: skip

@@ -1,0 +1,103 @@
+"""The parts of the benchmark that measure nothing: statistics, marks, tables, pictures."""
+
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+from pycrdt import Doc, Map
+
+from tests.bench import charts, report
+from tests.bench.load import MARK, MARK_BYTES, mark, work
+from tests.bench.stats import Spread, percentile, ratios, spread
+from tests.bench.targets import TARGETS, Target
+from tests.bench.wire import HOCUSPOCUS, PLAIN
+from tests.support.raw import frame
+
+
+def result(ours: list[float], theirs: list[float]) -> dict[str, Any]:
+    """A result with one measure of two servers."""
+    return {
+        "machine": {"processor": "one"},
+        "servers": {"gateway": "Store Gateway", "y-websocket": "the <other>"},
+        "scenarios": {
+            "fan-out": {
+                "measures": {"p50-10": {"title": "fan-out", "unit": "ms", "less": True}},
+                "values": {"p50-10": {"gateway": ours, "y-websocket": theirs}},
+                "failures": {},
+                "notes": {"y-websocket": "was slow"},
+            },
+            "documents": {
+                "measures": {"relay": {"title": "relay", "unit": "ms", "less": True}},
+                "values": {"relay": {"100": [1.0], "1000": [1.1, 1.2]}},
+                "failures": {},
+                "notes": {},
+            },
+        },
+    }
+
+
+def test_middle_and_spread() -> None:
+    assert spread([3, 1, 2]) == Spread(2, 1, 3)
+    assert spread([4, 1, 2, 3]) == Spread(2.5, 1, 4)
+    assert percentile(range(100), 0.99) == 99
+    assert percentile([7], 0.99) == 7
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    assert ratios([1, 9, 4], [2, 9]) == [0.5, 1]
+    assert ratios([1, 2], [0, 4]) == [0.5]
+
+
+def test_a_target_is_judged_by_the_median_of_the_ratios() -> None:
+    found = result([1, 10, 1], [4, 10, 4])["scenarios"]
+    target = next(t for t in TARGETS if t.measure == "p50-10")
+    assert target.found(found) == [0.25, 1, 0.25]
+    assert target.met(0.65) and not target.met(0.66)
+    assert Target("", "", "", 2.2, at_least=True).met(2.2)
+    assert target.found({}) == []
+
+
+def test_work_is_what_it_says() -> None:
+    load = work(2, 3, 4)
+    assert load.updates == 24
+    doc: Doc = Doc()
+    for bursts in load.bursts:
+        for burst in bursts:
+            for update in burst:
+                doc.apply_update(update)
+            assert len(MARK.findall(b"".join(burst))) == 1
+    assert len(doc.get("lines", type=Map)) == 24
+    assert len(mark(1, 2)) == MARK_BYTES and mark(1, 2) in load.bursts[1][2][3]
+
+
+def test_dialects_find_the_update_in_a_message() -> None:
+    assert PLAIN.update_in(b"\x00\x02\x03abc") == b"abc"
+    assert PLAIN.update_in(b"\x00\x00\x01\x00") is None
+    assert PLAIN.update_in(b"\x01\x01\x00") is None
+    assert HOCUSPOCUS.update_in(b"\x04room\x00\x01\x03abc") == b"abc"
+    assert HOCUSPOCUS.update_in(b"\x04room\x02\x02") is None
+    assert HOCUSPOCUS.frames("room", b"\x00") == frame(b"\x04room\x00")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1_234_567, "1,230,000"), (1_004, "1,000"), (999, "999"), (0.12345, "0.123"), (0, "0")],
+)
+def test_figures_have_three_digits(value: float, text: str) -> None:
+    assert report.figure(value) == text
+
+
+def test_the_page_names_what_was_not_met() -> None:
+    page = report.page(result([4, 4], [4, 4]))
+    assert "| fan-out to 10 clients, p50 | ≤ 0.65 x | 1 | 1, 1 | **no** |" in page
+    assert "| yes |" in report.page(result([1, 1], [4, 4]))
+    assert "was slow" in page and "benchmarks/fan-out.svg" in page
+    assert "NOT MET" in report.table(result([4], [4]))
+
+
+def test_pictures_are_sound_xml() -> None:
+    made = charts.pictures(result([1, 2, 3], [4, 5, 6]))
+    assert set(made) == {"fan-out", "documents"}
+    for picture in made.values():
+        ET.fromstring(picture)
+    assert "the &lt;other&gt;" in made["fan-out"]
