@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,11 +18,18 @@ START_SECONDS = 30.0
 class GatewayProcess:
     """``with GatewayProcess(folder) as gateway`` starts it and ends it by SIGTERM."""
 
-    def __init__(self, folder: Path, *arguments: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.port = port
         self.facts: dict[str, Any] = {}
         self._arguments = arguments
+        self._environment = {**os.environ, **environment} if environment else None
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -54,8 +61,9 @@ class GatewayProcess:
             command.remove("--pages")
         errors = (self.folder.parent / f"{self.folder.name}.log").open("a")
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+            command,
+            cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=errors, text=True,
+        )  # fmt: skip
         errors.close()
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
