@@ -5,3 +5,4 @@ export { batches, decode, encode, Malformed, type Message } from './wire';
 export { splitUpdate } from './split';
 export { compile, fieldsOf, SelectorError, type Selector } from './selector';
 export { LiveSet, type Change } from './subscription';
+export { answer, Catalogue, MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, opening, type Answer } from './reconcile';

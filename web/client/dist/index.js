@@ -109,10 +109,10 @@ var LAYOUTS = {
 };
 var NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout]]));
 var PEER_LAYOUT = [["peer", "peer"], ["role", "varint"], ["via", "bytes"], ["link", "varint"], ["round_trip_ms", "varint"], ["about", "pairs"]];
-function counted(reader, most, read) {
+function counted(reader, most, read2) {
   const count = reader.varint();
   if (count > most) throw new Malformed("a list is too long");
-  return Array.from({ length: count }, read);
+  return Array.from({ length: count }, read2);
 }
 function fixed(bytes, ...lengths) {
   if (!lengths.includes(bytes.length)) throw new Malformed("a field has the wrong length");
@@ -441,27 +441,27 @@ function splitUpdate(update, limit) {
   return parts;
 }
 function written2(structs) {
-  const encoder2 = new Y3.UpdateEncoderV1();
+  const encoder3 = new Y3.UpdateEncoderV1();
   const clients = [];
   for (const struct of structs) {
     const last = clients[clients.length - 1];
     if (last && last[0].id.client === struct.id.client) last.push(struct);
     else clients.push([struct]);
   }
-  const write = varintWriter(encoder2);
+  const write = varintWriter(encoder3);
   write(clients.length);
   for (const list of clients) {
     write(list.length);
     write(list[0].id.client);
     write(list[0].id.clock);
-    for (const struct of list) struct.write(encoder2, 0);
+    for (const struct of list) struct.write(encoder3, 0);
   }
   write(0);
-  return encoder2.toUint8Array();
+  return encoder3.toUint8Array();
 }
 function deletions(ds) {
-  const encoder2 = new Y3.UpdateEncoderV1();
-  const write = varintWriter(encoder2);
+  const encoder3 = new Y3.UpdateEncoderV1();
+  const write = varintWriter(encoder3);
   write(0);
   write(ds.clients.size);
   for (const [client, ranges] of ds.clients) {
@@ -472,10 +472,10 @@ function deletions(ds) {
       write(len);
     }
   }
-  return encoder2.toUint8Array();
+  return encoder3.toUint8Array();
 }
-function varintWriter(encoder2) {
-  return (value) => writeVarUint(encoder2.restEncoder, value);
+function varintWriter(encoder3) {
+  return (value) => writeVarUint(encoder3.restEncoder, value);
 }
 
 // src/session.ts
@@ -1372,11 +1372,313 @@ function peerId() {
   storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
   return fresh;
 }
+
+// src/reconcile.ts
+import { digest as sha256 } from "lib0/hash/sha256";
+var SALT_BYTES = 8;
+var MAX_PAYLOAD_BYTES = MESSAGE_BYTES - 32;
+var MIN_PAYLOAD_BYTES = 8192;
+var SKIP = 0;
+var DIGEST = 1;
+var LIST = 2;
+var DIFFER = 3;
+var FINGERPRINT_BYTES = 16;
+var DIGEST_BYTES = 8;
+var PARTS_OF_ONE = 32;
+var PARTS = 8;
+var LIST_DOCUMENTS = 16;
+var CUT_SLACK = 5;
+var MAX_NAME_BYTES = 200;
+var MAX_TEXTS = 8192;
+var MAX_EXCHANGE_BYTES = 2 ** 25;
+var LAST_TEXTS = 2;
+var LAST_BYTES = 2 * (MAX_NAME_BYTES + 5) + 8 + DIGEST_BYTES;
+var NOTHING2 = new Uint8Array();
+var encoder2 = new TextEncoder();
+var utf82 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+var Catalogue = class {
+  entries = /* @__PURE__ */ new Map();
+  names;
+  /** Places at which a block begins. */
+  blocks;
+  /** A name that no peer would take is left out. */
+  constructor(documents) {
+    for (const [name, fingerprint2] of documents) {
+      if (fingerprint2.length !== FINGERPRINT_BYTES) throw new RangeError(`a fingerprint is ${FINGERPRINT_BYTES} bytes`);
+      const bytes = encoder2.encode(name);
+      if (bytes.length <= MAX_NAME_BYTES) this.entries.set(binary(bytes), new Writer().bytes(bytes).raw(fingerprint2).done());
+    }
+    this.names = [...this.entries.keys()].sort();
+    this.blocks = [...this.names.keys()].filter((place) => sha256(fromBinary(this.names[place]))[0] === 0);
+  }
+  get size() {
+    return this.names.length;
+  }
+  /** Where a range begins and ends; no lower or upper bound is none at all. */
+  places({ lower, upper }) {
+    return [bisect(this.names, lower), upper ? bisect(this.names, upper) : this.names.length];
+  }
+  slice(start, end) {
+    return this.names.slice(start, end);
+  }
+  /** What a list says of a document that is there, beside its name. */
+  short(name, salt) {
+    return sha256(joined([salt, this.entries.get(name)])).subarray(0, DIGEST_BYTES);
+  }
+  /** The digest of the documents at these places, at least one. */
+  digest(start, end, salt) {
+    const edges = [start, ...this.blocks.slice(bisect(this.blocks, start + 1), bisect(this.blocks, end)), end];
+    const hashes = edges.slice(1).map((edge, index) => sha256(joined(this.slice(edges[index], edge).map((name) => this.entries.get(name)))));
+    return sha256(joined([salt, ...hashes])).subarray(0, DIGEST_BYTES);
+  }
+  /** The shortest bound between the names before and at a place, which is not 0. */
+  bound(place) {
+    const at2 = this.names[place];
+    return at2.slice(0, common(this.names[place - 1], at2) + 1);
+  }
+};
+function opening(catalogue, salt) {
+  const payload = new Payload(salt, MAX_PAYLOAD_BYTES);
+  payload.add(digested(catalogue, { lower: "", upper: "" }, salt));
+  return payload.done();
+}
+function answer(catalogue, payload, maxBytes = MAX_PAYLOAD_BYTES) {
+  const { salt, ranges } = read(payload);
+  const differing = new Set(ranges.flatMap(({ mode, names }) => mode === DIFFER ? names : []));
+  const unequal = ranges.filter((range2) => isUnequal(catalogue, range2, salt));
+  const reply = new Payload(salt, maxBytes);
+  for (const piece of pieces(catalogue, unequal, salt)) {
+    if (!reply.add(piece)) {
+      reply.addLast(digested(catalogue, { lower: piece.lower, upper: ranges[ranges.length - 1].upper }, salt));
+      break;
+    }
+    if (piece.mode === DIFFER) for (const name of piece.names) differing.add(name);
+  }
+  return {
+    reply: ranges.some(asks) ? reply.done() : null,
+    differing: [...differing].sort().map((name) => utf82.decode(fromBinary(name))),
+    finished: !reply.asks
+  };
+}
+function range({ lower, upper }, mode, content = {}) {
+  return { lower, upper, mode, digest: NOTHING2, names: [], shorts: [], ...content };
+}
+function asks({ mode }) {
+  return mode === DIGEST || mode === LIST;
+}
+function isUnequal(catalogue, theirs, salt) {
+  if (theirs.mode !== DIGEST) return theirs.mode === LIST;
+  const [start, end] = catalogue.places(theirs);
+  return start === end || !same2(theirs.digest, catalogue.digest(start, end, salt));
+}
+function* pieces(catalogue, unequal, salt) {
+  const parts = unequal.length === 1 ? PARTS_OF_ONE : PARTS;
+  for (const range2 of unequal) yield* piecesOf(catalogue, range2, parts, salt);
+}
+function* piecesOf(catalogue, theirs, parts, salt) {
+  const [start, end] = catalogue.places(theirs);
+  if (theirs.mode === LIST) {
+    const names = differences(catalogue, theirs, salt);
+    for (let cut = 0; cut < names.length; cut += LIST_DOCUMENTS) {
+      const next = cut + LIST_DOCUMENTS;
+      const bounds = { lower: cut ? names[cut] : theirs.lower, upper: next < names.length ? names[next] : theirs.upper };
+      yield range(bounds, DIFFER, { names: names.slice(cut, next) });
+    }
+  } else if (end - start <= LIST_DOCUMENTS) {
+    const names = catalogue.slice(start, end);
+    yield range(theirs, LIST, { names, shorts: names.map((name) => catalogue.short(name, salt)) });
+  } else {
+    let { lower } = theirs;
+    for (const upper of [...cuts(catalogue, start, end, parts), theirs.upper]) {
+      yield digested(catalogue, { lower, upper }, salt);
+      lower = upper;
+    }
+  }
+}
+function differences(catalogue, theirs, salt) {
+  const shorts = new Map(theirs.names.map((name, index) => [name, theirs.shorts[index]]));
+  const [start, end] = catalogue.places(theirs);
+  const own = catalogue.slice(start, Math.min(end, start + shorts.size + MAX_TEXTS));
+  const differing = new Set(theirs.names);
+  for (const name of own) {
+    const short = shorts.get(name);
+    if (short && same2(short, catalogue.short(name, salt))) differing.delete(name);
+    else differing.add(name);
+  }
+  return [...differing].sort();
+}
+function* cuts(catalogue, start, end, most) {
+  const count = end - start;
+  const parts = Math.min(most, Math.floor(count / 2));
+  const slack = Math.min(CUT_SLACK, Math.floor(count / (4 * parts)));
+  for (let number = 1; number < parts; number++) {
+    const middle = start + Math.floor(count * number / parts);
+    const bounds = Array.from({ length: 2 * slack + 1 }, (_, index) => catalogue.bound(middle - slack + index));
+    yield bounds.reduce((shortest, bound) => bound.length < shortest.length ? bound : shortest);
+  }
+}
+function digested(catalogue, bounds, salt) {
+  const [start, end] = catalogue.places(bounds);
+  return start === end ? range(bounds, LIST) : range(bounds, DIGEST, { digest: catalogue.digest(start, end, salt) });
+}
+var Payload = class {
+  asks = false;
+  written;
+  bytesLeft;
+  textsLeft = MAX_TEXTS - LAST_TEXTS;
+  reached = "";
+  previous = "";
+  constructor(salt, maxBytes) {
+    this.written = [salt];
+    this.bytesLeft = maxBytes - LAST_BYTES - salt.length;
+  }
+  /** Write a range above all others, unless it does not fit. */
+  add(piece) {
+    const skips = piece.lower !== this.reached;
+    const texts = 1 + Number(skips) + piece.names.length;
+    if (texts > this.textsLeft) return false;
+    const writer = new Writer();
+    let { previous } = this;
+    const write = (text) => {
+      frontCoded(writer, previous, text);
+      previous = text;
+    };
+    if (skips) {
+      write(piece.lower);
+      writer.varint(SKIP);
+    }
+    write(piece.upper);
+    writer.varint(piece.mode);
+    if (piece.mode === DIGEST) writer.raw(piece.digest);
+    else {
+      writer.varint(piece.names.length);
+      piece.names.forEach((name, index) => {
+        write(name);
+        if (piece.mode === LIST) writer.raw(piece.shorts[index]);
+      });
+    }
+    const written3 = writer.done();
+    if (written3.length > this.bytesLeft) return false;
+    this.written.push(written3);
+    this.bytesLeft -= written3.length;
+    this.textsLeft -= texts;
+    this.asks ||= asks(piece);
+    this.previous = previous;
+    this.reached = piece.upper;
+    return true;
+  }
+  /** Write the digest of what did not fit; room was left for it. */
+  addLast(piece) {
+    this.bytesLeft += LAST_BYTES;
+    this.textsLeft += LAST_TEXTS;
+    this.add(piece);
+  }
+  done() {
+    return joined(this.written);
+  }
+};
+function read(payload) {
+  if (payload.length > MAX_PAYLOAD_BYTES) throw new Malformed(`ranges of more than ${MAX_PAYLOAD_BYTES} bytes`);
+  const reader = new RangeReader(payload);
+  const salt = reader.take(SALT_BYTES);
+  const ranges = [];
+  let lower = "";
+  while (reader.left) {
+    if (ranges.length && !lower) throw new Malformed("a range after the last");
+    const upper = reader.text();
+    if (upper && upper <= lower) throw new Malformed("ranges are not in order");
+    ranges.push(reader.content({ lower, upper }));
+    lower = upper;
+  }
+  return { salt, ranges };
+}
+var RangeReader = class extends Reader {
+  previous = "";
+  textsLeft = MAX_TEXTS;
+  /** A bound or name, of which the beginning may be that of the text before it. */
+  text() {
+    if (--this.textsLeft < 0) throw new Malformed(`ranges with more than ${MAX_TEXTS} names`);
+    const rest = this.bytes();
+    if (!rest.length) return this.previous = "";
+    const kept = this.varint();
+    if (kept > this.previous.length || kept + rest.length > MAX_NAME_BYTES) throw new Malformed("a name or bound is too long");
+    return this.previous = this.previous.slice(0, kept) + binary(rest);
+  }
+  /** Mode and payload of the range with these bounds. */
+  content(bounds) {
+    const found = range(bounds, this.varint());
+    if (found.mode > DIFFER) throw new Malformed("a range of an unknown mode");
+    if (found.mode === DIGEST) found.digest = this.take(DIGEST_BYTES);
+    if (found.mode < LIST) return found;
+    let { lower } = bounds;
+    for (let left = this.varint(); left > 0; left--) {
+      found.names.push(this.name(lower, bounds.upper));
+      if (found.mode === LIST) found.shorts.push(this.take(DIGEST_BYTES));
+      lower = found.names[found.names.length - 1] + "\0";
+    }
+    return found;
+  }
+  name(lower, upper) {
+    const name = this.text();
+    if (!name || name < lower || upper && name >= upper) throw new Malformed("names are not in order or not in their range");
+    try {
+      utf82.decode(fromBinary(name));
+    } catch {
+      throw new Malformed("a name is not UTF-8");
+    }
+    return name;
+  }
+};
+function frontCoded(writer, previous, text) {
+  if (!text) return void writer.varint(0);
+  const kept = Math.min(common(previous, text), text.length - 1);
+  writer.bytes(fromBinary(text.slice(kept))).varint(kept);
+}
+function common(one, other) {
+  const most = Math.min(one.length, other.length);
+  let size = 0;
+  while (size < most && one[size] === other[size]) size++;
+  return size;
+}
+function binary(bytes) {
+  return String.fromCharCode(...bytes);
+}
+function fromBinary(text) {
+  const bytes = new Uint8Array(text.length);
+  for (let place = 0; place < bytes.length; place++) bytes[place] = text.charCodeAt(place);
+  return bytes;
+}
+function bisect(sorted, value) {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = low + high >> 1;
+    if (sorted[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+function same2(one, other) {
+  return one.every((byte, index) => byte === other[index]);
+}
+function joined(parts) {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let position = 0;
+  for (const part of parts) {
+    whole.set(part, position);
+    position += part.length;
+  }
+  return whole;
+}
 export {
+  Catalogue,
   LiveSet,
+  MAX_PAYLOAD_BYTES,
+  MIN_PAYLOAD_BYTES,
   Malformed,
   SelectorError,
   Store,
+  answer,
   batches,
   canonical,
   compile,
@@ -1385,5 +1687,6 @@ export {
   encode,
   fieldsOf,
   fingerprint,
+  opening,
   splitUpdate
 };
