@@ -13,14 +13,15 @@ _KILOBYTES = re.compile(r"^(\w+):\s+(\d+) kB$", re.MULTILINE)
 class Vitals:
     """One look; ``seconds`` since the beginning, memory and ``written`` in bytes.
 
-    ``uss`` is what the process has for itself alone, ``written`` what it caused to be written
-    to a disk.
+    ``uss`` is what the process has for itself alone, ``anonymous`` what belongs to no file,
+    ``written`` what it caused to be written to a disk.
     """
 
     seconds: float
     pss: int
     rss: int
     uss: int
+    anonymous: int
     descriptors: int
     threads: int
     written: int
@@ -35,6 +36,7 @@ def look(pid: int, seconds: float) -> Vitals:
         pss=sizes["Pss"],
         rss=sizes["Rss"],
         uss=sizes["Private_Clean"] + sizes["Private_Dirty"],
+        anonymous=sizes["Anonymous"],
         descriptors=len(list((process / "fd").iterdir())),
         threads=len(list((process / "task").iterdir())),
         written=written_bytes(pid),
