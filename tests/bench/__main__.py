@@ -52,9 +52,7 @@ def main() -> int:
     """Run what was chosen; returns the exit code."""
     options = _options()
     if options.render is not None:
-        result = json.loads(options.render.read_text())
-        report.write(result, ROOT / "docs")
-        return 0
+        return _render(options.render)
     kinds = [KINDS[name] for name in options.servers]
     try:
         for kind in kinds:
@@ -70,6 +68,16 @@ def main() -> int:
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     else:
         sys.stdout.write(report.table(result))
+    return 0
+
+
+def _render(files: Sequence[Path]) -> int:
+    try:
+        result = report.joined([json.loads(file.read_text()) for file in files])
+    except (OSError, ValueError) as error:
+        _say(f"bench: {error}")
+        return EX_USAGE
+    report.write(result, ROOT / "docs")
     return 0
 
 
@@ -111,7 +119,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--servers", default=",".join(KINDS), help="comma-separated; default: all: %(default)s"
     )
-    parser.add_argument("--quick", action="store_true", help="a few minutes: fewer rounds")
+    parser.add_argument("--quick", action="store_true", help="about ten minutes: fewer rounds")
     parser.add_argument("--json", action="store_true", help="the whole result, not the table")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
     parser.add_argument("--no-pin", action="store_true", help="servers share all cores")
@@ -119,8 +127,9 @@ def _options() -> argparse.Namespace:
         "--folder", type=Path, default=FOLDER, help="for the data, on a disk; default %(default)s"
     )
     parser.add_argument(
-        "--render", type=Path, metavar="FILE",
-        help="run nothing: write docs/benchmarks.md and its pictures from a JSON result",
+        "--render", type=Path, metavar="FILE", nargs="+",
+        help="run nothing: write docs/benchmarks.md and its pictures from JSON results; what a"
+        " later one measured replaces what an earlier one did",
     )  # fmt: skip
     options = parser.parse_args()
     options.servers = [name for name in options.servers.split(",") if name]

@@ -10,7 +10,7 @@ from tests.bench.stats import Spread, spread
 
 WIDTH = 760
 MARGIN = 16
-LABEL_WIDTH = 210
+LABEL_WIDTH = 222
 VALUE_WIDTH = 120
 ROW = 24
 BAR = 14

@@ -1,6 +1,6 @@
 """The result as tables: for a terminal, and as docs/benchmarks.md with its pictures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,17 @@ def figure(value: float) -> str:
     if abs(value) < 0.0005:
         return "0"
     return f"{value:.3g}"
+
+
+def joined(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Results of the same machine and versions as one; raises ``ValueError`` if they are not."""
+    first = dict(results[0])
+    first["scenarios"] = {}
+    for result in results:
+        if result["machine"] != first["machine"]:
+            raise ValueError("the results are of different machines or versions")
+        first["scenarios"] |= result["scenarios"]
+    return first
 
 
 def write(result: Mapping[str, Any], docs: Path) -> None:

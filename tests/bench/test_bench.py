@@ -101,3 +101,14 @@ def test_pictures_are_sound_xml() -> None:
     for picture in made.values():
         ET.fromstring(picture)
     assert "the &lt;other&gt;" in made["fan-out"]
+
+
+def test_results_of_one_machine_can_be_joined() -> None:
+    first, second = result([1], [1]), result([2], [2])
+    del second["scenarios"]["documents"]
+    scenarios = report.joined([first, second])["scenarios"]
+    assert scenarios["fan-out"]["values"]["p50-10"]["gateway"] == [2]
+    assert "documents" in scenarios
+    second["machine"] = {"processor": "another"}
+    with pytest.raises(ValueError, match="different"):
+        report.joined([first, second])

@@ -53,7 +53,7 @@ def throughput(run: Run) -> Result:
         }
     loads = {name: work(shape[1], shape[2], BURST) for name, shape in SHAPES.items()}
     with running(run.kinds, run.folder, run.cores) as servers:
-        for number, attempt in interleaved(run, result, servers, run.rounds(ROUNDS, 2)):
+        for number, attempt in interleaved(run, result, servers, run.rounds(ROUNDS)):
             with attempt as server:
                 for shape, load in loads.items():
                     _sustain(result, server, shape, load, f"{shape}-{number}")
