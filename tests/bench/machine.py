@@ -25,7 +25,7 @@ def describe(folder: Path, cores: Cores) -> dict[str, str]:
         "file system": file_system(folder),
         "Python": platform.python_version(),
         "Node": _said("node", "--version").lstrip("v"),
-        "gateway": _said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+        "gateway": _gateway(),
     }
     facts |= {name: metadata.version(name) for name in PACKAGES}
     for name in NODE_PACKAGES:
@@ -37,6 +37,14 @@ def describe(folder: Path, cores: Cores) -> dict[str, str]:
         code = "import importlib.metadata as m; print(m.version('pycrdt-websocket'))"
         facts["pycrdt-websocket"] = _said(str(BENCH_PYTHON), "-c", code)
     return facts
+
+
+def _gateway() -> str:
+    """The last commit that changed the gateway, and whether it was changed since."""
+    git = ("git", "-C", str(ROOT))
+    changed = _said(*git, "status", "--porcelain", "--", "gateway")
+    commit = _said(*git, "log", "-1", "--format=%h", "--", "gateway")
+    return f"{commit}, changed since" if changed else commit
 
 
 def file_system(folder: Path) -> str:

@@ -76,6 +76,8 @@ TARGETS = (
     Target("bytes written a day with nothing to do", "idle", "idle", 5, unit=" MB"),
     Target("1,000 subscriptions by value: fan-out to 50 mesh peers", "subscriptions", "relay", 1.2,
            case="by value", against="none"),
+    Target("the same: processor time an update", "subscriptions", "cpu", 1.2,
+           case="by value", against="none"),
     Target("bytes to a peer that wants 1 % of 10,000 documents", "small-peer", "share", 1.2,
            unit=" %"),
     Target("relay with 100,000 documents beside that with 100", "documents", "relay", 1.2,

@@ -75,22 +75,21 @@ def documents(run: Run) -> Result:
     )
     edits = author_bursts(0, LINES + VISIT_ROUNDS * len(COUNTS) * VISITS, 1)
     with Server(GATEWAY, run.folder / GATEWAY.name, run.cores) as server:
-        writer, reader = Peer(server.port, 1), Peer(server.port, 2)
         start, count = memory_bytes(server.pid), 0
         visited: dict[int, int] = {}
         for target in SMALL_COUNTS if run.quick else COUNTS:
             run.say(f"  {target:,} documents")
-            for first in range(count, target, BATCH):
-                _create(writer, range(first, min(first + BATCH, target)), edits)
+            with closing(Peer(server.port, 1)) as writer:
+                for first in range(count, target, BATCH):
+                    _create(writer, range(first, min(first + BATCH, target)), edits)
             count = target
             until_quiet(server.pid)
-            for _ in range(VISIT_ROUNDS):
-                _visits(result, writer, reader, count, visited, edits)
+            with closing(Peer(server.port, 2)) as writer, closing(Peer(server.port, 3)) as reader:
+                for _ in range(VISIT_ROUNDS):
+                    _visits(result, writer, reader, count, visited, edits)
             memory = memory_bytes(server.pid)
             result.add("memory", f"{count}", memory / MB)
             result.add("each", f"{count}", (memory - start) / count / 1e3)
-        writer.close()
-        reader.close()
     return result
 
 
@@ -125,7 +124,6 @@ def _visits(
         writer.say(m.Update(1, edits[edit][0]))
         reader.hear(m.Update)
         relays.append(time.perf_counter() - start)
-        writer._sent += 1
         reader.finish(1)
         writer.finish(1)
     result.add("relay", f"{count}", percentile(relays, 0.5) * 1_000)
