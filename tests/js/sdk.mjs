@@ -1,7 +1,7 @@
 // The SDK, many documents over one link, told what to do by JSON lines.
 import 'fake-indexeddb/auto'
 import WebSocket from 'ws'
-import { connect, Y } from '../../web/client/dist/store-gateway.browser.js'
+import { connect, decode, fingerprint, Y } from '../../web/client/dist/store-gateway.browser.js'
 import { serveCommands } from './commands.mjs'
 import { edits, random } from './edits.mjs'
 
@@ -11,8 +11,40 @@ let names = []
 let store
 let live
 const changes = []
-const start = () => { store = connect({ url, app: 'test', WebSocket }) }
+// What went over the last link: bytes, documents that were opened, turns of exchanges.
+let traffic
+class Recorded extends WebSocket {
+  constructor(url) {
+    super(url)
+    traffic = { sent: 0, received: 0, opened: [], turns: 0 }
+    this.on('message', (data) => this.note('received', new Uint8Array(data)))
+  }
+  send(data) {
+    this.note('sent', data)
+    super.send(data)
+  }
+  note(direction, data) {
+    traffic[direction] += data.length
+    for (const { type, document } of decode(data)) {
+      if (type === 'OPEN' && !traffic.opened.includes(document)) traffic.opened.push(document)
+      if (type === 'RECONCILE') traffic.turns++
+    }
+  }
+}
+const start = () => { store = connect({ url, app: 'test', WebSocket: Recorded }) }
 start()
+
+const hex = (bytes) => Buffer.from(bytes).toString('hex')
+const mark = (name) => new Promise((resolve, reject) => {
+  const request = indexedDB.open(`store-gateway/${name}`)
+  request.onerror = reject
+  request.onsuccess = () => {
+    const { result } = request
+    const reading = result.transaction(['custom'], 'readonly').objectStore('custom').get('saved-fingerprint')
+    reading.onerror = reject
+    reading.onsuccess = () => { result.close(); resolve(reading.result) }
+  }
+})
 
 serveCommands({
   open: async ({ names: wanted }) => {
@@ -49,6 +81,30 @@ serveCommands({
   change: ({ name, fields }) => {
     const map = live.documents.get(name).getMap('order')
     for (const [key, value] of Object.entries(fields)) map.set(key, value)
+  },
+  contents: () => Object.fromEntries([...live.documents].map(([name, doc]) => [name, doc.getMap('order').toJSON()])),
+  liveStates: () => [...new Set([...live.documents.keys()].map((name) => store.state(name)))],
+  read: ({ name }) => store.doc(name).getMap('order').toJSON(),
+  // What is saved is noted beside each copy, so that it is known at the next start.
+  marked: async () => {
+    const marks = await Promise.all([...live.documents].map(async ([name, doc]) => [await mark(name), hex(fingerprint(doc))]))
+    return marks.every(([noted, print]) => noted === print)
+  },
+  traffic: () => ({ ...traffic, opened: [...traffic.opened].sort() }),
+  putAll: ({ documents }) => {
+    for (const [name, fields] of Object.entries(documents)) {
+      for (const [key, value] of Object.entries(fields)) store.doc(name).getMap('order').set(key, value)
+    }
+  },
+  // The browser took copies away while the app was not running.
+  evict: async ({ copies }) => {
+    await store.destroy()
+    await Promise.all(copies.map((name) => new Promise((resolve, reject) => {
+      const request = indexedDB.deleteDatabase(`store-gateway/${name}`)
+      request.onsuccess = resolve
+      request.onerror = request.onblocked = reject
+    })))
+    start()
   },
   changes: () => changes.splice(0),
   copies: async () => (await indexedDB.databases()).map(({ name }) => name).sort(),

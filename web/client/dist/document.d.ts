@@ -12,11 +12,12 @@ export interface Refusal {
     reason: string;
 }
 export interface Owner {
-    update(name: string, update: Uint8Array): void;
+    update(document: StoreDocument, update: Uint8Array): void;
     awareness(name: string, payload: Uint8Array): void;
     changed(document: StoreDocument): void;
     isSynced(document: StoreDocument): void;
-    touched(document: StoreDocument): void;
+    /** It changed; `arrived`: by what came from the link. */
+    touched(document: StoreDocument, arrived: boolean): void;
     refused(refusal: Refusal): void;
 }
 export declare class StoreDocument implements Document {
@@ -31,18 +32,28 @@ export declare class StoreDocument implements Document {
     synchronised: boolean;
     /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
     selected: boolean;
+    /** The app wants to know who is in it, or when it is in sync. */
+    followed: boolean;
     private local;
     private unkept;
     private confirming;
     private again;
     private channel;
+    private print;
+    private marked;
     constructor(name: string, owner: Owner, database: string | null, selected: boolean);
+    get fingerprint(): Uint8Array;
+    get empty(): boolean;
+    /** Nothing but a subscription wants it, and nothing of it is owed to a gateway. */
+    get idle(): boolean;
     receive(update: Uint8Array): void;
     receiveAwareness(payload: Uint8Array): void;
     awarenessToSend(): Uint8Array | null;
     synced(): void;
     handedOver(): void;
     saved(): void;
+    /** What is in it was on the gateway's disk some time ago: note that, to know it at the next start. */
+    settled(): void;
     refused(code: number, reason: string): void;
     /** The link is gone: what was sent and not acked counts as local again. */
     unlinked(): void;

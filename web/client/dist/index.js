@@ -256,11 +256,26 @@ var StoreDocument = class {
   synchronised = false;
   /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
   selected;
+  /** The app wants to know who is in it, or when it is in sync. */
+  followed = false;
   local = null;
   unkept = false;
   confirming = false;
   again = false;
   channel = null;
+  print = null;
+  // The fingerprint that is kept beside the copy.
+  marked = null;
+  get fingerprint() {
+    return this.print ??= fingerprint(this.doc);
+  }
+  get empty() {
+    return this.doc.store.clients.size === 0;
+  }
+  /** Nothing but a subscription wants it, and nothing of it is owed to a gateway. */
+  get idle() {
+    return this.selected && !this.followed && this.state === "saved";
+  }
   receive(update) {
     Y2.applyUpdate(this.doc, update, this);
   }
@@ -280,7 +295,14 @@ var StoreDocument = class {
   saved() {
     this.refusal = null;
     this.become("saved");
-    this.local?.set(SAVED_KEY, mark(this.doc)).catch(() => {
+    this.settled();
+  }
+  /** What is in it was on the gateway's disk some time ago: note that, to know it at the next start. */
+  settled() {
+    const mark = hex(this.fingerprint);
+    if (this.state !== "saved" || mark === this.marked) return;
+    this.marked = mark;
+    this.local?.set(SAVED_KEY, mark).catch(() => {
     });
   }
   refused(code, reason) {
@@ -333,9 +355,8 @@ var StoreDocument = class {
     if (this.selected) {
       this.selected = await local.get(SELECTED_KEY) !== 0;
     } else if (await local.get(SELECTED_KEY) !== 0) await local.set(SELECTED_KEY, 0);
-    const saved = await local.get(SAVED_KEY);
-    const empty = this.doc.store.clients.size === 0;
-    if (this.state === "saved" && !empty && saved !== mark(this.doc)) this.become("local");
+    this.marked = await local.get(SAVED_KEY);
+    if (this.state === "saved" && !this.empty && this.marked !== hex(this.fingerprint)) this.become("local");
   }
   /** Windows of one device agree without any link. */
   listenToOtherWindows(database) {
@@ -348,13 +369,14 @@ var StoreDocument = class {
     channel.postMessage({ vector: Y2.encodeStateVector(this.doc) });
   }
   onUpdate = (update, origin) => {
-    this.owner.touched(this);
+    this.print = null;
+    this.owner.touched(this, origin === this);
     if (origin === this) return;
     const elsewhere = origin === this.channel && this.channel !== null;
     if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update });
     if (origin === this.local && this.local !== null) return;
     this.changed();
-    this.owner.update(this.name, update);
+    this.owner.update(this, update);
   };
   /** Something here is not on a gateway: 'local' as soon as it will survive a reload. */
   changed() {
@@ -398,8 +420,8 @@ function written({ db }) {
     }
   });
 }
-function mark(doc) {
-  return [...fingerprint(doc)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // src/report.ts
@@ -414,964 +436,6 @@ function guarded(call) {
 
 // src/session.ts
 import * as Y4 from "yjs";
-
-// src/split.ts
-import { writeVarUint } from "lib0/encoding";
-import * as Y3 from "yjs";
-var HEAD_BYTES = 32;
-function splitUpdate(update, limit) {
-  if (update.length <= limit) return [update];
-  const { structs, ds } = Y3.decodeUpdate(update);
-  const parts = [];
-  let run = [];
-  let size = 0;
-  const flush = () => {
-    if (run.length) parts.push(written2(run));
-    run = [];
-    size = 0;
-  };
-  for (const struct of structs) {
-    const cost = written2([struct]).length + HEAD_BYTES;
-    if (run.length && size + cost > limit) flush();
-    run.push(struct);
-    size += cost;
-  }
-  flush();
-  if (ds.clients.size) parts.push(deletions(ds));
-  return parts;
-}
-function written2(structs) {
-  const encoder3 = new Y3.UpdateEncoderV1();
-  const clients = [];
-  for (const struct of structs) {
-    const last = clients[clients.length - 1];
-    if (last && last[0].id.client === struct.id.client) last.push(struct);
-    else clients.push([struct]);
-  }
-  const write = varintWriter(encoder3);
-  write(clients.length);
-  for (const list of clients) {
-    write(list.length);
-    write(list[0].id.client);
-    write(list[0].id.clock);
-    for (const struct of list) struct.write(encoder3, 0);
-  }
-  write(0);
-  return encoder3.toUint8Array();
-}
-function deletions(ds) {
-  const encoder3 = new Y3.UpdateEncoderV1();
-  const write = varintWriter(encoder3);
-  write(0);
-  write(ds.clients.size);
-  for (const [client, ranges] of ds.clients) {
-    write(client);
-    write(ranges.length);
-    for (const { clock, len } of ranges) {
-      write(clock);
-      write(len);
-    }
-  }
-  return encoder3.toUint8Array();
-}
-function varintWriter(encoder3) {
-  return (value) => writeVarUint(encoder3.restEncoder, value);
-}
-
-// src/session.ts
-var VERSION = 1;
-var DIFF_OVERHEAD = 48;
-var MORE = 1;
-var NOTHING = new Uint8Array([0, 0]);
-var Channel = class {
-  constructor(handle, document) {
-    this.handle = handle;
-    this.document = document;
-  }
-  handle;
-  document;
-  asked = false;
-  answered = false;
-  peerAsked = false;
-  theirs = null;
-  parts = [];
-  lastNumber = 0;
-  // The peer sends no more of it: it left what was subscribed to.
-  dropped = false;
-  // A change was not taken; what follows it may build on it, so nothing counts as saved.
-  refused = false;
-  // It holds a value that fits no message.
-  tooLarge = false;
-};
-var Session = class {
-  constructor(introduction, events) {
-    this.introduction = introduction;
-    this.events = events;
-    this.put({
-      type: "HELLO",
-      lowest: VERSION,
-      highest: VERSION,
-      peer: introduction.peer,
-      features: 0,
-      message_bytes: MESSAGE_BYTES,
-      about: introduction.about
-    });
-  }
-  introduction;
-  events;
-  state = "hello";
-  out = [];
-  channels = /* @__PURE__ */ new Map();
-  // Handles of the peer; null: it speaks of a document that is of no interest here any more.
-  theirHandles = /* @__PURE__ */ new Map();
-  offers = /* @__PURE__ */ new Map();
-  subscriptions = /* @__PURE__ */ new Map();
-  nextHandle = 1;
-  sent = 0;
-  acked = 0;
-  numbers = /* @__PURE__ */ new Map();
-  limit = MESSAGE_BYTES;
-  nonce = 0;
-  /** Take one link message; never throws on what the peer does wrong. */
-  receive(data) {
-    if (this.state === "closed") return;
-    try {
-      for (const message of decode(data)) this.take(message);
-    } catch (error) {
-      if (!(error instanceof Malformed)) throw error;
-      this.close(4400, error.message);
-    }
-  }
-  /** Link messages to send now. */
-  dataToSend() {
-    const framed = this.out;
-    this.out = [];
-    return batches(framed, this.limit);
-  }
-  open(document) {
-    if (this.channels.has(document.name)) return;
-    const channel = new Channel(this.nextHandle++, document);
-    this.channels.set(document.name, channel);
-    if (this.state !== "open") return;
-    this.ask(channel);
-    const offer = this.offers.get(document.name);
-    if (offer) this.opened(offer.handle, document.name, offer.stateVector);
-  }
-  /** Begin a subscription, or change the one of that number. */
-  subscribe(subscription, collection, selector) {
-    this.subscriptions.set(subscription, { collection, selector });
-    if (this.state === "open") this.put({ type: "SUBSCRIBE", subscription, collection, selector });
-  }
-  unsubscribe(subscription) {
-    if (this.subscriptions.delete(subscription) && this.state === "open") this.put({ type: "UNSUBSCRIBE", subscription });
-  }
-  release(name) {
-    const channel = this.channels.get(name);
-    if (!channel) return;
-    this.channels.delete(name);
-    if (channel.asked) this.put({ type: "CLOSE", handle: channel.handle });
-  }
-  /** Begin anew with a document: each side tells again what it has. */
-  reopen(name) {
-    const channel = this.channels.get(name);
-    if (!channel) return;
-    this.release(name);
-    this.open(channel.document);
-  }
-  /** A local change; it goes out once the document was opened here. */
-  update(name, update) {
-    const channel = this.channels.get(name);
-    if (this.state !== "open" || !channel?.asked) return;
-    if (channel.tooLarge) return this.reopen(name);
-    for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
-      if (!this.fits(channel, part)) return;
-      this.put({ type: "UPDATE", handle: channel.handle, update: part });
-      this.count(channel);
-    }
-    if (channel.peerAsked && !channel.refused) channel.document.handedOver();
-  }
-  awareness(name, payload) {
-    const channel = this.channels.get(name);
-    if (this.state === "open" && channel?.asked) this.put({ type: "AWARENESS", handle: channel.handle, payload });
-  }
-  ping() {
-    if (this.state === "open") this.put({ type: "PING", nonce: ++this.nonce });
-  }
-  close(code, reason) {
-    if (this.state === "closed") return;
-    this.put({ type: "GOODBYE", code, reason, retry_ms: 0 });
-    this.end(code, reason, 0);
-  }
-  end(code, reason, retryMs) {
-    this.state = "closed";
-    this.events.ended(code, reason, retryMs);
-  }
-  put(message) {
-    this.out.push(encode(message));
-  }
-  take(message) {
-    if (this.state === "closed") return;
-    if (message.type === "GOODBYE") return this.end(message.code, message.reason, message.retry_ms);
-    if (this.state === "hello") {
-      if (message.type !== "HELLO") throw new Malformed(`${message.type} does not belong here`);
-      return this.greeted(message);
-    }
-    if (this.state === "auth") {
-      if (message.type !== "GRANT") throw new Malformed(`${message.type} does not belong here`);
-      this.state = "open";
-      for (const channel of this.channels.values()) this.ask(channel);
-      for (const [subscription, wanted] of this.subscriptions) this.put({ type: "SUBSCRIBE", subscription, ...wanted });
-      return this.events.opened();
-    }
-    switch (message.type) {
-      case "OPEN":
-        return this.opened(message.handle, message.document, message.state_vector);
-      case "DIFF":
-        return this.diff(message);
-      case "UPDATE":
-        return this.changed(this.channel(message.handle), message.update);
-      case "AWARENESS":
-        return this.channel(message.handle)?.document.receiveAwareness(message.payload);
-      case "ACK":
-        return this.ack(message.number);
-      case "REFUSE":
-        return this.refuse(message.number, message.code, message.reason);
-      case "DENY":
-        return this.channels.get(message.document)?.document.refused(message.code, message.reason);
-      case "STALE":
-        return this.ask(this.channel(message.handle));
-      case "PING":
-        return this.put({ type: "PONG", nonce: message.nonce });
-      case "CLOSE":
-        return this.closed(message.handle);
-      case "HELLO":
-      case "AUTH":
-      case "GRANT":
-      case "NOISE":
-        throw new Malformed(`${message.type} does not belong here`);
-    }
-  }
-  greeted(hello) {
-    if (Math.min(hello.highest, VERSION) < Math.max(hello.lowest, VERSION)) {
-      return this.close(4426, `this app speaks version ${VERSION}`);
-    }
-    this.limit = Math.min(hello.message_bytes, MESSAGE_BYTES);
-    this.state = "auth";
-    const token = this.introduction.token;
-    this.put(token === void 0 ? { type: "AUTH", method: 0, credential: new Uint8Array() } : { type: "AUTH", method: 2, credential: new TextEncoder().encode(token) });
-  }
-  ask(channel) {
-    if (!channel) return;
-    channel.asked = true;
-    channel.answered = false;
-    this.put({
-      type: "OPEN",
-      handle: channel.handle,
-      document: channel.document.name,
-      state_vector: Y4.encodeStateVector(channel.document.doc)
-    });
-    const payload = channel.document.awarenessToSend();
-    if (payload) this.awareness(channel.document.name, payload);
-  }
-  opened(handle, name, stateVector) {
-    const channel = this.channels.get(name);
-    if (!channel) {
-      this.theirHandles.set(handle, null);
-      this.offers.set(name, { handle, stateVector });
-      return this.events.offered(name);
-    }
-    this.offers.delete(name);
-    if (channel.dropped) {
-      channel.dropped = false;
-      this.ask(channel);
-    }
-    channel.theirs = handle;
-    this.theirHandles.set(handle, channel);
-    let update;
-    try {
-      update = Y4.encodeStateAsUpdate(channel.document.doc, stateVector);
-    } catch {
-      throw new Malformed("a state vector cannot be read");
-    }
-    const split = splitUpdate(update, this.limit - DIFF_OVERHEAD);
-    channel.refused = channel.tooLarge = false;
-    const most = split.findIndex((part) => !this.fits(channel, part));
-    const parts = most < 0 ? split : [...split.slice(0, most), NOTHING];
-    parts.forEach((part, index) => {
-      const last = index === parts.length - 1;
-      this.put({
-        type: "DIFF",
-        handle: channel.handle,
-        flags: last ? 0 : MORE,
-        update: part,
-        fingerprint: last ? fingerprint(channel.document.doc) : new Uint8Array()
-      });
-      this.count(channel);
-    });
-    channel.peerAsked = true;
-    if (!channel.refused) channel.document.handedOver();
-    this.judge(channel);
-  }
-  closed(handle) {
-    const channel = this.theirHandles.get(handle);
-    if (channel?.theirs === handle) channel.dropped = true;
-    this.theirHandles.delete(handle);
-    for (const [name, offer] of this.offers) if (offer.handle === handle) this.offers.delete(name);
-  }
-  diff(message) {
-    const channel = this.channel(message.handle);
-    if (!channel) return;
-    channel.parts.push(message.update);
-    if (message.flags & MORE) return;
-    const parts = channel.parts;
-    channel.parts = [];
-    channel.answered = true;
-    this.apply(channel, parts);
-    this.judge(channel);
-  }
-  changed(channel, update) {
-    if (!channel) return;
-    this.apply(channel, [update]);
-    const { pendingStructs, pendingDs } = channel.document.doc.store;
-    if ((pendingStructs || pendingDs) && channel.answered) {
-      this.ask(channel);
-    }
-  }
-  apply(channel, updates) {
-    guarded(() => channel.document.receive(updates.length === 1 ? updates[0] : Y4.mergeUpdates(updates)));
-  }
-  judge(channel) {
-    if (channel.answered && channel.peerAsked) channel.document.synced();
-  }
-  /** Whether a part can be sent; a single value above the limit cannot be cut. */
-  fits(channel, part) {
-    if (part.length <= this.limit - DIFF_OVERHEAD) return true;
-    channel.refused = channel.tooLarge = true;
-    channel.document.refused(1009, `a single value above ${this.limit - DIFF_OVERHEAD} bytes`);
-    return false;
-  }
-  count(channel) {
-    this.numbers.set(++this.sent, channel);
-    channel.lastNumber = this.sent;
-  }
-  ack(number) {
-    if (number > this.sent) throw new Malformed("an ack for what was never sent");
-    const touched = /* @__PURE__ */ new Set();
-    while (this.acked < number) {
-      const channel = this.numbers.get(++this.acked);
-      this.numbers.delete(this.acked);
-      touched.add(channel);
-    }
-    for (const channel of touched) {
-      if (channel.peerAsked && !channel.refused && channel.lastNumber <= this.acked) channel.document.saved();
-    }
-  }
-  refuse(number, code, reason) {
-    const channel = this.numbers.get(number);
-    if (!channel) return;
-    channel.refused = true;
-    channel.document.refused(code, reason);
-  }
-  channel(handle) {
-    const channel = this.theirHandles.get(handle);
-    if (channel === void 0) throw new Malformed("a handle that is not bound");
-    return channel;
-  }
-};
-
-// src/selector.ts
-import * as Y5 from "yjs";
-var MAX_NESTING = 16;
-var MAX_TERMS = 256;
-var MISSING = /* @__PURE__ */ Symbol("missing");
-var Odd = class {
-};
-var ODD = new Odd();
-var SelectorError = class extends Error {
-};
-function compile(selector) {
-  let terms = 0;
-  return entries(selector, 0);
-  function count(nesting, more) {
-    terms += more;
-    if (nesting > MAX_NESTING || terms > MAX_TERMS) wrong("too many terms, or nested too deeply");
-  }
-  function entries(wanted, nesting) {
-    if (!isObject(wanted)) wrong("a selector is an object");
-    count(nesting, Object.keys(wanted).length);
-    return every(Object.entries(wanted).map(([key, one]) => entry(key, one, nesting)));
-  }
-  function entry(key, wanted, nesting) {
-    if (key === "$not") return not(entries(wanted, nesting + 1));
-    if (key === "$and" || key === "$or" || key === "$nor") {
-      if (!Array.isArray(wanted) || !wanted.length) wrong(`${key} takes a list of selectors`);
-      count(nesting, wanted.length);
-      const tests = wanted.map((one) => entries(one, nesting + 1));
-      return key === "$and" ? every(tests) : key === "$or" ? some(tests) : not(some(tests));
-    }
-    if (isOperator(key)) wrong(`${key} is not known, or not known here`);
-    const path = key.split(".");
-    const test = condition(wanted, nesting + 1);
-    return (fields) => test(at(fields, path));
-  }
-  function condition(wanted, nesting) {
-    const keys = isObject(wanted) ? Object.keys(wanted) : [];
-    if (!isObject(wanted) || !keys.length) return operator("$eq", wanted, nesting);
-    const operators = keys.filter(isOperator);
-    if (!operators.length) {
-      const nested = entries(wanted, nesting);
-      return (value) => isObject(value) && nested(value);
-    }
-    if (operators.length < keys.length) wrong("operators and fields beside each other");
-    count(nesting, keys.length);
-    return every(keys.map((key) => operator(key, wanted[key], nesting)));
-  }
-  function operator(name, wanted, nesting) {
-    switch (name) {
-      case "$eq":
-        return (value) => same(value, wanted);
-      case "$ne":
-        return (value) => value !== MISSING && !same(value, wanted);
-      case "$gt":
-        return ordered(wanted, (order) => order > 0);
-      case "$gte":
-        return ordered(wanted, (order) => order >= 0);
-      case "$lt":
-        return ordered(wanted, (order) => order < 0);
-      case "$lte":
-        return ordered(wanted, (order) => order <= 0);
-      case "$in": {
-        const among = list(name, wanted, nesting);
-        return (value) => among.some((one) => same(value, one));
-      }
-      case "$nin": {
-        const among = list(name, wanted, nesting);
-        return (value) => value !== MISSING && !among.some((one) => same(value, one));
-      }
-      case "$all": {
-        const all = list(name, wanted, nesting);
-        return (value) => Array.isArray(value) && all.every((one) => value.some((item) => same(item, one)));
-      }
-      case "$exists":
-        if (typeof wanted !== "boolean") wrong("$exists takes true or false");
-        return (value) => value !== MISSING === wanted;
-      case "$size":
-        if (!Number.isInteger(wanted) || wanted < 0) wrong("$size takes a whole number");
-        return (value) => Array.isArray(value) && value.length === wanted;
-      case "$not":
-        return not(condition(wanted, nesting + 1));
-      case "$elemMatch": {
-        const test = condition(wanted, nesting + 1);
-        return (value) => Array.isArray(value) && value.some(test);
-      }
-      default:
-        return wrong(`${name} is not known, or not known here`);
-    }
-  }
-  function list(name, wanted, nesting) {
-    if (!Array.isArray(wanted)) wrong(`${name} takes a list`);
-    count(nesting, wanted.length);
-    return wanted;
-  }
-}
-function fieldsOf(doc) {
-  const fields = /* @__PURE__ */ Object.create(null);
-  const roots = /* @__PURE__ */ Object.create(null);
-  for (const name of [...doc.share.keys()].sort(codePoints)) {
-    const root = doc.share.get(name);
-    for (const [key, item] of root._map) {
-      if (item.deleted) continue;
-      const shown = isOperator(key) ? "$" + key : key;
-      if (!(shown in fields)) fields[shown] = plain(item.content.getContent().at(-1));
-    }
-    const whole = plainRoot(root);
-    if (whole !== MISSING) roots[name] = whole;
-  }
-  return Object.assign(fields, roots);
-}
-function plainRoot(root) {
-  const map = [...root._map].filter(([, item]) => !item.deleted);
-  if (map.length) return Object.fromEntries(map.map(([key, item]) => [key, plain(item.content.getContent().at(-1))]));
-  const items = [];
-  let text = "";
-  let textual = false;
-  for (let item = root._start; item; item = item.right) {
-    if (item.deleted) continue;
-    const { content } = item;
-    if (content instanceof Y5.ContentString) {
-      text += content.str;
-      textual = true;
-    } else if (content instanceof Y5.ContentFormat || content instanceof Y5.ContentEmbed) return ODD;
-    else items.push(...content.getContent());
-  }
-  if (textual) return items.length ? ODD : text;
-  if (!items.length) return MISSING;
-  return items.some(isXml) ? ODD : items.map(plain);
-}
-function plain(value) {
-  if (value instanceof Y5.Map) return Object.fromEntries([...value.entries()].map(([key, one]) => [key, plain(one)]));
-  if (value instanceof Y5.Array) return value.toArray().map(plain);
-  if (isXml(value)) return ODD;
-  if (value instanceof Y5.Text) {
-    const parts = value.toDelta();
-    return parts.some(({ insert, attributes }) => attributes || typeof insert !== "string") ? ODD : value.toString();
-  }
-  if (Array.isArray(value)) return value.map(plain);
-  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
-  if (typeof value === "number") return Number.isFinite(value) ? value : ODD;
-  if (typeof value !== "object" || value instanceof Uint8Array) return ODD;
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]));
-}
-function isXml(value) {
-  return value instanceof Y5.XmlElement || value instanceof Y5.XmlFragment || value instanceof Y5.XmlText;
-}
-function ordered(wanted, holds) {
-  if (typeof wanted === "number") return (value) => typeof value === "number" && holds(value - wanted);
-  if (typeof wanted === "string") return (value) => typeof value === "string" && holds(codePoints(value, wanted));
-  return wrong("only numbers and texts have an order");
-}
-function codePoints(a, b) {
-  const other = b[Symbol.iterator]();
-  for (const character of a) {
-    const { value, done } = other.next();
-    if (done) return 1;
-    const difference = character.codePointAt(0) - value.codePointAt(0);
-    if (difference) return difference;
-  }
-  return other.next().done ? 0 : -1;
-}
-function same(value, wanted) {
-  if (Array.isArray(value) && Array.isArray(wanted)) {
-    return value.length === wanted.length && value.every((one, index) => same(one, wanted[index]));
-  }
-  if (isObject(value) && isObject(wanted)) {
-    const keys = Object.keys(wanted);
-    return Object.keys(value).length === keys.length && keys.every((key) => key in value && same(value[key], wanted[key]));
-  }
-  return value === wanted;
-}
-function at(value, path) {
-  for (const key of path) {
-    if (!isObject(value) || !Object.hasOwn(value, key)) return MISSING;
-    value = value[key];
-  }
-  return value;
-}
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Odd);
-}
-function isOperator(key) {
-  return key.startsWith("$") && !key.startsWith("$$");
-}
-var every = (tests) => (value) => tests.every((test) => test(value));
-var some = (tests) => (value) => tests.some((test) => test(value));
-var not = (test) => (value) => !test(value);
-function wrong(reason) {
-  throw new SelectorError(`a selector that cannot be used: ${reason}`);
-}
-
-// src/subscription.ts
-var LiveSet = class {
-  /** @internal */
-  constructor(collection, selector, owner) {
-    this.collection = collection;
-    this.selector = selector;
-    this.owner = owner;
-    this.matches = compile(selector);
-    this.considerAll();
-    this.whenLoaded = owner.load(this);
-  }
-  collection;
-  selector;
-  owner;
-  /** By name; the same `Y.Doc` that `store.doc(name)` gives. */
-  documents = /* @__PURE__ */ new Map();
-  /** What is on this device has been looked through. */
-  whenLoaded;
-  matches;
-  listeners = /* @__PURE__ */ new Set();
-  pending = null;
-  /** Called after something changed, at most once a turn; gives a function that ends it. */
-  on(listener) {
-    this.listeners.add(listener);
-    return () => void this.listeners.delete(listener);
-  }
-  /** Ask for something else; no new link is made. */
-  select(selector) {
-    this.matches = compile(selector);
-    this.selector = selector;
-    this.considerAll();
-    this.owner.changed(this);
-  }
-  /** No more interest; what is on this device stays until the space is needed. */
-  close() {
-    this.listeners.clear();
-    this.documents.clear();
-    this.owner.ended(this);
-  }
-  /** @internal */
-  consider(document, changed) {
-    const { name, doc } = document;
-    const wanted = this.matches(fieldsOf(doc));
-    if (wanted && this.documents.get(name) !== doc) {
-      this.documents.set(name, doc);
-      this.note("added", name);
-    } else if (wanted) {
-      if (changed) this.note("changed", name);
-    } else if (this.documents.delete(name)) this.note("removed", name);
-  }
-  /** @internal */
-  forget(name) {
-    if (this.documents.delete(name)) this.note("removed", name);
-  }
-  considerAll() {
-    for (const document of this.owner.known()) this.consider(document, false);
-  }
-  note(kind, name) {
-    if (this.pending === null) {
-      this.pending = { added: [], removed: [], changed: [] };
-      queueMicrotask(() => {
-        const change = this.pending;
-        this.pending = null;
-        for (const listener of [...this.listeners]) guarded(() => listener(change));
-      });
-    }
-    if (!this.pending[kind].includes(name)) this.pending[kind].push(name);
-  }
-};
-
-// src/store.ts
-var PING_MS = 15e3;
-var SILENCE_MS = 45e3;
-var PROBE_MS = 3e3;
-var TICK_MS = 1e3;
-var HANDSHAKE_MS = 1e4;
-var FIRST_WAIT_MS = 250;
-var LONGEST_WAIT_MS = 3e4;
-var REFUSED_WAIT_MS = 6e4;
-var STEADY_MS = 5e3;
-var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4426]);
-var PASSING = /* @__PURE__ */ new Set([4205, 4429, 4503, 4507]);
-var RETRY_MS = 5e3;
-var KEPT_REFUSALS = 100;
-var PEER_KEY = "store-gateway-peer";
-var Store = class {
-  constructor(options) {
-    this.options = options;
-    this.url = address(options.url);
-    this.introduction = { peer: peerId(), about: about(options), token: options.token };
-    this.ticker = setInterval(this.tick, TICK_MS);
-    globalThis.addEventListener?.("online", this.hurry);
-    globalThis.document?.addEventListener("visibilitychange", this.hurry);
-    this.connect();
-  }
-  options;
-  link = "connecting";
-  refusals = [];
-  documents = /* @__PURE__ */ new Map();
-  listeners = /* @__PURE__ */ new Map();
-  socket = null;
-  session = null;
-  flushing = false;
-  attempts = 0;
-  retry;
-  retries = /* @__PURE__ */ new Map();
-  liveSets = /* @__PURE__ */ new Map();
-  nextSubscription = 1;
-  ticker;
-  heardAt = 0;
-  saidAt = 0;
-  openedAt = 0;
-  deadline = Infinity;
-  ended = false;
-  url;
-  introduction;
-  /** The Yjs document of that name; the same one every time. */
-  doc(name) {
-    const document = this.get(name);
-    document.keep();
-    return document.doc;
-  }
-  /**
-   * The documents of a collection that match, now and later, on this device and from the gateway.
-   * Throws `SelectorError` when the selector cannot be used (docs/selectors.md).
-   */
-  subscribe(collection, selector = {}) {
-    const number = this.nextSubscription++;
-    const set = new LiveSet(collection, selector, {
-      known: () => this.of(collection),
-      changed: (set2) => {
-        this.session?.subscribe(number, collection, JSON.stringify(set2.selector));
-        this.flush();
-      },
-      ended: (set2) => {
-        this.liveSets.delete(set2);
-        this.session?.unsubscribe(number);
-        this.flush();
-      },
-      load: (set2) => this.loadSelected(set2)
-    });
-    this.liveSets.set(set, number);
-    this.session?.subscribe(number, collection, JSON.stringify(selector));
-    this.flush();
-    return set;
-  }
-  /** Who else is in the document (y-protocols awareness). */
-  awareness(name) {
-    return this.get(name).awareness;
-  }
-  state(name) {
-    return this.get(name).state;
-  }
-  /** The copy on this device has been read. */
-  whenLoaded(name) {
-    return this.get(name).loaded;
-  }
-  whenSynced(name) {
-    return this.until("synced", () => this.get(name).synchronised);
-  }
-  /** Everything (of one document) is on a gateway's disk. */
-  whenSaved(name) {
-    const wanted = () => name === void 0 ? [...this.documents.values()] : [this.get(name)];
-    return this.until("state", () => wanted().every(({ state }) => state === "saved"));
-  }
-  /** No more interest for now; the copy on this device stays. */
-  async release(name) {
-    const document = this.documents.get(name);
-    if (!document) return;
-    this.documents.delete(name);
-    this.session?.release(name);
-    this.flush();
-    for (const set of this.liveSets.keys()) set.forget(name);
-    await document.close();
-  }
-  on(name, listener) {
-    const set = this.listeners.get(name) ?? /* @__PURE__ */ new Set();
-    this.listeners.set(name, set.add(listener));
-    return () => void set.delete(listener);
-  }
-  async destroy() {
-    this.ended = true;
-    clearInterval(this.ticker);
-    clearTimeout(this.retry);
-    for (const retry of this.retries.values()) clearTimeout(retry);
-    globalThis.removeEventListener?.("online", this.hurry);
-    globalThis.document?.removeEventListener("visibilitychange", this.hurry);
-    this.session?.close(1001, "the app ended");
-    this.drain();
-    this.socket?.close();
-    await Promise.all([...this.documents.values()].map((document) => document.close()));
-    this.documents.clear();
-  }
-  *of(collection) {
-    for (const document of this.documents.values()) if (collectionOf(document.name) === collection) yield document;
-  }
-  get keepsCopies() {
-    return (this.options.offline ?? true) && typeof indexedDB !== "undefined";
-  }
-  get prefix() {
-    return `${this.options.prefix ?? "store-gateway"}/`;
-  }
-  /** Open what is on this device; copies that match no more and are saved elsewhere go. */
-  async loadSelected(set) {
-    if (!this.keepsCopies || !indexedDB.databases) return;
-    const prefix = `${this.prefix}${set.collection}/`;
-    const stored = (await indexedDB.databases()).flatMap(({ name }) => name?.startsWith(prefix) ? [name.slice(this.prefix.length)] : []);
-    await Promise.all(stored.map(async (name) => {
-      const document = this.get(name, true);
-      await document.loaded;
-      if (this.documents.get(name) !== document) return;
-      set.consider(document, false);
-      const wanted = [...this.liveSets.keys()].some((one) => one.documents.has(name));
-      if (wanted || !document.selected || document.state !== "saved") return;
-      this.documents.delete(name);
-      this.session?.release(name);
-      this.flush();
-      await document.evict();
-    }));
-  }
-  touched(document) {
-    for (const set of this.liveSets.keys()) if (set.collection === collectionOf(document.name)) set.consider(document, true);
-  }
-  get(name, selected = false) {
-    const known = this.documents.get(name);
-    if (known) return known;
-    const database = this.keepsCopies ? this.prefix + name : null;
-    const document = new StoreDocument(name, {
-      update: (name2, update) => {
-        this.session?.update(name2, update);
-        this.flush();
-      },
-      awareness: (name2, payload) => {
-        this.session?.awareness(name2, payload);
-        this.flush();
-      },
-      changed: ({ name: name2, state }) => this.emit("state", name2, state),
-      isSynced: ({ name: name2 }) => this.emit("synced", name2),
-      touched: (document2) => this.touched(document2),
-      refused: (refusal) => this.refused(refusal)
-    }, database, selected);
-    this.documents.set(name, document);
-    void document.loaded.then(() => {
-      if (this.documents.get(name) !== document) return;
-      this.session?.open(document);
-      this.flush();
-    });
-    return document;
-  }
-  refused(refusal) {
-    this.refusals.push(refusal);
-    if (this.refusals.length > KEPT_REFUSALS) this.refusals.shift();
-    this.emit("refused", refusal);
-    const { document } = refusal;
-    if (!PASSING.has(refusal.code) || this.retries.has(document)) return;
-    this.retries.set(document, setTimeout(() => {
-      this.retries.delete(document);
-      this.session?.reopen(document);
-      this.flush();
-    }, RETRY_MS * (1 + this.random())));
-  }
-  random() {
-    return (this.options.random ?? Math.random)();
-  }
-  connect = () => {
-    if (this.ended || this.socket) return;
-    this.become("connecting", "");
-    const Socket = this.options.WebSocket ?? WebSocket;
-    const socket = this.socket = new Socket(this.url);
-    socket.binaryType = "arraybuffer";
-    this.heardAt = Date.now();
-    this.deadline = this.heardAt + HANDSHAKE_MS;
-    let farewell = { code: 0, reason: "", retryMs: 0 };
-    const session = this.session = new Session(this.introduction, {
-      opened: () => {
-        this.openedAt = Date.now();
-        this.become("online", "");
-      },
-      offered: (name) => {
-        if ([...this.liveSets.keys()].some((set) => set.collection === collectionOf(name))) this.get(name, true);
-      },
-      ended: (code, reason, retryMs) => {
-        farewell = { code, reason, retryMs };
-        this.drain();
-        socket.close();
-      }
-    });
-    for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector));
-    socket.onopen = () => {
-      this.heardAt = Date.now();
-      for (const document of this.documents.values()) void document.loaded.then(() => session.open(document)).then(this.flush);
-      this.drain();
-    };
-    socket.onmessage = ({ data }) => {
-      this.heardAt = Date.now();
-      this.deadline = Infinity;
-      if (data instanceof ArrayBuffer) session.receive(new Uint8Array(data));
-      else session.close(4400, "a text message");
-      this.flush();
-    };
-    socket.onerror = () => {
-    };
-    socket.onclose = (event) => this.lost(socket, farewell.code || event.code, farewell.reason || event.reason, farewell.retryMs);
-  };
-  lost(socket, code, reason, retryMs) {
-    if (this.socket !== socket) return;
-    this.socket = this.session = null;
-    this.deadline = Infinity;
-    for (const document of this.documents.values()) document.unlinked();
-    if (this.ended) return;
-    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0;
-    this.openedAt = 0;
-    this.become(FATAL.has(code) ? "refused" : "offline", reason);
-    this.retry = setTimeout(this.connect, FATAL.has(code) ? REFUSED_WAIT_MS : retryMs || this.wait());
-  }
-  wait() {
-    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
-    return this.random() * most;
-  }
-  /** The network came back or the page was looked at: do not wait for the back-off. */
-  hurry = () => {
-    if (globalThis.document?.visibilityState === "hidden") return;
-    this.attempts = 0;
-    if (this.socket) {
-      this.session?.ping();
-      this.deadline = Date.now() + PROBE_MS;
-      this.flush();
-    } else {
-      clearTimeout(this.retry);
-      this.connect();
-    }
-  };
-  tick = () => {
-    const now = Date.now();
-    if (!this.socket) return;
-    if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
-      const socket = this.socket;
-      socket.close();
-      this.lost(socket, 4408, "nothing was heard for too long", 0);
-    } else if (this.link === "online" && now - this.saidAt > PING_MS) {
-      this.session?.ping();
-      this.flush();
-    }
-  };
-  /** Everything said in one turn goes out together. */
-  flush = () => {
-    if (this.flushing) return;
-    this.flushing = true;
-    queueMicrotask(() => {
-      this.flushing = false;
-      this.drain();
-    });
-  };
-  drain() {
-    if (this.socket?.readyState !== 1) return;
-    for (const message of this.session?.dataToSend() ?? []) {
-      this.saidAt = Date.now();
-      this.socket.send(message);
-    }
-  }
-  become(state, reason) {
-    if (state === this.link) return;
-    this.link = state;
-    this.emit("link", state, reason);
-  }
-  emit(name, ...values) {
-    for (const listener of [...this.listeners.get(name) ?? []]) guarded(() => listener(...values));
-  }
-  until(name, check) {
-    return new Promise((resolve) => {
-      if (check()) return resolve();
-      const off = this.on(name, () => {
-        if (!check()) return;
-        off();
-        resolve();
-      });
-    });
-  }
-};
-function connect(options) {
-  return new Store(options);
-}
-function collectionOf(name) {
-  return name.slice(0, name.indexOf("/"));
-}
-function address(url) {
-  const parsed = new URL(url.replace(/^http/, "ws"));
-  if (parsed.pathname === "/") parsed.pathname = "/mesh";
-  return parsed.href;
-}
-function about({ name, app, appVersion, schema }) {
-  const pairs = [["app", app], ["app-version", appVersion], ["schema", schema], ["name", name]];
-  return pairs.filter((pair) => pair[1] !== void 0);
-}
-function peerId() {
-  const storage = globalThis.localStorage;
-  const known = storage?.getItem(PEER_KEY);
-  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
-  const fresh = crypto.getRandomValues(new Uint8Array(16));
-  storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
-  return fresh;
-}
 
 // src/reconcile.ts
 import { digest as sha256 } from "lib0/hash/sha256";
@@ -1393,7 +457,7 @@ var MAX_TEXTS = 8192;
 var MAX_EXCHANGE_BYTES = 2 ** 25;
 var LAST_TEXTS = 2;
 var LAST_BYTES = 2 * (MAX_NAME_BYTES + 5) + 8 + DIGEST_BYTES;
-var NOTHING2 = new Uint8Array();
+var NOTHING = new Uint8Array();
 var encoder2 = new TextEncoder();
 var utf82 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 var Catalogue = class {
@@ -1460,8 +524,11 @@ function answer(catalogue, payload, maxBytes = MAX_PAYLOAD_BYTES) {
     finished: !reply.asks
   };
 }
+function mostTurns(maxBytes) {
+  return Math.floor(MAX_EXCHANGE_BYTES / maxBytes);
+}
 function range({ lower, upper }, mode, content = {}) {
-  return { lower, upper, mode, digest: NOTHING2, names: [], shorts: [], ...content };
+  return { lower, upper, mode, digest: NOTHING, names: [], shorts: [], ...content };
 }
 function asks({ mode }) {
   return mode === DIGEST || mode === LIST;
@@ -1469,7 +536,7 @@ function asks({ mode }) {
 function isUnequal(catalogue, theirs, salt) {
   if (theirs.mode !== DIGEST) return theirs.mode === LIST;
   const [start, end] = catalogue.places(theirs);
-  return start === end || !same2(theirs.digest, catalogue.digest(start, end, salt));
+  return start === end || !same(theirs.digest, catalogue.digest(start, end, salt));
 }
 function* pieces(catalogue, unequal, salt) {
   const parts = unequal.length === 1 ? PARTS_OF_ONE : PARTS;
@@ -1502,7 +569,7 @@ function differences(catalogue, theirs, salt) {
   const differing = new Set(theirs.names);
   for (const name of own) {
     const short = shorts.get(name);
-    if (short && same2(short, catalogue.short(name, salt))) differing.delete(name);
+    if (short && same(short, catalogue.short(name, salt))) differing.delete(name);
     else differing.add(name);
   }
   return [...differing].sort();
@@ -1658,7 +725,7 @@ function bisect(sorted, value) {
   }
   return low;
 }
-function same2(one, other) {
+function same(one, other) {
   return one.every((byte, index) => byte === other[index]);
 }
 function joined(parts) {
@@ -1669,6 +736,1109 @@ function joined(parts) {
     position += part.length;
   }
   return whole;
+}
+
+// src/exchanges.ts
+var Exchanges = class {
+  /** `payloadBytes`: what the peer takes in one record. */
+  constructor(payloadBytes) {
+    this.payloadBytes = payloadBytes;
+  }
+  payloadBytes;
+  running = /* @__PURE__ */ new Map();
+  /** Begin one about a subscription, in place of one that may be under way; gives what to send. */
+  begin(subscription, catalogue) {
+    const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+    this.running.set(subscription, { salt, catalogue, differing: /* @__PURE__ */ new Set(), turns: 0 });
+    return opening(catalogue, salt);
+  }
+  /** Answer the peer's turn; null if it belongs to none that is under way. Throws Malformed. */
+  take(subscription, payload) {
+    const exchange = this.running.get(subscription);
+    if (!exchange?.salt.every((byte, index) => byte === payload[index])) return null;
+    if (++exchange.turns > mostTurns(this.payloadBytes)) throw new Malformed("an exchange that does not end");
+    const { reply, differing, finished } = answer(exchange.catalogue, payload, this.payloadBytes);
+    for (const name of differing) exchange.differing.add(name);
+    if (finished) this.running.delete(subscription);
+    return { reply, differing: exchange.differing, finished };
+  }
+  forget(subscription) {
+    this.running.delete(subscription);
+  }
+};
+
+// src/split.ts
+import { writeVarUint } from "lib0/encoding";
+import * as Y3 from "yjs";
+var HEAD_BYTES = 32;
+function splitUpdate(update, limit) {
+  if (update.length <= limit) return [update];
+  const { structs, ds } = Y3.decodeUpdate(update);
+  const parts = [];
+  let run = [];
+  let size = 0;
+  const flush = () => {
+    if (run.length) parts.push(written2(run));
+    run = [];
+    size = 0;
+  };
+  for (const struct of structs) {
+    const cost = written2([struct]).length + HEAD_BYTES;
+    if (run.length && size + cost > limit) flush();
+    run.push(struct);
+    size += cost;
+  }
+  flush();
+  if (ds.clients.size) parts.push(deletions(ds));
+  return parts;
+}
+function written2(structs) {
+  const encoder3 = new Y3.UpdateEncoderV1();
+  const clients = [];
+  for (const struct of structs) {
+    const last = clients[clients.length - 1];
+    if (last && last[0].id.client === struct.id.client) last.push(struct);
+    else clients.push([struct]);
+  }
+  const write = varintWriter(encoder3);
+  write(clients.length);
+  for (const list of clients) {
+    write(list.length);
+    write(list[0].id.client);
+    write(list[0].id.clock);
+    for (const struct of list) struct.write(encoder3, 0);
+  }
+  write(0);
+  return encoder3.toUint8Array();
+}
+function deletions(ds) {
+  const encoder3 = new Y3.UpdateEncoderV1();
+  const write = varintWriter(encoder3);
+  write(0);
+  write(ds.clients.size);
+  for (const [client, ranges] of ds.clients) {
+    write(client);
+    write(ranges.length);
+    for (const { clock, len } of ranges) {
+      write(clock);
+      write(len);
+    }
+  }
+  return encoder3.toUint8Array();
+}
+function varintWriter(encoder3) {
+  return (value) => writeVarUint(encoder3.restEncoder, value);
+}
+
+// src/session.ts
+var VERSION = 1;
+var FEATURE_RECONCILE = 2;
+var DIFF_OVERHEAD = 48;
+var RECONCILE_OVERHEAD = 32;
+var MORE = 1;
+var NOTHING2 = new Uint8Array([0, 0]);
+var Channel = class {
+  constructor(handle, document) {
+    this.handle = handle;
+    this.document = document;
+  }
+  handle;
+  document;
+  answered = false;
+  peerAsked = false;
+  theirs = null;
+  parts = [];
+  lastNumber = 0;
+  // The peer sends no more of it; it is closed here when all that was sent of it is decided.
+  dropped = false;
+  // A change was not taken; what follows it may build on it, so nothing counts as saved.
+  refused = false;
+  // It holds a value that fits no message.
+  tooLarge = false;
+};
+var Session = class {
+  constructor(introduction, events) {
+    this.introduction = introduction;
+    this.events = events;
+    this.put({
+      type: "HELLO",
+      lowest: VERSION,
+      highest: VERSION,
+      peer: introduction.peer,
+      features: FEATURE_RECONCILE,
+      message_bytes: MESSAGE_BYTES,
+      about: introduction.about
+    });
+  }
+  introduction;
+  events;
+  state = "hello";
+  out = [];
+  channels = /* @__PURE__ */ new Map();
+  // Handles of the peer; null: it speaks of a document that is of no interest here any more.
+  theirHandles = /* @__PURE__ */ new Map();
+  offers = /* @__PURE__ */ new Map();
+  subscriptions = /* @__PURE__ */ new Map();
+  exchanges = null;
+  nextHandle = 1;
+  sent = 0;
+  acked = 0;
+  numbers = /* @__PURE__ */ new Map();
+  limit = MESSAGE_BYTES;
+  nonce = 0;
+  /** Take one link message; never throws on what the peer does wrong. */
+  receive(data) {
+    if (this.state === "closed") return;
+    try {
+      for (const message of decode(data)) this.take(message);
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      this.close(4400, error.message);
+    }
+  }
+  /** Link messages to send now. */
+  dataToSend() {
+    const framed = this.out;
+    this.out = [];
+    return batches(framed, this.limit);
+  }
+  /** Both sides compare: the peer opens of a subscription what differs and what changes. */
+  get reconciles() {
+    return this.exchanges !== null;
+  }
+  isOpen(name) {
+    return this.channels.has(name);
+  }
+  /** Follow a document on this link, once it is `opened`. */
+  open(document) {
+    if (this.state !== "open" || this.channels.has(document.name)) return;
+    const channel = new Channel(this.nextHandle++, document);
+    this.channels.set(document.name, channel);
+    this.ask(channel);
+    const offer = this.offers.get(document.name);
+    if (offer) this.opened(offer.handle, document.name, offer.stateVector);
+  }
+  /** Begin a subscription, or change the one of that number. */
+  subscribe(subscription, collection, selector) {
+    this.subscriptions.set(subscription, { collection, selector });
+    if (this.state === "open") this.put({ type: "SUBSCRIBE", subscription, collection, selector });
+  }
+  /** Compare what a subscription selects here, all of which is handed in, with what it selects there. */
+  compare(subscription, documents) {
+    if (this.state !== "open" || !this.exchanges) return;
+    const catalogue = new Catalogue(Array.from(documents, ({ name, fingerprint: fingerprint2 }) => [name, fingerprint2]));
+    this.put({ type: "RECONCILE", exchange: 2 * subscription, ranges: this.exchanges.begin(subscription, catalogue) });
+  }
+  unsubscribe(subscription) {
+    this.exchanges?.forget(subscription);
+    if (this.subscriptions.delete(subscription) && this.state === "open") this.put({ type: "UNSUBSCRIBE", subscription });
+  }
+  release(name) {
+    const channel = this.channels.get(name);
+    if (!channel) return;
+    this.channels.delete(name);
+    if (this.state === "open") this.put({ type: "CLOSE", handle: channel.handle });
+  }
+  /** Begin anew with a document: each side tells again what it has. */
+  reopen(name) {
+    const channel = this.channels.get(name);
+    if (!channel) return;
+    this.release(name);
+    this.open(channel.document);
+  }
+  /** A local change of a document that is open. */
+  update(name, update) {
+    const channel = this.channels.get(name);
+    if (this.state !== "open" || !channel) return;
+    if (channel.tooLarge) return this.reopen(name);
+    for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
+      if (!this.fits(channel, part)) return;
+      this.put({ type: "UPDATE", handle: channel.handle, update: part });
+      this.count(channel);
+    }
+    if (channel.peerAsked && !channel.refused) channel.document.handedOver();
+  }
+  awareness(name, payload) {
+    const channel = this.channels.get(name);
+    if (this.state === "open" && channel) this.put({ type: "AWARENESS", handle: channel.handle, payload });
+  }
+  ping() {
+    if (this.state === "open") this.put({ type: "PING", nonce: ++this.nonce });
+  }
+  close(code, reason) {
+    if (this.state === "closed") return;
+    this.put({ type: "GOODBYE", code, reason, retry_ms: 0 });
+    this.end(code, reason, 0);
+  }
+  end(code, reason, retryMs) {
+    this.state = "closed";
+    this.events.ended(code, reason, retryMs);
+  }
+  put(message) {
+    this.out.push(encode(message));
+  }
+  take(message) {
+    if (this.state === "closed") return;
+    if (message.type === "GOODBYE") return this.end(message.code, message.reason, message.retry_ms);
+    if (this.state === "hello") {
+      if (message.type !== "HELLO") throw new Malformed(`${message.type} does not belong here`);
+      return this.greeted(message);
+    }
+    if (this.state === "auth") {
+      if (message.type !== "GRANT") throw new Malformed(`${message.type} does not belong here`);
+      this.state = "open";
+      for (const [subscription, wanted] of this.subscriptions) this.put({ type: "SUBSCRIBE", subscription, ...wanted });
+      return this.events.opened();
+    }
+    switch (message.type) {
+      case "OPEN":
+        return this.opened(message.handle, message.document, message.state_vector);
+      case "DIFF":
+        return this.diff(message);
+      case "UPDATE":
+        return this.changed(this.channel(message.handle), message.update);
+      case "AWARENESS":
+        return this.channel(message.handle)?.document.receiveAwareness(message.payload);
+      case "ACK":
+        return this.ack(message.number);
+      case "REFUSE":
+        return this.refuse(message.number, message.code, message.reason);
+      case "DENY":
+        return this.denied(message.document, message.code, message.reason);
+      case "STALE":
+        return this.ask(this.channel(message.handle));
+      case "PING":
+        return this.put({ type: "PONG", nonce: message.nonce });
+      case "CLOSE":
+        return this.closed(message.handle);
+      case "RECONCILE":
+        return this.compared(message.exchange, message.ranges);
+      case "HELLO":
+      case "AUTH":
+      case "GRANT":
+      case "NOISE":
+        throw new Malformed(`${message.type} does not belong here`);
+    }
+  }
+  greeted(hello) {
+    if (Math.min(hello.highest, VERSION) < Math.max(hello.lowest, VERSION)) {
+      return this.close(4426, `this app speaks version ${VERSION}`);
+    }
+    this.limit = Math.min(hello.message_bytes, MESSAGE_BYTES);
+    const payloadBytes = this.limit - RECONCILE_OVERHEAD;
+    if (hello.features & FEATURE_RECONCILE && payloadBytes >= MIN_PAYLOAD_BYTES) this.exchanges = new Exchanges(payloadBytes);
+    this.state = "auth";
+    const token = this.introduction.token;
+    this.put(token === void 0 ? { type: "AUTH", method: 0, credential: new Uint8Array() } : { type: "AUTH", method: 2, credential: new TextEncoder().encode(token) });
+  }
+  ask(channel) {
+    if (!channel) return;
+    channel.answered = false;
+    this.put({
+      type: "OPEN",
+      handle: channel.handle,
+      document: channel.document.name,
+      state_vector: Y4.encodeStateVector(channel.document.doc)
+    });
+    const payload = channel.document.awarenessToSend();
+    if (payload) this.awareness(channel.document.name, payload);
+  }
+  opened(handle, name, stateVector) {
+    if (this.channels.get(name)?.dropped) this.reopen(name);
+    const channel = this.channels.get(name);
+    if (!channel) {
+      this.theirHandles.set(handle, null);
+      this.offers.set(name, { handle, stateVector });
+      return this.events.offered(name);
+    }
+    this.offers.delete(name);
+    channel.theirs = handle;
+    this.theirHandles.set(handle, channel);
+    let update;
+    try {
+      update = Y4.encodeStateAsUpdate(channel.document.doc, stateVector);
+    } catch {
+      throw new Malformed("a state vector cannot be read");
+    }
+    const split = splitUpdate(update, this.limit - DIFF_OVERHEAD);
+    channel.refused = channel.tooLarge = false;
+    const most = split.findIndex((part) => !this.fits(channel, part));
+    const parts = most < 0 ? split : [...split.slice(0, most), NOTHING2];
+    parts.forEach((part, index) => {
+      const last = index === parts.length - 1;
+      this.put({
+        type: "DIFF",
+        handle: channel.handle,
+        flags: last ? 0 : MORE,
+        update: part,
+        fingerprint: last ? channel.document.fingerprint : new Uint8Array()
+      });
+      this.count(channel);
+    });
+    channel.peerAsked = true;
+    if (!channel.refused) channel.document.handedOver();
+    this.judge(channel);
+  }
+  closed(handle) {
+    const channel = this.theirHandles.get(handle);
+    this.theirHandles.delete(handle);
+    for (const [name, offer] of this.offers) if (offer.handle === handle) this.offers.delete(name);
+    if (channel?.theirs !== handle) return;
+    channel.dropped = true;
+    this.finish(channel);
+  }
+  finish(channel) {
+    const { name } = channel.document;
+    if (!channel.dropped || channel.lastNumber > this.acked || this.channels.get(name) !== channel) return;
+    this.release(name);
+    this.events.closed(name);
+  }
+  compared(exchange, ranges) {
+    if (exchange % 2 === 0) return;
+    const subscription = (exchange - 1) / 2;
+    const turn = this.exchanges?.take(subscription, ranges);
+    if (turn?.reply) this.put({ type: "RECONCILE", exchange: 2 * subscription, ranges: turn.reply });
+    if (turn?.finished) this.events.compared(subscription, turn.differing);
+  }
+  diff(message) {
+    const channel = this.channel(message.handle);
+    if (!channel) return;
+    channel.parts.push(message.update);
+    if (message.flags & MORE) return;
+    const parts = channel.parts;
+    channel.parts = [];
+    channel.answered = true;
+    this.apply(channel, parts);
+    this.judge(channel);
+  }
+  changed(channel, update) {
+    if (!channel) return;
+    this.apply(channel, [update]);
+    const { pendingStructs, pendingDs } = channel.document.doc.store;
+    if ((pendingStructs || pendingDs) && channel.answered) {
+      this.ask(channel);
+    }
+  }
+  apply(channel, updates) {
+    guarded(() => channel.document.receive(updates.length === 1 ? updates[0] : Y4.mergeUpdates(updates)));
+  }
+  judge(channel) {
+    if (channel.answered && channel.peerAsked) channel.document.synced();
+  }
+  /** Whether a part can be sent; a single value above the limit cannot be cut. */
+  fits(channel, part) {
+    if (part.length <= this.limit - DIFF_OVERHEAD) return true;
+    channel.refused = channel.tooLarge = true;
+    channel.document.refused(1009, `a single value above ${this.limit - DIFF_OVERHEAD} bytes`);
+    return false;
+  }
+  count(channel) {
+    this.numbers.set(++this.sent, channel);
+    channel.lastNumber = this.sent;
+  }
+  ack(number) {
+    if (number > this.sent) throw new Malformed("an ack for what was never sent");
+    const touched = /* @__PURE__ */ new Set();
+    while (this.acked < number) {
+      const channel = this.numbers.get(++this.acked);
+      this.numbers.delete(this.acked);
+      touched.add(channel);
+    }
+    for (const channel of touched) {
+      if (channel.lastNumber > this.acked || this.channels.get(channel.document.name) !== channel) continue;
+      if (channel.peerAsked && !channel.refused) channel.document.saved();
+      this.finish(channel);
+    }
+  }
+  refuse(number, code, reason) {
+    const channel = this.numbers.get(number);
+    if (!channel) return;
+    channel.refused = true;
+    channel.document.refused(code, reason);
+  }
+  denied(name, code, reason) {
+    const channel = this.channels.get(name);
+    this.channels.delete(name);
+    channel?.document.refused(code, reason);
+  }
+  channel(handle) {
+    const channel = this.theirHandles.get(handle);
+    if (channel === void 0) throw new Malformed("a handle that is not bound");
+    return channel;
+  }
+};
+
+// src/selector.ts
+import * as Y5 from "yjs";
+var MAX_NESTING = 16;
+var MAX_TERMS = 256;
+var MISSING = /* @__PURE__ */ Symbol("missing");
+var Odd = class {
+};
+var ODD = new Odd();
+var SelectorError = class extends Error {
+};
+function compile(selector) {
+  let terms = 0;
+  return entries(selector, 0);
+  function count(nesting, more) {
+    terms += more;
+    if (nesting > MAX_NESTING || terms > MAX_TERMS) wrong("too many terms, or nested too deeply");
+  }
+  function entries(wanted, nesting) {
+    if (!isObject(wanted)) wrong("a selector is an object");
+    count(nesting, Object.keys(wanted).length);
+    return every(Object.entries(wanted).map(([key, one]) => entry(key, one, nesting)));
+  }
+  function entry(key, wanted, nesting) {
+    if (key === "$not") return not(entries(wanted, nesting + 1));
+    if (key === "$and" || key === "$or" || key === "$nor") {
+      if (!Array.isArray(wanted) || !wanted.length) wrong(`${key} takes a list of selectors`);
+      count(nesting, wanted.length);
+      const tests = wanted.map((one) => entries(one, nesting + 1));
+      return key === "$and" ? every(tests) : key === "$or" ? some(tests) : not(some(tests));
+    }
+    if (isOperator(key)) wrong(`${key} is not known, or not known here`);
+    const path = key.split(".");
+    const test = condition(wanted, nesting + 1);
+    return (fields) => test(at(fields, path));
+  }
+  function condition(wanted, nesting) {
+    const keys = isObject(wanted) ? Object.keys(wanted) : [];
+    if (!isObject(wanted) || !keys.length) return operator("$eq", wanted, nesting);
+    const operators = keys.filter(isOperator);
+    if (!operators.length) {
+      const nested = entries(wanted, nesting);
+      return (value) => isObject(value) && nested(value);
+    }
+    if (operators.length < keys.length) wrong("operators and fields beside each other");
+    count(nesting, keys.length);
+    return every(keys.map((key) => operator(key, wanted[key], nesting)));
+  }
+  function operator(name, wanted, nesting) {
+    switch (name) {
+      case "$eq":
+        return (value) => same2(value, wanted);
+      case "$ne":
+        return (value) => value !== MISSING && !same2(value, wanted);
+      case "$gt":
+        return ordered(wanted, (order) => order > 0);
+      case "$gte":
+        return ordered(wanted, (order) => order >= 0);
+      case "$lt":
+        return ordered(wanted, (order) => order < 0);
+      case "$lte":
+        return ordered(wanted, (order) => order <= 0);
+      case "$in": {
+        const among = list(name, wanted, nesting);
+        return (value) => among.some((one) => same2(value, one));
+      }
+      case "$nin": {
+        const among = list(name, wanted, nesting);
+        return (value) => value !== MISSING && !among.some((one) => same2(value, one));
+      }
+      case "$all": {
+        const all = list(name, wanted, nesting);
+        return (value) => Array.isArray(value) && all.every((one) => value.some((item) => same2(item, one)));
+      }
+      case "$exists":
+        if (typeof wanted !== "boolean") wrong("$exists takes true or false");
+        return (value) => value !== MISSING === wanted;
+      case "$size":
+        if (!Number.isInteger(wanted) || wanted < 0) wrong("$size takes a whole number");
+        return (value) => Array.isArray(value) && value.length === wanted;
+      case "$not":
+        return not(condition(wanted, nesting + 1));
+      case "$elemMatch": {
+        const test = condition(wanted, nesting + 1);
+        return (value) => Array.isArray(value) && value.some(test);
+      }
+      default:
+        return wrong(`${name} is not known, or not known here`);
+    }
+  }
+  function list(name, wanted, nesting) {
+    if (!Array.isArray(wanted)) wrong(`${name} takes a list`);
+    count(nesting, wanted.length);
+    return wanted;
+  }
+}
+function fieldsOf(doc) {
+  const fields = /* @__PURE__ */ Object.create(null);
+  const roots = /* @__PURE__ */ Object.create(null);
+  for (const name of [...doc.share.keys()].sort(codePoints)) {
+    const root = doc.share.get(name);
+    for (const [key, item] of root._map) {
+      if (item.deleted) continue;
+      const shown = isOperator(key) ? "$" + key : key;
+      if (!(shown in fields)) fields[shown] = plain(item.content.getContent().at(-1));
+    }
+    const whole = plainRoot(root);
+    if (whole !== MISSING) roots[name] = whole;
+  }
+  return Object.assign(fields, roots);
+}
+function plainRoot(root) {
+  const map = [...root._map].filter(([, item]) => !item.deleted);
+  if (map.length) return Object.fromEntries(map.map(([key, item]) => [key, plain(item.content.getContent().at(-1))]));
+  const items = [];
+  let text = "";
+  let textual = false;
+  for (let item = root._start; item; item = item.right) {
+    if (item.deleted) continue;
+    const { content } = item;
+    if (content instanceof Y5.ContentString) {
+      text += content.str;
+      textual = true;
+    } else if (content instanceof Y5.ContentFormat || content instanceof Y5.ContentEmbed) return ODD;
+    else items.push(...content.getContent());
+  }
+  if (textual) return items.length ? ODD : text;
+  if (!items.length) return MISSING;
+  return items.some(isXml) ? ODD : items.map(plain);
+}
+function plain(value) {
+  if (value instanceof Y5.Map) return Object.fromEntries([...value.entries()].map(([key, one]) => [key, plain(one)]));
+  if (value instanceof Y5.Array) return value.toArray().map(plain);
+  if (isXml(value)) return ODD;
+  if (value instanceof Y5.Text) {
+    const parts = value.toDelta();
+    return parts.some(({ insert, attributes }) => attributes || typeof insert !== "string") ? ODD : value.toString();
+  }
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "number") return Number.isFinite(value) ? value : ODD;
+  if (typeof value !== "object" || value instanceof Uint8Array) return ODD;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]));
+}
+function isXml(value) {
+  return value instanceof Y5.XmlElement || value instanceof Y5.XmlFragment || value instanceof Y5.XmlText;
+}
+function ordered(wanted, holds) {
+  if (typeof wanted === "number") return (value) => typeof value === "number" && holds(value - wanted);
+  if (typeof wanted === "string") return (value) => typeof value === "string" && holds(codePoints(value, wanted));
+  return wrong("only numbers and texts have an order");
+}
+function codePoints(a, b) {
+  const other = b[Symbol.iterator]();
+  for (const character of a) {
+    const { value, done } = other.next();
+    if (done) return 1;
+    const difference = character.codePointAt(0) - value.codePointAt(0);
+    if (difference) return difference;
+  }
+  return other.next().done ? 0 : -1;
+}
+function same2(value, wanted) {
+  if (Array.isArray(value) && Array.isArray(wanted)) {
+    return value.length === wanted.length && value.every((one, index) => same2(one, wanted[index]));
+  }
+  if (isObject(value) && isObject(wanted)) {
+    const keys = Object.keys(wanted);
+    return Object.keys(value).length === keys.length && keys.every((key) => key in value && same2(value[key], wanted[key]));
+  }
+  return value === wanted;
+}
+function at(value, path) {
+  for (const key of path) {
+    if (!isObject(value) || !Object.hasOwn(value, key)) return MISSING;
+    value = value[key];
+  }
+  return value;
+}
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Odd);
+}
+function isOperator(key) {
+  return key.startsWith("$") && !key.startsWith("$$");
+}
+var every = (tests) => (value) => tests.every((test) => test(value));
+var some = (tests) => (value) => tests.some((test) => test(value));
+var not = (test) => (value) => !test(value);
+function wrong(reason) {
+  throw new SelectorError(`a selector that cannot be used: ${reason}`);
+}
+
+// src/subscription.ts
+var LiveSet = class {
+  /** @internal */
+  constructor(collection, selector, owner) {
+    this.collection = collection;
+    this.selector = selector;
+    this.owner = owner;
+    this.matches = compile(selector);
+    this.considerAll();
+    this.whenLoaded = owner.load(this);
+  }
+  collection;
+  selector;
+  owner;
+  /** By name; the same `Y.Doc` that `store.doc(name)` gives. */
+  documents = /* @__PURE__ */ new Map();
+  /** What is on this device has been looked through. */
+  whenLoaded;
+  /** @internal */
+  loaded = false;
+  /** @internal */
+  comparedAt = 0;
+  matches;
+  listeners = /* @__PURE__ */ new Set();
+  pending = null;
+  /** Called after something changed, at most once a turn; gives a function that ends it. */
+  on(listener) {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+  /** Ask for something else; no new link is made. */
+  select(selector) {
+    this.matches = compile(selector);
+    this.selector = selector;
+    this.considerAll();
+    this.owner.changed(this);
+  }
+  /** No more interest; what is on this device stays until the space is needed. */
+  close() {
+    this.listeners.clear();
+    this.documents.clear();
+    this.owner.ended(this);
+  }
+  /** @internal */
+  consider(document, changed) {
+    const { name, doc } = document;
+    const wanted = this.matches(fieldsOf(doc));
+    if (wanted && this.documents.get(name) !== doc) {
+      this.documents.set(name, doc);
+      this.note("added", name);
+    } else if (wanted) {
+      if (changed) this.note("changed", name);
+    } else if (this.documents.delete(name)) this.note("removed", name);
+  }
+  /** @internal */
+  forget(name) {
+    if (this.documents.delete(name)) this.note("removed", name);
+  }
+  considerAll() {
+    for (const document of this.owner.known()) this.consider(document, false);
+  }
+  note(kind, name) {
+    if (this.pending === null) {
+      this.pending = { added: [], removed: [], changed: [] };
+      queueMicrotask(() => {
+        const change = this.pending;
+        this.pending = null;
+        for (const listener of [...this.listeners]) guarded(() => listener(change));
+      });
+    }
+    if (!this.pending[kind].includes(name)) this.pending[kind].push(name);
+  }
+};
+
+// src/store.ts
+var PING_MS = 15e3;
+var SILENCE_MS = 45e3;
+var PROBE_MS = 3e3;
+var TICK_MS = 1e3;
+var HANDSHAKE_MS = 1e4;
+var FIRST_WAIT_MS = 250;
+var LONGEST_WAIT_MS = 3e4;
+var REFUSED_WAIT_MS = 6e4;
+var STEADY_MS = 5e3;
+var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4426]);
+var PASSING = /* @__PURE__ */ new Set([4205, 4429, 4503, 4507]);
+var RETRY_MS = 5e3;
+var KEPT_REFUSALS = 100;
+var COMPARE_MS = 3e5;
+var PEER_KEY = "store-gateway-peer";
+var Store = class {
+  constructor(options) {
+    this.options = options;
+    this.url = address(options.url);
+    this.introduction = { peer: peerId(), about: about(options), token: options.token };
+    this.ticker = setInterval(this.tick, TICK_MS);
+    globalThis.addEventListener?.("online", this.hurry);
+    globalThis.document?.addEventListener("visibilitychange", this.hurry);
+    this.connect();
+  }
+  options;
+  link = "connecting";
+  refusals = [];
+  documents = /* @__PURE__ */ new Map();
+  listeners = /* @__PURE__ */ new Map();
+  socket = null;
+  session = null;
+  flushing = false;
+  attempts = 0;
+  retry;
+  retries = /* @__PURE__ */ new Map();
+  liveSets = /* @__PURE__ */ new Map();
+  nextSubscription = 1;
+  // Changed in this second, and in the one before it: what a gateway passed on it writes meanwhile.
+  fresh = /* @__PURE__ */ new Set();
+  settling = /* @__PURE__ */ new Set();
+  ticker;
+  heardAt = 0;
+  saidAt = 0;
+  openedAt = 0;
+  deadline = Infinity;
+  ended = false;
+  url;
+  introduction;
+  /** The Yjs document of that name; the same one every time. */
+  doc(name) {
+    const document = this.get(name);
+    if (document.selected) {
+      document.keep();
+      this.join(document);
+    }
+    return document.doc;
+  }
+  /**
+   * The documents of a collection that match, now and later, on this device and from the gateway.
+   * Throws `SelectorError` when the selector cannot be used (docs/selectors.md).
+   */
+  subscribe(collection, selector = {}) {
+    const number = this.nextSubscription++;
+    const set = new LiveSet(collection, selector, {
+      known: () => this.of(collection),
+      changed: (set2) => {
+        this.session?.subscribe(number, collection, JSON.stringify(set2.selector));
+        this.compare(set2);
+      },
+      ended: (set2) => {
+        this.liveSets.delete(set2);
+        this.session?.unsubscribe(number);
+        this.flush();
+      },
+      load: async (set2) => {
+        try {
+          await this.loadSelected(set2);
+        } finally {
+          set2.loaded = true;
+          this.compare(set2);
+        }
+      }
+    });
+    this.liveSets.set(set, number);
+    this.session?.subscribe(number, collection, JSON.stringify(selector));
+    this.flush();
+    return set;
+  }
+  /** Who else is in the document (y-protocols awareness). */
+  awareness(name) {
+    return this.follow(name).awareness;
+  }
+  state(name) {
+    return this.get(name).state;
+  }
+  /** The copy on this device has been read. */
+  whenLoaded(name) {
+    return this.get(name).loaded;
+  }
+  whenSynced(name) {
+    this.follow(name);
+    return this.until("synced", () => this.get(name).synchronised);
+  }
+  /** Everything (of one document) is on a gateway's disk. */
+  whenSaved(name) {
+    const wanted = () => name === void 0 ? [...this.documents.values()] : [this.get(name)];
+    return this.until("state", () => wanted().every(({ state }) => state === "saved"));
+  }
+  /** No more interest for now; the copy on this device stays. */
+  async release(name) {
+    const document = this.documents.get(name);
+    if (!document) return;
+    this.documents.delete(name);
+    this.session?.release(name);
+    this.flush();
+    for (const set of this.liveSets.keys()) set.forget(name);
+    await document.close();
+  }
+  on(name, listener) {
+    const set = this.listeners.get(name) ?? /* @__PURE__ */ new Set();
+    this.listeners.set(name, set.add(listener));
+    return () => void set.delete(listener);
+  }
+  async destroy() {
+    this.ended = true;
+    clearInterval(this.ticker);
+    clearTimeout(this.retry);
+    for (const retry of this.retries.values()) clearTimeout(retry);
+    globalThis.removeEventListener?.("online", this.hurry);
+    globalThis.document?.removeEventListener("visibilitychange", this.hurry);
+    this.session?.close(1001, "the app ended");
+    this.drain();
+    this.socket?.close();
+    await Promise.all([...this.documents.values()].map((document) => document.close()));
+    this.documents.clear();
+  }
+  *of(collection) {
+    for (const document of this.documents.values()) if (collectionOf(document.name) === collection) yield document;
+  }
+  get keepsCopies() {
+    return (this.options.offline ?? true) && typeof indexedDB !== "undefined";
+  }
+  get prefix() {
+    return `${this.options.prefix ?? "store-gateway"}/`;
+  }
+  /** Open what is on this device; copies that match no more and are saved elsewhere go. */
+  async loadSelected(set) {
+    if (!this.keepsCopies || !indexedDB.databases) return;
+    const prefix = `${this.prefix}${set.collection}/`;
+    const stored = (await indexedDB.databases()).flatMap(({ name }) => name?.startsWith(prefix) ? [name.slice(this.prefix.length)] : []);
+    await Promise.all(stored.map(async (name) => {
+      const document = this.get(name, true);
+      await document.loaded;
+      if (this.documents.get(name) !== document) return;
+      set.consider(document, false);
+      const wanted = [...this.liveSets.keys()].some((one) => one.documents.has(name));
+      if (wanted || !document.selected || document.state !== "saved") return;
+      this.documents.delete(name);
+      this.session?.release(name);
+      this.flush();
+      await document.evict();
+    }));
+  }
+  touched(document, arrived) {
+    if (arrived) this.fresh.add(document);
+    for (const set of this.setsOf(document.name)) set.consider(document, true);
+  }
+  get(name, selected = false) {
+    const known = this.documents.get(name);
+    if (known) return known;
+    const database = this.keepsCopies ? this.prefix + name : null;
+    const document = new StoreDocument(name, {
+      update: (document2, update) => {
+        if (this.session?.isOpen(document2.name)) this.session.update(document2.name, update);
+        else this.join(document2);
+        this.flush();
+      },
+      awareness: (name2, payload) => {
+        this.session?.awareness(name2, payload);
+        this.flush();
+      },
+      changed: ({ name: name2, state }) => this.emit("state", name2, state),
+      isSynced: ({ name: name2 }) => this.emit("synced", name2),
+      touched: (document2, arrived) => this.touched(document2, arrived),
+      refused: (refusal) => this.refused(refusal)
+    }, database, selected);
+    this.documents.set(name, document);
+    this.join(document);
+    return document;
+  }
+  follow(name) {
+    const document = this.get(name);
+    if (!document.followed) {
+      document.followed = true;
+      this.join(document);
+    }
+    return document;
+  }
+  /** Open a document on the link, unless comparing finds out whether that is needed. */
+  join(document, wanted = false) {
+    void document.loaded.then(() => {
+      if (this.documents.get(document.name) !== document) return;
+      const compared = document.idle && this.session?.reconciles && this.setsOf(document.name).length;
+      if (wanted || !compared) this.session?.open(document);
+      this.flush();
+    });
+  }
+  setsOf(name) {
+    return [...this.liveSets.keys()].filter(({ collection }) => collection === collectionOf(name));
+  }
+  /** Find out, together with the gateway, what differs of a subscription. */
+  compare(set) {
+    const number = this.liveSets.get(set);
+    if (number !== void 0 && set.loaded) {
+      set.comparedAt = Date.now();
+      this.session?.compare(number, this.held(set));
+    }
+    this.flush();
+  }
+  *held(set) {
+    for (const name of set.documents.keys()) {
+      const document = this.documents.get(name);
+      if (document && !document.empty) yield document;
+    }
+  }
+  /** All else is the same on the gateway. */
+  compared(subscription, differing) {
+    for (const [set, number] of this.liveSets) {
+      if (number !== subscription) continue;
+      for (const document of this.held(set)) {
+        if (differing.has(document.name) || this.session?.isOpen(document.name)) continue;
+        document.synced();
+        this.fresh.add(document);
+      }
+    }
+  }
+  refused(refusal) {
+    this.refusals.push(refusal);
+    if (this.refusals.length > KEPT_REFUSALS) this.refusals.shift();
+    this.emit("refused", refusal);
+    const name = refusal.document;
+    if (!PASSING.has(refusal.code) || this.retries.has(name)) return;
+    this.retries.set(name, setTimeout(() => {
+      this.retries.delete(name);
+      this.session?.release(name);
+      const document = this.documents.get(name);
+      if (document) this.join(document);
+    }, RETRY_MS * (1 + this.random())));
+  }
+  random() {
+    return (this.options.random ?? Math.random)();
+  }
+  connect = () => {
+    if (this.ended || this.socket) return;
+    this.become("connecting", "");
+    const Socket = this.options.WebSocket ?? WebSocket;
+    const socket = this.socket = new Socket(this.url);
+    socket.binaryType = "arraybuffer";
+    this.heardAt = Date.now();
+    this.deadline = this.heardAt + HANDSHAKE_MS;
+    let farewell = { code: 0, reason: "", retryMs: 0 };
+    const session = this.session = new Session(this.introduction, {
+      opened: () => {
+        this.openedAt = Date.now();
+        this.become("online", "");
+        for (const document of this.documents.values()) this.join(document);
+        for (const set of this.liveSets.keys()) this.compare(set);
+      },
+      offered: (name) => {
+        if (this.setsOf(name).length) this.join(this.get(name, true), true);
+      },
+      closed: (name) => {
+        const document = this.documents.get(name);
+        if (document && (!document.selected || document.followed)) this.join(document);
+      },
+      compared: (subscription, differing) => this.compared(subscription, differing),
+      ended: (code, reason, retryMs) => {
+        farewell = { code, reason, retryMs };
+        this.drain();
+        socket.close();
+      }
+    });
+    for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector));
+    socket.onopen = () => {
+      this.heardAt = Date.now();
+      this.drain();
+    };
+    socket.onmessage = ({ data }) => {
+      this.heardAt = Date.now();
+      this.deadline = Infinity;
+      if (data instanceof ArrayBuffer) session.receive(new Uint8Array(data));
+      else session.close(4400, "a text message");
+      this.flush();
+    };
+    socket.onerror = () => {
+    };
+    socket.onclose = (event) => this.lost(socket, farewell.code || event.code, farewell.reason || event.reason, farewell.retryMs);
+  };
+  lost(socket, code, reason, retryMs) {
+    if (this.socket !== socket) return;
+    this.socket = this.session = null;
+    this.deadline = Infinity;
+    this.fresh.clear();
+    this.settling.clear();
+    for (const document of this.documents.values()) document.unlinked();
+    if (this.ended) return;
+    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0;
+    this.openedAt = 0;
+    this.become(FATAL.has(code) ? "refused" : "offline", reason);
+    this.retry = setTimeout(this.connect, FATAL.has(code) ? REFUSED_WAIT_MS : retryMs || this.wait());
+  }
+  wait() {
+    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
+    return this.random() * most;
+  }
+  /** The network came back or the page was looked at: do not wait for the back-off. */
+  hurry = () => {
+    if (globalThis.document?.visibilityState === "hidden") return;
+    this.attempts = 0;
+    if (this.socket) {
+      this.session?.ping();
+      this.deadline = Date.now() + PROBE_MS;
+      this.flush();
+    } else {
+      clearTimeout(this.retry);
+      this.connect();
+    }
+  };
+  tick = () => {
+    const now = Date.now();
+    if (!this.socket) return;
+    if (this.link === "online") this.settle();
+    for (const set of this.liveSets.keys()) if (now - set.comparedAt > COMPARE_MS) this.compare(set);
+    if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
+      const socket = this.socket;
+      socket.close();
+      this.lost(socket, 4408, "nothing was heard for too long", 0);
+    } else if (this.link === "online" && now - this.saidAt > PING_MS) {
+      this.session?.ping();
+      this.flush();
+    }
+  };
+  settle() {
+    for (const document of this.settling) if (!this.fresh.has(document)) document.settled();
+    this.settling = this.fresh;
+    this.fresh = /* @__PURE__ */ new Set();
+  }
+  /** Everything said in one turn goes out together. */
+  flush = () => {
+    if (this.flushing) return;
+    this.flushing = true;
+    queueMicrotask(() => {
+      this.flushing = false;
+      this.drain();
+    });
+  };
+  drain() {
+    if (this.socket?.readyState !== 1) return;
+    for (const message of this.session?.dataToSend() ?? []) {
+      this.saidAt = Date.now();
+      this.socket.send(message);
+    }
+  }
+  become(state, reason) {
+    if (state === this.link) return;
+    this.link = state;
+    this.emit("link", state, reason);
+  }
+  emit(name, ...values) {
+    for (const listener of [...this.listeners.get(name) ?? []]) guarded(() => listener(...values));
+  }
+  until(name, check) {
+    return new Promise((resolve) => {
+      if (check()) return resolve();
+      const off = this.on(name, () => {
+        if (!check()) return;
+        off();
+        resolve();
+      });
+    });
+  }
+};
+function connect(options) {
+  return new Store(options);
+}
+function collectionOf(name) {
+  return name.slice(0, name.indexOf("/"));
+}
+function address(url) {
+  const parsed = new URL(url.replace(/^http/, "ws"));
+  if (parsed.pathname === "/") parsed.pathname = "/mesh";
+  return parsed.href;
+}
+function about({ name, app, appVersion, schema }) {
+  const pairs = [["app", app], ["app-version", appVersion], ["schema", schema], ["name", name]];
+  return pairs.filter((pair) => pair[1] !== void 0);
+}
+function peerId() {
+  const storage = globalThis.localStorage;
+  const known = storage?.getItem(PEER_KEY);
+  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
+  const fresh = crypto.getRandomValues(new Uint8Array(16));
+  storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
+  return fresh;
 }
 export {
   Catalogue,

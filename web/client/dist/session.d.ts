@@ -4,6 +4,7 @@ import { type Pairs } from './wire';
 export interface Document {
     readonly name: string;
     readonly doc: Y.Doc;
+    readonly fingerprint: Uint8Array;
     /** Apply what came from the link. */
     receive(update: Uint8Array): void;
     receiveAwareness(payload: Uint8Array): void;
@@ -17,8 +18,12 @@ export interface Document {
 }
 export interface SessionEvents {
     opened(): void;
-    /** The peer opened a document nobody asked for by name; `open` it to have it. */
+    /** The peer opened a document that is not open here; `open` it to have it. */
     offered(name: string): void;
+    /** The peer sends no more of a document, which left what was subscribed to; it is closed. */
+    closed(name: string): void;
+    /** What a subscription selects was compared. The peer opens what differs; all else is equal. */
+    compared(subscription: number, differing: Set<string>): void;
     ended(code: number, reason: string, retryMs: number): void;
 }
 export interface Introduction {
@@ -35,6 +40,7 @@ export declare class Session {
     private theirHandles;
     private offers;
     private subscriptions;
+    private exchanges;
     private nextHandle;
     private sent;
     private acked;
@@ -46,14 +52,20 @@ export declare class Session {
     receive(data: Uint8Array): void;
     /** Link messages to send now. */
     dataToSend(): Uint8Array[];
+    /** Both sides compare: the peer opens of a subscription what differs and what changes. */
+    get reconciles(): boolean;
+    isOpen(name: string): boolean;
+    /** Follow a document on this link, once it is `opened`. */
     open(document: Document): void;
     /** Begin a subscription, or change the one of that number. */
     subscribe(subscription: number, collection: string, selector: string): void;
+    /** Compare what a subscription selects here, all of which is handed in, with what it selects there. */
+    compare(subscription: number, documents: Iterable<Document>): void;
     unsubscribe(subscription: number): void;
     release(name: string): void;
     /** Begin anew with a document: each side tells again what it has. */
     reopen(name: string): void;
-    /** A local change; it goes out once the document was opened here. */
+    /** A local change of a document that is open. */
     update(name: string, update: Uint8Array): void;
     awareness(name: string, payload: Uint8Array): void;
     ping(): void;
@@ -65,6 +77,8 @@ export declare class Session {
     private ask;
     private opened;
     private closed;
+    private finish;
+    private compared;
     private diff;
     private changed;
     private apply;
@@ -74,5 +88,6 @@ export declare class Session {
     private count;
     private ack;
     private refuse;
+    private denied;
     private channel;
 }

@@ -40,6 +40,8 @@ export declare class Store {
     private retries;
     private liveSets;
     private nextSubscription;
+    private fresh;
+    private settling;
     private ticker;
     private heardAt;
     private saidAt;
@@ -75,6 +77,15 @@ export declare class Store {
     private loadSelected;
     private touched;
     private get;
+    private follow;
+    /** Open a document on the link, unless comparing finds out whether that is needed. */
+    private join;
+    private setsOf;
+    /** Find out, together with the gateway, what differs of a subscription. */
+    private compare;
+    private held;
+    /** All else is the same on the gateway. */
+    private compared;
     private refused;
     private random;
     private connect;
@@ -83,6 +94,7 @@ export declare class Store {
     /** The network came back or the page was looked at: do not wait for the back-off. */
     private hurry;
     private tick;
+    private settle;
     /** Everything said in one turn goes out together. */
     private flush;
     private drain;

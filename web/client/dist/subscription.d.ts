@@ -15,6 +15,10 @@ export declare class LiveSet {
     readonly documents: Map<string, Y.Doc>;
     /** What is on this device has been looked through. */
     readonly whenLoaded: Promise<void>;
+    /** @internal */
+    loaded: boolean;
+    /** @internal */
+    comparedAt: number;
     private matches;
     private listeners;
     private pending;

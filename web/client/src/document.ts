@@ -14,11 +14,12 @@ export type SaveState = 'writing' | 'local' | 'sent' | 'saved'
 export interface Refusal { document: string; code: number; reason: string }
 
 export interface Owner {
-  update(name: string, update: Uint8Array): void
+  update(document: StoreDocument, update: Uint8Array): void
   awareness(name: string, payload: Uint8Array): void
   changed(document: StoreDocument): void
   isSynced(document: StoreDocument): void
-  touched(document: StoreDocument): void
+  /** It changed; `arrived`: by what came from the link. */
+  touched(document: StoreDocument, arrived: boolean): void
   refused(refusal: Refusal): void
 }
 
@@ -34,17 +35,35 @@ export class StoreDocument implements Document {
   synchronised = false
   /** It is here only because of a subscription; its copy may go once it is saved elsewhere. */
   selected: boolean
+  /** The app wants to know who is in it, or when it is in sync. */
+  followed = false
   private local: IndexeddbPersistence | null = null
   private unkept = false
   private confirming = false
   private again = false
   private channel: BroadcastChannel | null = null
+  private print: Uint8Array | null = null
+  // The fingerprint that is kept beside the copy.
+  private marked: unknown = null
 
   constructor(readonly name: string, private owner: Owner, private database: string | null, selected: boolean) {
     this.selected = selected
     this.doc.on('update', this.onUpdate)
     this.awareness.on('update', this.onAwareness)
     this.loaded = database === null ? Promise.resolve() : this.load(database)
+  }
+
+  get fingerprint(): Uint8Array {
+    return (this.print ??= fingerprint(this.doc))
+  }
+
+  get empty(): boolean {
+    return this.doc.store.clients.size === 0
+  }
+
+  /** Nothing but a subscription wants it, and nothing of it is owed to a gateway. */
+  get idle(): boolean {
+    return this.selected && !this.followed && this.state === 'saved'
   }
 
   receive(update: Uint8Array): void {
@@ -71,8 +90,16 @@ export class StoreDocument implements Document {
   saved(): void {
     this.refusal = null
     this.become('saved')
+    this.settled()
+  }
+
+  /** What is in it was on the gateway's disk some time ago: note that, to know it at the next start. */
+  settled(): void {
+    const mark = hex(this.fingerprint)
+    if (this.state !== 'saved' || mark === this.marked) return
+    this.marked = mark
     // If it cannot be kept, the next start only asks once more.
-    this.local?.set(SAVED_KEY, mark(this.doc)).catch(() => {})
+    this.local?.set(SAVED_KEY, mark).catch(() => {})
   }
 
   refused(code: number, reason: string): void {
@@ -134,9 +161,8 @@ export class StoreDocument implements Document {
       // Asked for by name once, it is not only selected.
       this.selected = (await local.get(SELECTED_KEY)) !== 0
     } else if ((await local.get(SELECTED_KEY)) !== 0) await local.set(SELECTED_KEY, 0)
-    const saved: unknown = await local.get(SAVED_KEY)
-    const empty = this.doc.store.clients.size === 0
-    if (this.state === 'saved' && !empty && saved !== mark(this.doc)) this.become('local')
+    this.marked = await local.get(SAVED_KEY)
+    if (this.state === 'saved' && !this.empty && this.marked !== hex(this.fingerprint)) this.become('local')
   }
 
   /** Windows of one device agree without any link. */
@@ -151,13 +177,14 @@ export class StoreDocument implements Document {
   }
 
   private onUpdate = (update: Uint8Array, origin: unknown): void => {
-    this.owner.touched(this)
+    this.print = null
+    this.owner.touched(this, origin === this)
     if (origin === this) return
     const elsewhere = origin === this.channel && this.channel !== null
     if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update })
     if (origin === this.local && this.local !== null) return
     this.changed()
-    this.owner.update(this.name, update)
+    this.owner.update(this, update)
   }
 
   /** Something here is not on a gateway: 'local' as soon as it will survive a reload. */
@@ -207,7 +234,6 @@ function written({ db }: IndexeddbPersistence): Promise<boolean> {
   })
 }
 
-/** The fingerprint as text, kept beside the local copy to know after a reload what was saved. */
-function mark(doc: Y.Doc): string {
-  return [...fingerprint(doc)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

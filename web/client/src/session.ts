@@ -1,12 +1,15 @@
 // The calling side of one mesh link: protocol state only, used once, no I/O of its own.
 import * as Y from 'yjs'
-import { fingerprint } from './fingerprint'
+import { Exchanges } from './exchanges'
+import { Catalogue, MIN_PAYLOAD_BYTES } from './reconcile'
 import { guarded } from './report'
 import { splitUpdate } from './split'
 import { batches, decode, encode, Malformed, MESSAGE_BYTES, type Message, type Pairs } from './wire'
 
 const VERSION = 1
+const FEATURE_RECONCILE = 2
 const DIFF_OVERHEAD = 48
+const RECONCILE_OVERHEAD = 32
 const MORE = 1
 const NOTHING = new Uint8Array([0, 0])
 
@@ -14,6 +17,7 @@ const NOTHING = new Uint8Array([0, 0])
 export interface Document {
   readonly name: string
   readonly doc: Y.Doc
+  readonly fingerprint: Uint8Array
   /** Apply what came from the link. */
   receive(update: Uint8Array): void
   receiveAwareness(payload: Uint8Array): void
@@ -28,8 +32,12 @@ export interface Document {
 
 export interface SessionEvents {
   opened(): void
-  /** The peer opened a document nobody asked for by name; `open` it to have it. */
+  /** The peer opened a document that is not open here; `open` it to have it. */
   offered(name: string): void
+  /** The peer sends no more of a document, which left what was subscribed to; it is closed. */
+  closed(name: string): void
+  /** What a subscription selects was compared. The peer opens what differs; all else is equal. */
+  compared(subscription: number, differing: Set<string>): void
   ended(code: number, reason: string, retryMs: number): void
 }
 
@@ -40,13 +48,12 @@ export interface Introduction {
 }
 
 class Channel {
-  asked = false
   answered = false
   peerAsked = false
   theirs: number | null = null
   parts: Uint8Array[] = []
   lastNumber = 0
-  // The peer sends no more of it: it left what was subscribed to.
+  // The peer sends no more of it; it is closed here when all that was sent of it is decided.
   dropped = false
   // A change was not taken; what follows it may build on it, so nothing counts as saved.
   refused = false
@@ -63,6 +70,7 @@ export class Session {
   private theirHandles = new Map<number, Channel | null>()
   private offers = new Map<string, { handle: number; stateVector: Uint8Array }>()
   private subscriptions = new Map<number, { collection: string; selector: string }>()
+  private exchanges: Exchanges | null = null
   private nextHandle = 1
   private sent = 0
   private acked = 0
@@ -72,7 +80,7 @@ export class Session {
 
   constructor(private introduction: Introduction, private events: SessionEvents) {
     this.put({
-      type: 'HELLO', lowest: VERSION, highest: VERSION, peer: introduction.peer, features: 0,
+      type: 'HELLO', lowest: VERSION, highest: VERSION, peer: introduction.peer, features: FEATURE_RECONCILE,
       message_bytes: MESSAGE_BYTES, about: introduction.about,
     })
   }
@@ -95,11 +103,20 @@ export class Session {
     return batches(framed, this.limit)
   }
 
+  /** Both sides compare: the peer opens of a subscription what differs and what changes. */
+  get reconciles(): boolean {
+    return this.exchanges !== null
+  }
+
+  isOpen(name: string): boolean {
+    return this.channels.has(name)
+  }
+
+  /** Follow a document on this link, once it is `opened`. */
   open(document: Document): void {
-    if (this.channels.has(document.name)) return
+    if (this.state !== 'open' || this.channels.has(document.name)) return
     const channel = new Channel(this.nextHandle++, document)
     this.channels.set(document.name, channel)
-    if (this.state !== 'open') return
     this.ask(channel)
     const offer = this.offers.get(document.name)
     if (offer) this.opened(offer.handle, document.name, offer.stateVector)
@@ -111,7 +128,15 @@ export class Session {
     if (this.state === 'open') this.put({ type: 'SUBSCRIBE', subscription, collection, selector })
   }
 
+  /** Compare what a subscription selects here, all of which is handed in, with what it selects there. */
+  compare(subscription: number, documents: Iterable<Document>): void {
+    if (this.state !== 'open' || !this.exchanges) return
+    const catalogue = new Catalogue(Array.from(documents, ({ name, fingerprint }) => [name, fingerprint] as const))
+    this.put({ type: 'RECONCILE', exchange: 2 * subscription, ranges: this.exchanges.begin(subscription, catalogue) })
+  }
+
   unsubscribe(subscription: number): void {
+    this.exchanges?.forget(subscription)
     if (this.subscriptions.delete(subscription) && this.state === 'open') this.put({ type: 'UNSUBSCRIBE', subscription })
   }
 
@@ -119,7 +144,7 @@ export class Session {
     const channel = this.channels.get(name)
     if (!channel) return
     this.channels.delete(name)
-    if (channel.asked) this.put({ type: 'CLOSE', handle: channel.handle })
+    if (this.state === 'open') this.put({ type: 'CLOSE', handle: channel.handle })
   }
 
   /** Begin anew with a document: each side tells again what it has. */
@@ -130,10 +155,10 @@ export class Session {
     this.open(channel.document)
   }
 
-  /** A local change; it goes out once the document was opened here. */
+  /** A local change of a document that is open. */
   update(name: string, update: Uint8Array): void {
     const channel = this.channels.get(name)
-    if (this.state !== 'open' || !channel?.asked) return
+    if (this.state !== 'open' || !channel) return
     if (channel.tooLarge) return this.reopen(name)
     for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
       if (!this.fits(channel, part)) return
@@ -146,7 +171,7 @@ export class Session {
 
   awareness(name: string, payload: Uint8Array): void {
     const channel = this.channels.get(name)
-    if (this.state === 'open' && channel?.asked) this.put({ type: 'AWARENESS', handle: channel.handle, payload })
+    if (this.state === 'open' && channel) this.put({ type: 'AWARENESS', handle: channel.handle, payload })
   }
 
   ping(): void {
@@ -178,7 +203,6 @@ export class Session {
     if (this.state === 'auth') {
       if (message.type !== 'GRANT') throw new Malformed(`${message.type} does not belong here`)
       this.state = 'open'
-      for (const channel of this.channels.values()) this.ask(channel)
       for (const [subscription, wanted] of this.subscriptions) this.put({ type: 'SUBSCRIBE', subscription, ...wanted })
       return this.events.opened()
     }
@@ -189,10 +213,11 @@ export class Session {
       case 'AWARENESS': return this.channel(message.handle)?.document.receiveAwareness(message.payload)
       case 'ACK': return this.ack(message.number)
       case 'REFUSE': return this.refuse(message.number, message.code, message.reason)
-      case 'DENY': return this.channels.get(message.document)?.document.refused(message.code, message.reason)
+      case 'DENY': return this.denied(message.document, message.code, message.reason)
       case 'STALE': return this.ask(this.channel(message.handle))
       case 'PING': return this.put({ type: 'PONG', nonce: message.nonce })
       case 'CLOSE': return this.closed(message.handle)
+      case 'RECONCILE': return this.compared(message.exchange, message.ranges)
       case 'HELLO': case 'AUTH': case 'GRANT': case 'NOISE':
         throw new Malformed(`${message.type} does not belong here`)
     }
@@ -203,6 +228,8 @@ export class Session {
       return this.close(4426, `this app speaks version ${VERSION}`)
     }
     this.limit = Math.min(hello.message_bytes, MESSAGE_BYTES)
+    const payloadBytes = this.limit - RECONCILE_OVERHEAD
+    if (hello.features & FEATURE_RECONCILE && payloadBytes >= MIN_PAYLOAD_BYTES) this.exchanges = new Exchanges(payloadBytes)
     this.state = 'auth'
     const token = this.introduction.token
     this.put(token === undefined
@@ -212,7 +239,6 @@ export class Session {
 
   private ask(channel: Channel | null): void {
     if (!channel) return
-    channel.asked = true
     channel.answered = false
     this.put({
       type: 'OPEN', handle: channel.handle, document: channel.document.name,
@@ -223,6 +249,8 @@ export class Session {
   }
 
   private opened(handle: number, name: string, stateVector: Uint8Array): void {
+    // It left what was subscribed to, and is back before that was complete.
+    if (this.channels.get(name)?.dropped) this.reopen(name)
     const channel = this.channels.get(name)
     if (!channel) {
       this.theirHandles.set(handle, null)
@@ -230,10 +258,6 @@ export class Session {
       return this.events.offered(name)
     }
     this.offers.delete(name)
-    if (channel.dropped) {
-      channel.dropped = false
-      this.ask(channel)
-    }
     channel.theirs = handle
     this.theirHandles.set(handle, channel)
     let update: Uint8Array
@@ -252,7 +276,7 @@ export class Session {
       const last = index === parts.length - 1
       this.put({
         type: 'DIFF', handle: channel.handle, flags: last ? 0 : MORE, update: part,
-        fingerprint: last ? fingerprint(channel.document.doc) : new Uint8Array(),
+        fingerprint: last ? channel.document.fingerprint : new Uint8Array(),
       })
       this.count(channel)
     })
@@ -263,9 +287,27 @@ export class Session {
 
   private closed(handle: number): void {
     const channel = this.theirHandles.get(handle)
-    if (channel?.theirs === handle) channel.dropped = true
     this.theirHandles.delete(handle)
     for (const [name, offer] of this.offers) if (offer.handle === handle) this.offers.delete(name)
+    if (channel?.theirs !== handle) return
+    channel.dropped = true
+    this.finish(channel)
+  }
+
+  private finish(channel: Channel): void {
+    const { name } = channel.document
+    if (!channel.dropped || channel.lastNumber > this.acked || this.channels.get(name) !== channel) return
+    this.release(name)
+    this.events.closed(name)
+  }
+
+  private compared(exchange: number, ranges: Uint8Array): void {
+    // An even number is about a subscription of the peer's; it can have none here.
+    if (exchange % 2 === 0) return
+    const subscription = (exchange - 1) / 2
+    const turn = this.exchanges?.take(subscription, ranges)
+    if (turn?.reply) this.put({ type: 'RECONCILE', exchange: 2 * subscription, ranges: turn.reply })
+    if (turn?.finished) this.events.compared(subscription, turn.differing)
   }
 
   private diff(message: Extract<Message, { type: 'DIFF' }>): void {
@@ -321,7 +363,9 @@ export class Session {
       touched.add(channel)
     }
     for (const channel of touched) {
-      if (channel.peerAsked && !channel.refused && channel.lastNumber <= this.acked) channel.document.saved()
+      if (channel.lastNumber > this.acked || this.channels.get(channel.document.name) !== channel) continue
+      if (channel.peerAsked && !channel.refused) channel.document.saved()
+      this.finish(channel)
     }
   }
 
@@ -330,6 +374,13 @@ export class Session {
     if (!channel) return
     channel.refused = true
     channel.document.refused(code, reason)
+  }
+
+  private denied(name: string, code: number, reason: string): void {
+    const channel = this.channels.get(name)
+    // Nothing was bound, so nothing can be said of it.
+    this.channels.delete(name)
+    channel?.document.refused(code, reason)
   }
 
   private channel(handle: number): Channel | null {

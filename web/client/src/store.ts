@@ -47,6 +47,8 @@ const FATAL = new Set([4401, 4403, 4426])
 const PASSING = new Set([4205, 4429, 4503, 4507])
 const RETRY_MS = 5_000
 const KEPT_REFUSALS = 100
+// What live changes missed, should anything ever be, is found by the next comparison.
+const COMPARE_MS = 300_000
 const PEER_KEY = 'store-gateway-peer'
 
 export class Store {
@@ -62,6 +64,9 @@ export class Store {
   private retries = new Map<string, ReturnType<typeof setTimeout>>()
   private liveSets = new Map<LiveSet, number>()
   private nextSubscription = 1
+  // Changed in this second, and in the one before it: what a gateway passed on it writes meanwhile.
+  private fresh = new Set<StoreDocument>()
+  private settling = new Set<StoreDocument>()
   private ticker: ReturnType<typeof setInterval>
   private heardAt = 0
   private saidAt = 0
@@ -83,7 +88,10 @@ export class Store {
   /** The Yjs document of that name; the same one every time. */
   doc(name: string): Y.Doc {
     const document = this.get(name)
-    document.keep()
+    if (document.selected) {
+      document.keep()
+      this.join(document)
+    }
     return document.doc
   }
 
@@ -95,9 +103,16 @@ export class Store {
     const number = this.nextSubscription++
     const set = new LiveSet(collection, selector, {
       known: () => this.of(collection),
-      changed: (set) => { this.session?.subscribe(number, collection, JSON.stringify(set.selector)); this.flush() },
+      changed: (set) => { this.session?.subscribe(number, collection, JSON.stringify(set.selector)); this.compare(set) },
       ended: (set) => { this.liveSets.delete(set); this.session?.unsubscribe(number); this.flush() },
-      load: (set) => this.loadSelected(set),
+      load: async (set) => {
+        try {
+          await this.loadSelected(set)
+        } finally {
+          set.loaded = true
+          this.compare(set)
+        }
+      },
     })
     this.liveSets.set(set, number)
     this.session?.subscribe(number, collection, JSON.stringify(selector))
@@ -107,7 +122,7 @@ export class Store {
 
   /** Who else is in the document (y-protocols awareness). */
   awareness(name: string): Awareness {
-    return this.get(name).awareness
+    return this.follow(name).awareness
   }
 
   state(name: string): SaveState {
@@ -120,6 +135,7 @@ export class Store {
   }
 
   whenSynced(name: string): Promise<void> {
+    this.follow(name)
     return this.until('synced', () => this.get(name).synchronised)
   }
 
@@ -191,8 +207,9 @@ export class Store {
     }))
   }
 
-  private touched(document: StoreDocument): void {
-    for (const set of this.liveSets.keys()) if (set.collection === collectionOf(document.name)) set.consider(document, true)
+  private touched(document: StoreDocument, arrived: boolean): void {
+    if (arrived) this.fresh.add(document)
+    for (const set of this.setsOf(document.name)) set.consider(document, true)
   }
 
   private get(name: string, selected = false): StoreDocument {
@@ -200,21 +217,73 @@ export class Store {
     if (known) return known
     const database = this.keepsCopies ? this.prefix + name : null
     const document = new StoreDocument(name, {
-      update: (name, update) => { this.session?.update(name, update); this.flush() },
+      update: (document, update) => {
+        if (this.session?.isOpen(document.name)) this.session.update(document.name, update)
+        else this.join(document)
+        this.flush()
+      },
       awareness: (name, payload) => { this.session?.awareness(name, payload); this.flush() },
       changed: ({ name, state }) => this.emit('state', name, state),
       isSynced: ({ name }) => this.emit('synced', name),
-      touched: (document) => this.touched(document),
+      touched: (document, arrived) => this.touched(document, arrived),
       refused: (refusal) => this.refused(refusal),
     }, database, selected)
     this.documents.set(name, document)
+    this.join(document)
+    return document
+  }
+
+  private follow(name: string): StoreDocument {
+    const document = this.get(name)
+    if (!document.followed) {
+      document.followed = true
+      this.join(document)
+    }
+    return document
+  }
+
+  /** Open a document on the link, unless comparing finds out whether that is needed. */
+  private join(document: StoreDocument, wanted = false): void {
     // What is on this device is read first, so that only what is missing travels.
     void document.loaded.then(() => {
-      if (this.documents.get(name) !== document) return
-      this.session?.open(document)
+      if (this.documents.get(document.name) !== document) return
+      const compared = document.idle && this.session?.reconciles && this.setsOf(document.name).length
+      if (wanted || !compared) this.session?.open(document)
       this.flush()
     })
-    return document
+  }
+
+  private setsOf(name: string): LiveSet[] {
+    return [...this.liveSets.keys()].filter(({ collection }) => collection === collectionOf(name))
+  }
+
+  /** Find out, together with the gateway, what differs of a subscription. */
+  private compare(set: LiveSet): void {
+    const number = this.liveSets.get(set)
+    if (number !== undefined && set.loaded) {
+      set.comparedAt = Date.now()
+      this.session?.compare(number, this.held(set))
+    }
+    this.flush()
+  }
+
+  private *held(set: LiveSet): Iterable<StoreDocument> {
+    for (const name of set.documents.keys()) {
+      const document = this.documents.get(name)
+      if (document && !document.empty) yield document
+    }
+  }
+
+  /** All else is the same on the gateway. */
+  private compared(subscription: number, differing: Set<string>): void {
+    for (const [set, number] of this.liveSets) {
+      if (number !== subscription) continue
+      for (const document of this.held(set)) {
+        if (differing.has(document.name) || this.session?.isOpen(document.name)) continue
+        document.synced()
+        this.fresh.add(document)
+      }
+    }
   }
 
   private refused(refusal: Refusal): void {
@@ -222,12 +291,13 @@ export class Store {
     if (this.refusals.length > KEPT_REFUSALS) this.refusals.shift()
     this.emit('refused', refusal)
     // A full or busy gateway may take it later.
-    const { document } = refusal
-    if (!PASSING.has(refusal.code) || this.retries.has(document)) return
-    this.retries.set(document, setTimeout(() => {
-      this.retries.delete(document)
-      this.session?.reopen(document)
-      this.flush()
+    const name = refusal.document
+    if (!PASSING.has(refusal.code) || this.retries.has(name)) return
+    this.retries.set(name, setTimeout(() => {
+      this.retries.delete(name)
+      this.session?.release(name)
+      const document = this.documents.get(name)
+      if (document) this.join(document)
     }, RETRY_MS * (1 + this.random())))
   }
 
@@ -248,10 +318,18 @@ export class Store {
       opened: () => {
         this.openedAt = Date.now()
         this.become('online', '')
+        for (const document of this.documents.values()) this.join(document)
+        for (const set of this.liveSets.keys()) this.compare(set)
       },
       offered: (name) => {
-        if ([...this.liveSets.keys()].some((set) => set.collection === collectionOf(name))) this.get(name, true)
+        if (this.setsOf(name).length) this.join(this.get(name, true), true)
       },
+      closed: (name) => {
+        const document = this.documents.get(name)
+        // The app asked for it by name, too.
+        if (document && (!document.selected || document.followed)) this.join(document)
+      },
+      compared: (subscription, differing) => this.compared(subscription, differing),
       ended: (code, reason, retryMs) => {
         farewell = { code, reason, retryMs }
         this.drain()
@@ -261,7 +339,6 @@ export class Store {
     for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector))
     socket.onopen = () => {
       this.heardAt = Date.now()
-      for (const document of this.documents.values()) void document.loaded.then(() => session.open(document)).then(this.flush)
       this.drain()
     }
     socket.onmessage = ({ data }) => {
@@ -279,6 +356,8 @@ export class Store {
     if (this.socket !== socket) return
     this.socket = this.session = null
     this.deadline = Infinity
+    this.fresh.clear()
+    this.settling.clear()
     for (const document of this.documents.values()) document.unlinked()
     if (this.ended) return
     if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0
@@ -309,6 +388,8 @@ export class Store {
   private tick = (): void => {
     const now = Date.now()
     if (!this.socket) return
+    if (this.link === 'online') this.settle()
+    for (const set of this.liveSets.keys()) if (now - set.comparedAt > COMPARE_MS) this.compare(set)
     if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
       const socket = this.socket
       socket.close()
@@ -317,6 +398,12 @@ export class Store {
       this.session?.ping()
       this.flush()
     }
+  }
+
+  private settle(): void {
+    for (const document of this.settling) if (!this.fresh.has(document)) document.settled()
+    this.settling = this.fresh
+    this.fresh = new Set()
   }
 
   /** Everything said in one turn goes out together. */

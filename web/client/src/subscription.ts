@@ -12,6 +12,10 @@ export class LiveSet {
   readonly documents = new Map<string, Y.Doc>()
   /** What is on this device has been looked through. */
   readonly whenLoaded: Promise<void>
+  /** @internal */
+  loaded = false
+  /** @internal */
+  comparedAt = 0
   private matches: (fields: Record<string, unknown>) => boolean
   private listeners = new Set<(change: Change) => void>()
   private pending: Change | null = null
