@@ -16,6 +16,13 @@ from gateway.core.errors import GatewayError
 # A thread that checks a large message must not hold the loop up for longer than this.
 SWITCH_SECONDS = 0.0005
 EX_USAGE = 64
+SIMULATE = """\
+Kiosks, tablets and gateways are processes of their own, each with a store of its own. Links are
+lost, devices and gateways lose power, and in the end everybody has to have the same and every
+order that was called saved. Exit code 0 if so, 1 if not.
+  store-gateway simulate --kiosks 4 --tablets 4 --minutes 0.5     a first look
+  store-gateway simulate --gateways 2 --outages 6 --seed 7
+"""
 PEER = """\
 It keeps a store of its own, syncs with every peer it reaches, and goes on without any. Standard
 output is one JSON object a line:
@@ -212,6 +219,16 @@ def _patch(options: argparse.Namespace) -> int:
     return _write(options)
 
 
+def _simulate(options: argparse.Namespace) -> int:
+    from gateway.simulate.command import simulate
+
+    _allow_many_links()
+    names = ("kiosks", "tablets", "gateways", "minutes", "outages", "rate", "seed")
+    settings = {name: getattr(options, name) for name in names}
+    picture = None if options.no_picture else options.picture
+    return simulate(settings, as_json=options.json, picture=picture, keep=options.keep)
+
+
 def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[str, Any]:
     from gateway.control.client import ControlClient
     from gateway.control.messages import ControlError
@@ -257,6 +274,9 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("file", type=Path)
     restore = _command(commands, "restore", _restore, "replace all data by a backup")
     restore.add_argument("file", type=Path)
+    _simulate_arguments(
+        _command(commands, "simulate", _simulate, "run a whole shop on this machine", SIMULATE)
+    )
     get = _command(commands, "get", _get, "print a document of the running gateway or peer")
     get.add_argument("document", help="its name: collection/id")
     for name, function, summary in (
@@ -268,6 +288,46 @@ def _parser() -> argparse.ArgumentParser:
         write.add_argument("content", help="a JSON object; - reads it from standard input")
         write.add_argument("--root", default="", help="the root map to write to")
     return parser
+
+
+def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
+    for name, kind, default, summary in (
+        ("kiosks", _count(1, 200), 20, "devices that ring up orders"),
+        ("tablets", _count(1, 200), 10, "devices in the kitchens that work on them"),
+        ("gateways", _count(1, 8), 1, "gateways; each calls those before it"),
+        ("minutes", _minutes, 2.0, "how long the day is"),
+        ("outages", _count(0, 50), 3, "times nobody reaches the gateway"),
+        ("rate", _count(1, 6_000), 120, "orders a minute, of all kiosks together"),
+        ("seed", int, 1, "the same seed is the same day"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, metavar="N", help=f"{summary} ({default})"
+        )
+    parser.add_argument(
+        "--picture", type=Path, default=Path("store-simulation.html"), metavar="FILE",
+        help="a page with charts (store-simulation.html)",
+    )  # fmt: skip
+    parser.add_argument("--no-picture", action="store_true", help="write no page")
+    parser.add_argument("--keep", action="store_true", help="keep all stores and logs")
+
+
+def _count(low: int, high: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        if not (text.isdecimal() and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return whole
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0.05 <= minutes <= 1_440:
+        raise argparse.ArgumentTypeError(f"minutes from 0.05 to 1440, not {text!r}")
+    return minutes
 
 
 def _mesh_arguments(parser: argparse.ArgumentParser) -> None:

@@ -350,7 +350,10 @@ class WebSocketCaller:
         except (OSError, TimeoutError, WSError) as error:
             sentence = f"{url} cannot be reached: {_cause(error)}"
             raise GatewayError("unreachable", sentence, EX_UNAVAILABLE) from error
-        assert isinstance(link, WebSocketLink)
+        # A connection that is lost in the middle of the handshake raises nothing.
+        if not isinstance(link, WebSocketLink):
+            sentence = f"{url} cannot be reached: the connection was lost at once"
+            raise GatewayError("unreachable", sentence, EX_UNAVAILABLE)
         return link
 
     def close(self) -> None:

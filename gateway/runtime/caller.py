@@ -7,7 +7,8 @@ from gateway.core.errors import GatewayError
 from gateway.ports import Clock, Link
 
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
+# A store is a LAN: who is back is to be found soon, and a call costs little.
+LONGEST_PAUSE_SECONDS = 5.0
 # A link that lasted this long was a good one: the next pause is the first again.
 STEADY_SECONDS = 10.0
 
@@ -21,7 +22,7 @@ async def keep_calling(
 ) -> None:
     """Connect, serve the link until it ends, wait, for ever.
 
-    Pauses double from half a second to half a minute. ``chance()``, from 0 to 1, shortens
+    Pauses double from half a second to five. ``chance()``, from 0 to 1, shortens
     each by up to a half, so that many peers do not come back at the same moment.
     """
     pause = FIRST_PAUSE_SECONDS

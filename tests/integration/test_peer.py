@@ -1,6 +1,7 @@
 """Small peers as processes: with a gateway, without one, across restarts and kill -9."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,22 @@ def test_two_small_peers_without_a_gateway_across_a_kill(tmp_path: Path) -> None
             one._arguments = ("--listen", port, "--subscribe", "orders")
             one.start()
             one.until(lambda documents: set(documents) == {"orders/1", "orders/2"})
+
+
+def test_a_peer_that_hangs_up_at_once_is_called_again(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as rude:
+        address = f"127.0.0.1:{rude.getsockname()[1]}"
+        with PeerProcess(tmp_path / "kiosk", "--connect", address) as kiosk:
+            for answer in (b"", b"SSH-2.0-none\r\n", b"HTTP/1.1 404 Not Found\r\n\r\n"):
+                called, _ = rude.accept()
+                if answer:
+                    called.recv(4_096)
+                    called.sendall(answer)
+                else:
+                    called.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1]) + bytes(7))
+                called.close()
+            kiosk.wait(lambda event: event.get("state") == "unreachable")
+            kiosk.ask("put", "orders/1", {"n": 1})
 
 
 def test_what_the_gateway_does_not_take_is_said(tmp_path: Path) -> None:
