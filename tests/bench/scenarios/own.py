@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -24,7 +25,7 @@ LINES = 10
 # Documents written in one go; then their acks are awaited.
 BATCH = 200
 VISITS = 200
-VISIT_ROUNDS = 3
+VISIT_ROUNDS = 7
 MB = 1e6
 
 PEERS = 50
@@ -36,6 +37,9 @@ ROUNDS = 7
 
 SMALL_PEER_DOCUMENTS = 10_000
 SMALL_PEER_SHARE = 100
+
+
+Edits = list[list[bytes]]
 
 
 class Peer(MeshClient):
@@ -73,27 +77,35 @@ def documents(run: Run) -> Result:
             "each": Measure("memory a document in the store", "kB"),
         }
     )
-    edits = author_bursts(0, LINES + VISIT_ROUNDS * len(COUNTS) * VISITS, 1)
-    with Server(GATEWAY, run.folder / GATEWAY.name, run.cores) as server:
-        start, count = memory_bytes(server.pid), 0
-        visited: dict[int, int] = {}
-        for target in SMALL_COUNTS if run.quick else COUNTS:
-            run.say(f"  {target:,} documents")
+    rounds = run.rounds(VISIT_ROUNDS, 3)
+    edits = author_bursts(0, LINES + rounds, 1)
+    counts = SMALL_COUNTS if run.quick else COUNTS
+    with ExitStack() as stack:
+        servers = {}
+        for count in counts:
+            run.say(f"  writing {count:,} documents")
+            server = Server(GATEWAY, run.folder / f"{count}", run.cores)
+            servers[count] = stack.enter_context(server)
+            start = memory_bytes(server.pid)
             with closing(Peer(server.port, 1)) as writer:
-                for first in range(count, target, BATCH):
-                    _create(writer, range(first, min(first + BATCH, target)), edits)
-            count = target
+                for first in range(0, count, BATCH):
+                    _create(writer, range(first, min(first + BATCH, count)), edits)
             until_quiet(server.pid)
-            with closing(Peer(server.port, 2)) as writer, closing(Peer(server.port, 3)) as reader:
-                for _ in range(VISIT_ROUNDS):
-                    _visits(result, writer, reader, count, visited, edits)
             memory = memory_bytes(server.pid)
             result.add("memory", f"{count}", memory / MB)
             result.add("each", f"{count}", (memory - start) / count / 1e3)
+            server.pause()
+        visited = {count: Counter[int]() for count in counts}
+        for number in range(rounds):
+            run.say(f"  round {number + 1}")
+            for count, server in servers.items():
+                server.resume()
+                _visits(result, server, count, number, visited[count], edits)
+                server.pause()
     return result
 
 
-def _create(writer: Peer, numbers: range, edits: list[list[bytes]]) -> None:
+def _create(writer: Peer, numbers: range, edits: Edits) -> None:
     spoken: list[m.Record] = []
     for handle, number in enumerate(numbers, 1):
         spoken.append(m.Open(handle, _name(number), b"\x00"))
@@ -105,27 +117,24 @@ def _create(writer: Peer, numbers: range, edits: list[list[bytes]]) -> None:
 
 
 def _visits(
-    result: Result,
-    writer: Peer,
-    reader: Peer,
-    count: int,
-    visited: dict[int, int],
-    edits: list[list[bytes]],
+    result: Result, server: Server, count: int, number: int, visited: Counter[int], edits: Edits
 ) -> None:
+    """Two peers open documents one by one; one writes the next edit, the other awaits it."""
     relays, openings = [], []
-    for number in random.Random(count).sample(range(count), min(VISITS, count)):
-        edit = visited.get(number, LINES)
-        visited[number] = edit + 1
-        start = time.perf_counter()
-        reader.open(1, _name(number))
-        openings.append(time.perf_counter() - start)
-        writer.open(1, _name(number))
-        start = time.perf_counter()
-        writer.say(m.Update(1, edits[edit][0]))
-        reader.hear(m.Update)
-        relays.append(time.perf_counter() - start)
-        reader.finish(1)
-        writer.finish(1)
+    numbers = random.Random(number).sample(range(count), min(VISITS, count))
+    with closing(Peer(server.port, 2)) as writer, closing(Peer(server.port, 3)) as reader:
+        for number in numbers:
+            start = time.perf_counter()
+            reader.open(1, _name(number))
+            openings.append(time.perf_counter() - start)
+            writer.open(1, _name(number))
+            start = time.perf_counter()
+            writer.say(m.Update(1, edits[LINES + visited[number]][0]))
+            reader.hear(m.Update)
+            relays.append(time.perf_counter() - start)
+            visited[number] += 1
+            reader.finish(1)
+            writer.finish(1)
     result.add("relay", f"{count}", percentile(relays, 0.5) * 1_000)
     result.add("open", f"{count}", percentile(openings, 0.5) * 1_000)
 
