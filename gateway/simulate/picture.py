@@ -161,7 +161,7 @@ def _behind(record: Record, seconds: float) -> str:
         for (at, count), end in zip(samples, ends, strict=False):
             if count and at < seconds:
                 x = _x(at, seconds)
-                wide = _x(min(end, seconds), seconds) - x + 0.5
+                wide = _x(min(end, seconds), seconds) - x
                 parts.append(
                     f'<rect x="{x:.1f}" y="{y + 3}" width="{wide:.1f}" height="{high - 6}"'
                     f' fill="var(--mark)" opacity="{0.25 + 0.75 * count / most:.2f}">'
