@@ -7,7 +7,7 @@ from typing import Any
 from gateway.simulate.report import kilobytes, milliseconds
 from gateway.simulate.shop import Record
 
-WIDTH, LEFT, RIGHT = 900, 90, 10
+WIDTH, LEFT, RIGHT = 900, 110, 24
 INNER = WIDTH - LEFT - RIGHT
 BUCKETS_MS = (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000)
 MOST_BARS = 40
@@ -32,7 +32,7 @@ text { font: 13px system-ui, sans-serif; fill: var(--soft); }
   list-style: none; }
 .facts b { display: block; font-size: 22px; color: var(--text); }
 .facts span { color: var(--soft); font-size: 14px; }
-@media (max-width: 600px) { text { font-size: 22px; } .facts b { font-size: 20px; } }
+@media (max-width: 600px) { text { font-size: 20px; } .facts b { font-size: 20px; } }
 """
 
 
@@ -138,7 +138,7 @@ def _latencies(record: Record) -> str:
     low = 0
     for high in BUCKETS_MS:
         count = sum(low <= value < high for value in times)
-        rows.append((f"{_short(low)} to {_short(high)}", float(count), str(count)))
+        rows.append((_range(low, high), float(count), str(count)))
         low = high
     rows.append((f"above {_short(low)}", 0.0 + sum(v >= low for v in times), ""))
     used = [place for place, row in enumerate(rows) if row[1]]
@@ -219,6 +219,12 @@ def _svg(height: float, parts: Iterable[str], title: str) -> str:
 
 def _x(at: float, seconds: float) -> float:
     return LEFT + at / seconds * INNER
+
+
+def _range(low: int, high: int) -> str:
+    if low >= 1000:
+        return f"{low // 1000}\N{EN DASH}{high // 1000} s"
+    return f"{low}\N{EN DASH}{high} ms"
 
 
 def _short(value: int) -> str:
