@@ -28,6 +28,8 @@ EX_USAGE = 64
 EX_UNAVAILABLE = 69
 # Not /tmp, which may be in memory.
 FOLDER = Path("/var/tmp")
+# Work of others a core above which a result is marked.
+BUSY_LOAD = 1.5
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 
 SCENARIOS = {
@@ -100,12 +102,15 @@ def _run(options: argparse.Namespace, kinds: Sequence[Kind]) -> dict[str, Any]:
                 kinds, Path(folder), cores, options.quick,
                 lambda text: _say(f"{_clock(began)} {text}"),
             )  # fmt: skip
+            load = os.getloadavg()[0]
             try:
                 found = scenario.work(run)
             except (AssertionError, OSError) as error:
                 found = Result(failures={"all": f"{error}"[:200]})
         for case, text in found.failures.items():
             _say(f"  {case} failed: {text}")
+        if load > BUSY_LOAD * len(cores.all):
+            found.notes["machine"] = f"busy with other work when this began, load {load:.1f}"
         result["scenarios"][name] = asdict(found)
         result["seconds"] = round(time.monotonic() - began)
         if options.out is not None:

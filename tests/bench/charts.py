@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from tests.bench.stats import Spread, spread
+from tests.bench.stats import Spread, figure, spread
 
 WIDTH = 760
 MARGIN = 16
@@ -105,7 +105,7 @@ def bars(heading: str, rows: Sequence[Row]) -> tuple[int, str]:
             _text(LABEL_WIDTH - 10, middle + 4.5, row.label, anchor="end"),
             _bar(row.kind, LABEL_WIDTH, y, max(1, length - LABEL_WIDTH)),
             f'<path class="spread" d="M{low:.1f} {middle}H{high:.1f}"/>',
-            _text(max(length, high) + 8, middle + 4.5, _number(row.value.median)),
+            _text(max(length, high) + 8, middle + 4.5, figure(row.value.median)),
         ]
     return 26 + len(rows) * ROW, "".join(parts)
 
@@ -125,7 +125,7 @@ def line(heading: str, points: Sequence[tuple[float, Spread]]) -> tuple[int, str
         tick = top * step / 4
         y = at(points[0][0], tick)[1]
         parts.append(f'<path class="grid" d="M{AXIS_WIDTH} {y:.1f}H{WIDTH - 2 * MARGIN}"/>')
-        parts.append(_text(AXIS_WIDTH - 8, y + 4, _number(tick), "small", "end"))
+        parts.append(_text(AXIS_WIDTH - 8, y + 4, figure(tick), "small", "end"))
     path = []
     for count, value in points:
         x, y = at(count, value.median)
@@ -134,7 +134,7 @@ def line(heading: str, points: Sequence[tuple[float, Spread]]) -> tuple[int, str
         parts += [
             f'<path class="spread" d="M{x:.1f} {low:.1f}V{high:.1f}"/>',
             f'<circle class="ours" cx="{x:.1f}" cy="{y:.1f}" r="4"/>',
-            _text(x, min(y, high) - 9, _number(value.median), anchor="middle"),
+            _text(x, min(y, high) - 9, figure(value.median), anchor="middle"),
             _text(x, 30 + PLOT_HEIGHT + 18, f"{count:,.0f}", "small", "middle"),
         ]
     parts.append(f'<path class="line" d="M{"L".join(path)}"/>')
@@ -163,10 +163,6 @@ def _bar(kind: str, x: float, y: float, width: float) -> str:
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
     name = f' class="{kind}"' if kind else ""
     return f'<text{name} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 def _round_up(value: float) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import charts
-from tests.bench.stats import spread
+from tests.bench.stats import figure, spread
 from tests.bench.targets import TARGETS
 
 PICTURES = "benchmarks"
@@ -30,16 +30,6 @@ def table(result: Mapping[str, Any]) -> str:
         for case, text in {**found["failures"], **found["notes"]}.items():
             lines.append(f"    {case}: {text}")
     return "\n".join(lines) + "\n"
-
-
-def figure(value: float) -> str:
-    """Three digits that count."""
-    if abs(value) >= 1_000:
-        digits = len(str(int(abs(value)))) - 3
-        return f"{round(value / 10**digits) * 10**digits:,}"
-    if abs(value) < 0.0005:
-        return "0"
-    return f"{value:.3g}"
 
 
 def joined(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -35,3 +35,13 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     Rounds that one side did not finish, or in which the other has 0, are left out.
     """
     return [a / b for a, b in zip(ours, theirs, strict=False) if b]
+
+
+def figure(value: float) -> str:
+    """Three digits that count."""
+    if abs(value) >= 1_000:
+        digits = len(str(int(abs(value)))) - 3
+        return f"{round(value / 10**digits) * 10**digits:,}"
+    if abs(value) < 0.0005:
+        return "0"
+    return f"{value:.3g}"

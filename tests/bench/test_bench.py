@@ -8,7 +8,7 @@ from pycrdt import Doc, Map
 
 from tests.bench import charts, report
 from tests.bench.load import MARK, MARK_BYTES, mark, work
-from tests.bench.stats import Spread, percentile, ratios, spread
+from tests.bench.stats import Spread, figure, percentile, ratios, spread
 from tests.bench.targets import TARGETS, Target
 from tests.bench.wire import HOCUSPOCUS, PLAIN
 from tests.support.raw import frame
@@ -84,7 +84,7 @@ def test_dialects_find_the_update_in_a_message() -> None:
     [(1_234_567, "1,230,000"), (1_004, "1,000"), (999, "999"), (0.12345, "0.123"), (0, "0")],
 )
 def test_figures_have_three_digits(value: float, text: str) -> None:
-    assert report.figure(value) == text
+    assert figure(value) == text
 
 
 def test_the_page_names_what_was_not_met() -> None:
