@@ -30,10 +30,10 @@ class Target:
         sign = "≥" if self.at_least else "≤"
         return f"{sign} {self.limit:g}{' x' if self.against else self.unit}"
 
-    def found(self, scenarios: Mapping[str, Any]) -> Sequence[float]:
-        """One figure a round; none if it was not measured."""
+    def found(self, scenarios: Mapping[str, Any], case: str = "") -> Sequence[float]:
+        """One figure a round; none if it was not measured. ``case``: of another than asked."""
         cases = scenarios.get(self.scenario, {}).get("values", {}).get(self.measure, {})
-        ours = cases.get(self.case, [])
+        ours = cases.get(case or self.case, [])
         return ratios(ours, cases.get(self.against, [])) if self.against else ours
 
     def met(self, median: float) -> bool:

@@ -89,7 +89,7 @@ def test_figures_have_three_digits(value: float, text: str) -> None:
 
 def test_the_page_names_what_was_not_met() -> None:
     page = report.page(result([4, 4], [4, 4]))
-    assert "| fan-out to 10 clients, p50 | ≤ 0.65 x | 1 | 1, 1 | **no** |" in page
+    assert "| fan-out to 10 clients, p50 | ≤ 0.65 x | 1 | 1, 1 | **no** |  |" in page
     assert "| yes |" in report.page(result([1, 1], [4, 4]))
     assert "was slow" in page and "benchmarks/fan-out.svg" in page
     assert "NOT MET" in report.table(result([4], [4]))
