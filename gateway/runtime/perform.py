@@ -203,14 +203,19 @@ class Performer:
         self._on_failed(GatewayError("internal", f"an error of this program: {error!r}"))
 
     def _work(self) -> None:
+        effects: list[Effect] = []
         if self.hub.due:
             self._note.before(self.hub.applying())
             effects = self.hub.turn()
             self._note.after()
-            self.perform(effects)
+        for effect in effects:
+            if isinstance(effect, Wake):
+                self._awake[effect.session] = None
         awake, self._awake = self._awake, {}
         for session in awake:
             self._drain(session)
+        # Only now: the store thread would take turns with this one while peers wait.
+        self.perform(effect for effect in effects if not isinstance(effect, Wake))
         if self.hub.due:
             self._schedule()
 
@@ -231,10 +236,10 @@ class Performer:
                 log.exception("a session failed")
                 session.close(Code.RESET, MISTAKE)
                 break
-            if not messages:
-                break
             for message in messages:
                 link.send(message)
+            if not (messages and session.outbox):
+                break
         if session.farewell is not None:
             link.close(session.farewell.code, session.farewell.reason)
 
