@@ -47,7 +47,7 @@ from gateway.script import Script
 # Together below the 5 s a service manager or script waits for us.
 GOODBYE_SECONDS = 1.0
 CONTROL_SOCKET = "control.sock"
-CRASHED = "the gateway died while it applied this"
+CRASHED = "the gateway died twice while it applied this"
 # A good copy is kept beside the store and made anew this often if something changed.
 BACKUP_SECONDS = 6 * 3600.0
 FIRST_BACKUP_SECONDS = 600.0
@@ -287,15 +287,22 @@ class Gateway:
         raise PeerError(Code.UNAUTHORISED, "this gateway does not know you; pair first")
 
     def _judge_crash(self) -> frozenset[bytes]:
-        """If one update ended the last process put it aside; of several, suspect each."""
-        found = self._note.found()
+        """Suspect each update that was being applied when the last process died.
+
+        Once may be bad luck (somebody pulled the plug): a suspect is applied alone. One that
+        is met a second time is put aside.
+        """
+        found = {_digest(item[2]): item for item in self._note.found()}
         self._note.after()
-        if len(found) == 1:
-            name, author, update = found[0]
-            log.warning("the gateway died while it applied an update; it is in quarantine now")
+        known = self._note.suspects()
+        offenders = found.keys() & known
+        for digest in offenders:
+            name, author, update = found[digest]
+            log.warning("the gateway died twice while it applied an update; it is in quarantine")
             self._store.append([Refusal(name, update, author, Code.REFUSED, CRASHED)])
-            return frozenset()
-        return frozenset(blake2b(update, digest_size=16).digest() for _, _, update in found)
+        suspects = found.keys() - offenders if found else known
+        self._note.suspect(suspects)
+        return frozenset(suspects)
 
     async def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         if verb == "status":
@@ -359,6 +366,10 @@ class Gateway:
         if self._failure is None:
             self._failure = error
         self._stop.set()
+
+
+def _digest(update: bytes) -> bytes:
+    return blake2b(update, digest_size=16).digest()
 
 
 def mesh_of(config: Config) -> tuple[Sequence[Interest], Sequence[str]]:

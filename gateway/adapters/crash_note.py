@@ -8,7 +8,7 @@ a 4-byte count, then per item the document, author and update, each after a 4-by
 import mmap
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gateway.core.errors import GatewayError
@@ -16,6 +16,7 @@ from gateway.core.errors import GatewayError
 # Room for several messages of the largest size.
 NOTE_BYTES = 1_048_576
 FILE_NAME = "applying.note"
+SUSPECTS_NAME = "suspects"
 _IDLE, _APPLYING = 0, 1
 _HEADER = struct.Struct("<BI")
 
@@ -27,6 +28,7 @@ class CrashNote:
 
     def __init__(self, folder: Path) -> None:
         path = folder / FILE_NAME
+        self._suspects = folder / SUSPECTS_NAME
         try:
             with path.open("a+b") as file:
                 path.chmod(0o600)
@@ -50,6 +52,21 @@ class CrashNote:
             for name, author, update in zip(fields, fields, fields, strict=False)
         ]
 
+    def suspects(self) -> frozenset[bytes]:
+        """Digests of what was being applied when the process died before that."""
+        if not self._suspects.exists():
+            return frozenset()
+        words = self._suspects.read_text(errors="replace").split()
+        return frozenset(bytes.fromhex(word) for word in words if _is_digest(word))
+
+    def suspect(self, digests: Iterable[bytes]) -> None:
+        """Remember these, in place of those before, for the next start."""
+        try:
+            self._suspects.write_text("".join(f"{digest.hex()}\n" for digest in sorted(digests)))
+        except OSError as error:
+            sentence = f"cannot write {self._suspects}: {error.strerror}"
+            raise GatewayError("store-folder", sentence, 73) from error
+
     def before(self, applying: Sequence[Item]) -> None:
         """See ``Note``. What does not fit is left out."""
         parts = []
@@ -70,6 +87,10 @@ class CrashNote:
     def close(self) -> None:
         """Release the file."""
         self._map.close()
+
+
+def _is_digest(word: str) -> bool:
+    return len(word) == 32 and all(character in "0123456789abcdef" for character in word)
 
 
 def _prefixed(part: bytes) -> bytes:

@@ -48,3 +48,17 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(GatewayError) as caught:
         CrashNote(tmp_path / "none")
     assert caught.value.code == "store-folder"
+
+
+def test_suspects_are_remembered_and_nonsense_is_not(tmp_path: Path) -> None:
+    note = CrashNote(tmp_path)
+    assert note.suspects() == frozenset()
+    note.suspect([bytes(16), bytes(range(16))])
+    with (tmp_path / "suspects").open("a") as file:
+        file.write("nonsense\nABCD\n")
+    again = CrashNote(tmp_path)
+    assert again.suspects() == {bytes(16), bytes(range(16))}
+    again.suspect([])
+    assert note.suspects() == frozenset()
+    for one in (note, again):
+        one.close()

@@ -40,17 +40,26 @@ def test_peers_refill_a_gateway_whose_disk_was_wiped(tmp_path: Path) -> None:
     assert list((tmp_path / "data").glob("damaged-*"))
 
 
-def test_an_update_that_killed_the_process_is_kept_aside(tmp_path: Path) -> None:
+def test_an_update_that_killed_the_process_twice_is_kept_aside(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    note = CrashNote(folder)
-    note.before([("orders/1", "peer", Author(1).set("a", 1))])
-    note.close()
+    author = Author(1)
+    innocent, offender = author.set("a", 1), author.set("b", 1)
     with GatewayProcess(folder) as gateway:
-        assert status(gateway)["store"]["quarantined"] == 1
-        gateway.stop()
-        gateway.start()
-        assert status(gateway)["store"]["quarantined"] == 1
+        for applied, quarantined in (
+            ([innocent, offender], 0),
+            ([], 0),
+            ([offender], 1),
+            ([innocent], 1),
+            ([], 1),
+        ):
+            gateway.kill()
+            note = CrashNote(folder)
+            if applied:
+                note.before([("orders/1", "peer", update) for update in applied])
+            note.close()
+            gateway.start()
+            assert status(gateway)["store"]["quarantined"] == quarantined
 
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
