@@ -49,7 +49,7 @@ class Applied:
 class Document:
     """A document in memory. Use it from one thread; every method may raise DocumentBroken.
 
-    ``clocks``: per client the first clock that is not known.
+    ``clocks``: per client the first clock that is not known. ``version`` moves with the content.
     """
 
     def __init__(self, name: str) -> None:
@@ -59,6 +59,8 @@ class Document:
         self._early = Early(partial(trimmed, name))
         self._pairs = Pairs()
         self._fingerprint: bytes | None = None
+        # Counts what changed the content since this was made or loaded.
+        self.version = 0
 
     @classmethod
     def load(cls, name: str, snapshot: bytes, changes: Sequence[bytes]) -> "Document":
@@ -225,6 +227,7 @@ class Document:
     def _integrate(self, updates: list[bytes], *, doubtful: bool) -> bytes:
         """Show the updates to the library; ``doubtful``: see that it took all of them."""
         self._fingerprint = None
+        self.version += 1
         delta = self._replica.apply(merge(updates))
         if doubtful and self._replica.clocks() != self.clocks:
             raise DocumentBroken(self.name, "an update hides structs that need each other")

@@ -7,6 +7,7 @@ that lacks the same: after the parts it is owed what changed since (``Answer.the
 import asyncio
 from collections.abc import Callable, Iterable
 
+from gateway.core.document import Document
 from gateway.core.hub import Hub
 from gateway.core.outbox import Answer
 from gateway.core.split import split_update
@@ -14,6 +15,8 @@ from gateway.runtime.threads import Helper
 
 # What is kept of answers already cut, the longest unused go first.
 KEPT_BYTES = 33_554_432
+# Making a smaller answer costs little.
+LARGE_BYTES = 65_536
 
 _Key = tuple[str, bytes, int]
 
@@ -39,6 +42,8 @@ class Answers:
         self._on_error = on_error
         self._kept: dict[_Key, Answer] = {}
         self._kept_bytes = 0
+        # The last large answer and what it was made of: many may join at once.
+        self._whole: tuple[Document, int, bytes, Answer] | None = None
         self._cutting: dict[_Key, asyncio.Task[None]] = {}
 
     def answer(self, document: str, state_vector: bytes, limit: int) -> Answer | None:
@@ -50,10 +55,18 @@ class Answers:
             return kept
         if key in self._cutting:
             return None
-        answer = self._hub.answer(document, state_vector)
-        if answer is None:
+        room = self._hub.rooms.get(document)
+        if room is None or room.document is None:
             self._load(document)
             return None
+        whole = self._whole
+        if whole is None or whole[:3] != (room.document, room.document.version, state_vector):
+            answer = self._hub.answer(document, state_vector)
+            assert answer is not None
+            if len(answer.parts[0]) >= LARGE_BYTES:
+                self._whole = (room.document, room.document.version, state_vector, answer)
+        else:
+            answer = whole[3]
         if len(answer.parts[0]) <= limit:
             return answer
         then = self._hub.rooms[document].state_vector()

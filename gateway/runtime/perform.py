@@ -44,6 +44,8 @@ from gateway.runtime.writer import Writer
 
 # Changes waiting for a disk that takes none; beyond it peers must keep them themselves.
 MAX_WAITING_BYTES = 8_388_608
+# Made before it is sent, for all peers together.
+MADE_BYTES = 1_048_576
 MISTAKE = "the gateway made a mistake; connect again"
 
 log = logging.getLogger("gateway")
@@ -212,36 +214,68 @@ class Performer:
             if isinstance(effect, Wake):
                 self._awake[effect.session] = None
         awake, self._awake = self._awake, {}
-        for session in awake:
-            self._drain(session)
+        self._drain_all(awake)
         # Only now: the store thread would take turns with this one while peers wait.
         self.perform(effect for effect in effects if not isinstance(effect, Wake))
         if self.hub.due:
             self._schedule()
+
+    def _drain_all(self, awake: Iterable[Session]) -> None:
+        """Make what all have to be sent, then send it: peers that wake up between two sends
+        cost each of them time."""
+        made: list[tuple[Link, list[bytes]]] = []
+        unfinished: list[Session] = []
+        size = 0
+        for session in awake:
+            link = self._links.get(session)
+            if link is None:
+                continue
+            if not link.congested or session.state is State.CLOSED:
+                messages = self._output(session)
+                made.append((link, messages))
+                size += sum(map(len, messages))
+            if session.outbox or session.farewell is not None:
+                unfinished.append(session)
+            if size > MADE_BYTES:
+                _send(made)
+                made, size = [], 0
+        _send(made)
+        for session in unfinished:
+            self._drain(session)
 
     def _drain(self, session: Session) -> None:
         link = self._links.get(session)
         if link is None:
             return
         while not link.congested or session.state is State.CLOSED:
-            try:
-                messages = session.data_to_send(self._answers)
-            except DocumentBroken as error:
-                log.error("%s: %s", error.name, error.cause)
-                session.close(Code.RESET, error.sentence)
-                self.perform(self.hub.broken(error.name))
-                continue
-            except Exception:
-                # Only this session's output is lost, so only it has to begin anew.
-                log.exception("a session failed")
-                session.close(Code.RESET, MISTAKE)
-                break
-            for message in messages:
-                link.send(message)
+            messages = self._output(session)
+            _send([(link, messages)])
             if not (messages and session.outbox):
                 break
         if session.farewell is not None:
             link.close(session.farewell.code, session.farewell.reason)
+
+    def _output(self, session: Session) -> list[bytes]:
+        """What a session sends now. One that fails ends, and its peer begins anew."""
+        try:
+            return session.data_to_send(self._answers)
+        except DocumentBroken as error:
+            log.error("%s: %s", error.name, error.cause)
+            session.close(Code.RESET, error.sentence)
+            self.perform(self.hub.broken(error.name))
+        except Exception:
+            # Only this session's output is lost, so only it has to begin anew.
+            log.exception("a session failed")
+            session.close(Code.RESET, MISTAKE)
+        return self._farewell(session)
+
+    def _farewell(self, session: Session) -> list[bytes]:
+        """The goodbye of a session that was closed for its output."""
+        try:
+            return session.data_to_send(self._answers)
+        except Exception:
+            log.exception("a session failed once more")
+            return []
 
     def _persist(self, effect: Persist) -> None:
         self.waiting_changes += len(effect.records)
@@ -341,6 +375,12 @@ class Performer:
             del self._loading[document]
         if self.hub.due:
             self._schedule()
+
+
+def _send(made: Iterable[tuple[Link, list[bytes]]]) -> None:
+    for link, messages in made:
+        for message in messages:
+            link.send(message)
 
 
 def _session(walk: Walk) -> Session | None:

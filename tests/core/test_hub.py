@@ -639,6 +639,21 @@ def test_a_second_load_changes_nothing() -> None:
     assert store.content() == {"a": 1}
 
 
+def test_many_rows_are_compacted_although_that_saves_no_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room_module, "COMPACT_BYTES", 2_000)
+    monkeypatch.setattr(room_module, "MANY_ROWS", 60)
+    store, ada, _ = pair()
+    author = Author(1)
+    for number in range(100):
+        store.update(ada, author.set(f"key {number}", f"{number} {'x' * 400}"))
+        store.turn()
+        if number == 50:
+            assert store.compactions == []
+    assert len(store.compactions) == 1
+
+
 def test_a_snapshot_that_cannot_be_made_is_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_module, "COMPACT_BYTES", 2_000)
     tries: list[int] = []

@@ -8,7 +8,7 @@ from functools import partial, wraps
 
 import pytest
 
-from gateway.core.document import DocumentBroken
+from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import Code, GatewayError
 from gateway.core.events import DocumentOpened, Subscribed, UpdateReceived
 from gateway.core.hub import Hub, Quotas
@@ -173,6 +173,41 @@ async def test_a_large_answer_is_cut_beside_the_loop_and_kept(
             assert copy.read() == author.read()
         assert len(cuts) == 1 and cuts[0].startswith("test")
         assert one.failed == []
+
+
+@asynchronous
+async def test_a_large_answer_is_made_once_for_all_who_join(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[bytes] = []
+    original = Document.diff
+
+    def diff(self: Document, known: bytes) -> bytes:
+        made.append(known)
+        return original(self, known)
+
+    monkeypatch.setattr(Document, "diff", diff)
+    monkeypatch.setattr(answers, "LARGE_BYTES", 100)
+    async with running() as one:
+        author, sessions = Author(1), [one.join(str(number)) for number in range(4)]
+        await one.performer.take(
+            sessions[0], UpdateReceived(NAME, author.set("a", "x" * 200), 1, False, False)
+        )
+        await until(lambda: not one.hub.due)
+        for session in sessions:
+            await one.performer.take(session, DocumentOpened(NAME, b"\x00"))
+        await until(lambda: all(session.heard for session in sessions))
+        assert made == [b"\x00"]
+        await one.performer.take(
+            sessions[0], UpdateReceived(NAME, author.set("a", "y" * 200), 2, False, False)
+        )
+        await until(lambda: not one.hub.due)
+        late = one.join("late")
+        await one.performer.take(late, DocumentOpened(NAME, b"\x00"))
+        await until(lambda: bool(late.heard))
+        reader = Author(9)
+        reader.take(late.heard[0])
+        assert reader.read() == {"a": "y" * 200} and len(made) == 2
 
 
 @asynchronous
