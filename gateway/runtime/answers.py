@@ -6,6 +6,8 @@ that lacks the same: after the parts it is owed what changed since (``Answer.the
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
+from weakref import ref
 
 from gateway.core.document import Document
 from gateway.core.hub import Hub
@@ -18,7 +20,19 @@ KEPT_BYTES = 33_554_432
 # Making a smaller answer costs little.
 LARGE_BYTES = 65_536
 
+# All large answers that are kept whole, the longest unused go first.
+WHOLE_BYTES = 16_777_216
+
 _Key = tuple[str, bytes, int]
+
+
+class _Made(NamedTuple):
+    """An answer, and the document, its version and the state vector it was made of."""
+
+    document: ref[Document]
+    version: int
+    known: bytes
+    answer: Answer
 
 
 class Answers:
@@ -42,8 +56,9 @@ class Answers:
         self._on_error = on_error
         self._kept: dict[_Key, Answer] = {}
         self._kept_bytes = 0
-        # The last large answer and what it was made of: many may join at once.
-        self._whole: tuple[Document, int, bytes, Answer] | None = None
+        # The last large answer of a document and what it was made of: many may join at once.
+        self._whole: dict[str, _Made] = {}
+        self._whole_bytes = 0
         self._cutting: dict[_Key, asyncio.Task[None]] = {}
 
     def answer(self, document: str, state_vector: bytes, limit: int) -> Answer | None:
@@ -59,14 +74,11 @@ class Answers:
         if room is None or room.document is None:
             self._load(document)
             return None
-        whole = self._whole
-        if whole is None or whole[:3] != (room.document, room.document.version, state_vector):
+        answer = self._made_before(document, room.document, state_vector)
+        if answer is None:
             answer = self._hub.answer(document, state_vector)
             assert answer is not None
-            if len(answer.parts[0]) >= LARGE_BYTES:
-                self._whole = (room.document, room.document.version, state_vector, answer)
-        else:
-            answer = whole[3]
+            self._keep_whole(document, room.document, state_vector, answer)
         if len(answer.parts[0]) <= limit:
             return answer
         then = self._hub.rooms[document].state_vector()
@@ -78,6 +90,26 @@ class Answers:
     def presence(self, document: str, clients: Iterable[int] | None) -> list[bytes]:
         """See ``Documents``."""
         return self._hub.presence(document, clients)
+
+    def _made_before(self, name: str, document: Document, known: bytes) -> Answer | None:
+        made = self._whole.pop(name, None)
+        if made is None:
+            return None
+        if (made.document(), made.version, made.known) == (document, document.version, known):
+            self._whole[name] = made
+            return made.answer
+        self._whole_bytes -= len(made.answer.parts[0])
+        return None
+
+    def _keep_whole(self, name: str, document: Document, known: bytes, answer: Answer) -> None:
+        size = len(answer.parts[0])
+        if not LARGE_BYTES <= size <= WHOLE_BYTES:
+            return
+        self._whole[name] = _Made(ref(document), document.version, known, answer)
+        self._whole_bytes += size
+        while self._whole_bytes > WHOLE_BYTES:
+            oldest = self._whole.pop(next(iter(self._whole)))
+            self._whole_bytes -= len(oldest.answer.parts[0])
 
     async def _cut(self, key: _Key, update: bytes, then: bytes) -> None:
         document, _, limit = key
