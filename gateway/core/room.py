@@ -221,10 +221,11 @@ class Room:
         woken: set[Session] = set()
         records: list[Change] = []
         if applied.delta:
-            # Early updates of others may have come along, so then nobody is spared.
+            # What came of early updates, of this batch or before, came of nobody who is spared.
             aside = {*applied.early, *applied.overflow}
             accepted = [item for index, item in enumerate(batch) if index not in aside]
-            woken |= self._relay(accepted, Relay(applied.delta), everybody=bool(waiting))
+            everybody = bool(waiting or applied.early)
+            woken |= self._relay(accepted, Relay(applied.delta), everybody=everybody)
             records.append(Change(self.name, applied.delta, batch[0].session.identity))
         for index in applied.early:
             item = batch[index]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 import pytest
+from pycrdt import Text
 
 from gateway.core import hub as hub_module
 from gateway.core import room as room_module
@@ -221,6 +222,26 @@ def test_an_author_gets_what_its_update_set_free() -> None:
     store.update(ada, first)
     store.turn()
     assert read(*store.hear(ada)) == {"a": 2}
+
+
+def test_an_author_gets_what_was_ready_of_an_early_update_of_its_turn() -> None:
+    store, ada, bea = pair()
+    mine, hers = Author(1), Author(2)
+    store.update(ada, mine.write("ab"))
+    store.turn()
+    hers.take(mine.whole())
+    hers.set("a", 1)  # never comes
+    known = hers.state()
+    hers.doc.get("text", type=Text).clear()
+    hers.set("b", 2)
+    store.hear(ada)
+    # Its deletion is ready at once, its struct waits for "a".
+    store.update(bea, hers.doc.get_update(known))
+    store.update(ada, mine.set("c", 3))
+    store.turn()
+    for update in store.hear(ada):
+        mine.take(update)
+    assert str(mine.doc.get("text", type=Text)) == ""
 
 
 def test_what_the_guard_refuses_goes_to_quarantine() -> None:
