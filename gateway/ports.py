@@ -28,7 +28,7 @@ class Store(Protocol):
     def compact(self, document: str, snapshot: bytes, keep: Sequence[bytes]) -> None:
         """Replace all that is stored of the document by ``snapshot`` followed by ``keep``.
 
-        The snapshot is on the disk before anything it replaces is removed.
+        The snapshot is on the disk before anything it replaces is removed; that may be later.
         """
 
     def names(self) -> Sequence[str]:

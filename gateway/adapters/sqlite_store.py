@@ -34,6 +34,11 @@ MAX_QUARANTINE_ROWS = 1_000
 MAX_QUARANTINE_BYTES = 8_388_608
 # Records of one transaction while a database is rebuilt.
 REBUILD_RECORDS = 1_000
+# Changes that a snapshot replaced are removed once they are so many bytes. A page of the log
+# holds changes of several documents; removed one document at a time it would be written as often.
+SWEEP_BYTES = 1_048_576
+# What a change costs beside its update: keys, checksum, peer.
+ROW_BYTES = 64
 _UNKNOWN = -1  # the number of no document
 
 Record = Change | Refusal
@@ -50,6 +55,9 @@ class SqliteStore:
         self._documents: dict[str, int] = {}
         # The sequence numbers of each document's changes, by the document's number.
         self._changes: defaultdict[int, array[int]] = defaultdict(_no_numbers)
+        # Those of changes that a snapshot replaced and that are there still; their bytes.
+        self._replaced = array("q")
+        self._replaced_bytes = 0
         self._usage = Counter[str]()
         self._sequence = 0
         with translated(folder):
@@ -117,7 +125,7 @@ class SqliteStore:
             changes = self._rows(
                 "SELECT sequence, bytes, checksum FROM json_each(?) CROSS JOIN change"
                 " ON sequence = value ORDER BY sequence",
-                self._numbers(number),
+                _listed(self._changes.get(number, ())),
             )
             for sequence, raw, check in snapshot + changes:
                 if check != checksum(document, sequence, raw):
@@ -132,28 +140,34 @@ class SqliteStore:
         sequence = self._sequence + 1
         with self._transaction():
             number = self._number(document, made)
-            replaced = self._numbers(number)
-            ((old_bytes,),) = self._rows(
-                "SELECT ifnull(sum(size), 0) FROM ("
-                " SELECT length(bytes) AS size FROM json_each(?) CROSS JOIN change"
-                " ON sequence = value"
-                " UNION ALL SELECT length(bytes) FROM snapshot WHERE document = ?)",
-                replaced, number,
+            ((rows_bytes, snapshot_bytes),) = self._rows(
+                "SELECT (SELECT ifnull(sum(length(bytes)), 0) FROM json_each(?)"
+                " CROSS JOIN change ON sequence = value),"
+                " ifnull((SELECT length(bytes) FROM snapshot WHERE document = ?), 0)",
+                _listed(self._changes[number]), number,
             )  # fmt: skip
+            replaced = self._replaced + self._changes[number]
+            replaced_bytes = (
+                self._replaced_bytes + rows_bytes + ROW_BYTES * len(self._changes[number])
+            )
             self._rows(
                 "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)",
                 number, sequence, snapshot, checksum(document, sequence, snapshot),
             )  # fmt: skip
-            self._rows(
-                "DELETE FROM change WHERE sequence IN (SELECT value FROM json_each(?))", replaced
-            )
             for place, update in enumerate(keep, sequence + 1):
                 self._insert(place, number, Change(document, update, ""))
+            if replaced_bytes >= SWEEP_BYTES:
+                self._rows(
+                    "DELETE FROM change WHERE sequence IN (SELECT value FROM json_each(?))",
+                    _listed(replaced),
+                )
+                replaced, replaced_bytes = array("q"), 0
         self._documents.update(made)
         self._sequence = sequence + len(keep)
         self._changes[number] = array("q", range(sequence + 1, self._sequence + 1))
+        self._replaced, self._replaced_bytes = replaced, replaced_bytes
         new_bytes = len(snapshot) + sum(map(len, keep))
-        self._usage[_collection(document)] += new_bytes - old_bytes
+        self._usage[_collection(document)] += new_bytes - rows_bytes - snapshot_bytes
 
     def names(self) -> Sequence[str]:
         """See ``Store``."""
@@ -231,17 +245,21 @@ class SqliteStore:
         """Read what is kept in memory about the database; after that it is kept up to date."""
         self._documents.update(self._rows("SELECT name, id FROM document"))
         self._sequence = self._one(sqlite_file.LAST_SEQUENCE)
-        for number, sequence in self._database.execute(
-            "SELECT document, sequence FROM change ORDER BY sequence"
+        snapshots = self._rows("SELECT document, sequence, length(bytes) FROM snapshot")
+        starts = {number: sequence for number, sequence, _ in snapshots}
+        sizes = Counter[int]({number: size for number, _, size in snapshots})
+        for number, sequence, size in self._database.execute(
+            "SELECT document, sequence, length(bytes) FROM change ORDER BY sequence"
         ):
-            self._changes[number].append(sequence)
-        usage = self._rows(
-            "SELECT substr(name, 1, instr(name || '/', '/') - 1), sum(size) FROM ("
-            " SELECT document, length(bytes) AS size FROM change UNION ALL"
-            " SELECT document, length(bytes) FROM snapshot"
-            ") JOIN document ON id = document GROUP BY 1"
-        )
-        self._usage.update(dict(usage))
+            if sequence < starts.get(number, 0):
+                self._replaced.append(sequence)
+                self._replaced_bytes += size + ROW_BYTES
+            else:
+                self._changes[number].append(sequence)
+                sizes[number] += size
+        collections = {number: _collection(name) for name, number in self._documents.items()}
+        for number, size in sizes.items():
+            self._usage[collections[number]] += size
 
     def _open(self) -> sqlite3.Connection:
         if self._failure is not None:
@@ -283,10 +301,6 @@ class SqliteStore:
         made[name] = cursor.lastrowid
         return cursor.lastrowid
 
-    def _numbers(self, number: int) -> str:
-        """The sequence numbers of a document's changes, as SQL takes them."""
-        return str(self._changes[number].tolist() if number in self._changes else [])
-
     def _insert(self, sequence: int, number: int, change: Change) -> None:
         check = checksum(change.document, sequence, change.update)
         self._database.execute(
@@ -320,6 +334,11 @@ class SqliteStore:
 
 def _no_numbers() -> "array[int]":
     return array("q")
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    """Numbers as SQL takes them."""
+    return str(list(numbers))
 
 
 def _collection(document: str) -> str:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
-from weakref import finalize
 
 import pycrdt
 
@@ -113,19 +112,27 @@ class Replica:
 
     def __init__(self, name: str, whole: bytes = b"") -> None:
         self._name = name
-        self._events: list[Any] = []
         self._doc: pycrdt.Doc[Any] = pycrdt.Doc()
-        # The library's subscription keeps the Doc alive: end it with this object.
-        finalize(self, self._doc.unobserve, self._doc.observe(self._events.append))
         if whole:
-            self.apply(whole)
+            self.add(whole)
+
+    def add(self, update: bytes) -> None:
+        """Integrate an update."""
+        guarded(self._name, self._doc.apply_update, update)
 
     def apply(self, update: bytes) -> bytes:
-        """Integrate an update; the delta, b"" if nothing changed."""
-        guarded(self._name, self._doc.apply_update, update)
-        deltas = [event.update for event in self._events]
-        self._events.clear()
-        return merge(deltas) if deltas else b""
+        """Integrate an update; the delta, b"" if nothing changed.
+
+        Takes longer than ``add``: at the end of a run of a million characters three times.
+        """
+        events: list[Any] = []
+        subscription = self._doc.observe(events.append)
+        try:
+            self.add(update)
+        finally:
+            # It would keep the Doc alive.
+            guarded(self._name, self._doc.unobserve, subscription)
+        return merge([event.update for event in events]) if events else b""
 
     def clocks(self) -> dict[int, int]:
         """The state vector as the library sees it."""

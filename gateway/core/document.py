@@ -95,7 +95,7 @@ class Document:
         advanced: set[int] = set()
         early: list[int] = []
         overflow: list[int] = []
-        doubtful = False
+        doubtful, new = False, True
         for index, (update, facts) in enumerate(batch):
             taken = self._take(update, facts)
             if taken is None:
@@ -105,7 +105,8 @@ class Document:
                 ready.append(self._spare_pairs(taken, ready))
                 advanced.update([span.client for span in facts.spans])
                 doubtful |= len(facts.spans) > 1 or taken is not update
-        delta = self._integrate(ready, doubtful=doubtful) if ready else b""
+                new &= taken is update and bool(facts.spans) and not facts.deletes
+        delta = self._integrate(ready, doubtful=doubtful, new=new) if ready else b""
         if self._early:
             admitted = self._admit(advanced, blamed=bool(early))
             delta = merge([delta, admitted]) if delta and admitted else delta or admitted
@@ -224,11 +225,20 @@ class Document:
         self._replica = Replica(self.name, mended(self._replica.diff(), cut))
         return mended(update, cut)
 
-    def _integrate(self, updates: list[bytes], *, doubtful: bool) -> bytes:
-        """Show the updates to the library; ``doubtful``: see that it took all of them."""
+    def _integrate(self, updates: list[bytes], *, doubtful: bool, new: bool = False) -> bytes:
+        """Show the updates to the library; the delta.
+
+        ``doubtful``: see that it took all of them. ``new``: nothing in them is known, so they
+        are the delta.
+        """
         self._fingerprint = None
         self.version += 1
-        delta = self._replica.apply(merge(updates))
+        update = merge(updates)
+        if new:
+            self._replica.add(update)
+            delta = update
+        else:
+            delta = self._replica.apply(update)
         if doubtful and self._replica.clocks() != self.clocks:
             raise DocumentBroken(self.name, "an update hides structs that need each other")
         return delta
@@ -240,7 +250,7 @@ class Document:
         tail = merge(changes) if changes else b""
         for update in (snapshot, tail):
             if update:
-                self._integrate([self._spare_pairs(update, [])], doubtful=False)
+                self._integrate([self._spare_pairs(update, [])], doubtful=False, new=True)
         self.clocks = self._replica.clocks()
         return not tail or self._covers(tail)
 

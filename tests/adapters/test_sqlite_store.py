@@ -15,7 +15,7 @@ from gateway.adapters import sqlite_store
 from gateway.adapters.sqlite_file import FILE_NAME
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
-from gateway.core.records import Change, Refusal
+from gateway.core.records import Change, Refusal, StoredDocument
 from gateway.ports import Store
 from tests.contracts.store import StoreContract, change, refusal
 
@@ -25,6 +25,11 @@ OPEN_SECONDS = 1.5
 
 
 class TestContract(StoreContract):
+    @pytest.fixture(params=[0, sqlite_store.SWEEP_BYTES], autouse=True)
+    def _sweep_bytes(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a snapshot replaced is removed at once, or later."""
+        monkeypatch.setattr(sqlite_store, "SWEEP_BYTES", request.param)
+
     @staticmethod
     def open_store(folder: Path) -> Store:
         return SqliteStore.open(folder)
@@ -103,6 +108,31 @@ def test_a_failed_group_leaves_nothing(store: SqliteStore, tmp_path: Path) -> No
     again = SqliteStore.open(tmp_path / "store")
     assert again.names() == ["orders/1"]
     assert again.status().usage == {"orders": 3}
+    again.close()
+
+
+def test_replaced_changes_are_removed_together(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sqlite_store, "SWEEP_BYTES", 4 * (sqlite_store.ROW_BYTES + 3))
+
+    def rows() -> int:
+        with closing(sqlite3.connect(tmp_path / "store" / FILE_NAME)) as database:
+            (count,) = database.execute("SELECT count(*) FROM change").fetchone()
+        return int(count)
+
+    store.append([change(f"orders/{number % 2}", b"one") for number in range(4)])
+    store.compact("orders/0", b"all", [])
+    assert (rows(), store.status().changes) == (4, 2)
+    store.close()
+    again = SqliteStore.open(tmp_path / "store")
+    assert again.load("orders/0") == StoredDocument(b"all", ())
+    assert (again.status().changes, again.status().usage) == (2, {"orders": 9})
+    again.append([change("orders/0", b"new")])
+    again.compact("orders/1", b"too", [b"kept"])
+    assert (rows(), again.status().changes) == (2, 2)
+    assert again.load("orders/0") == StoredDocument(b"all", (b"new",))
+    assert again.load("orders/1") == StoredDocument(b"too", (b"kept",))
     again.close()
 
 

@@ -1,8 +1,9 @@
 """A shop that never closes: tills, screens and tablets at a steady, modest rate.
 
 Tills write new orders all the time, screens subscribe to those of their station and finish
-them, tablets share some long-lived documents over the y-websocket endpoint. Devices leave and
-others come. Who does what is drawn from the seed; the rate is the caller's.
+them, tablets share a document for each table's guests over the y-websocket endpoint, and one that
+stays. Devices leave and others come. Who does what is drawn from the seed; the rate is the
+caller's.
 """
 
 import random
@@ -21,7 +22,7 @@ from tests.support.raw import Closed
 STATIONS = ("grill", "bar", "cold", "cakes")
 TILLS = 4
 TABLETS = 12
-# Tables the tablets share; long-lived documents.
+# The tablets share so many tables; new guests are a new document, but at the first it stays.
 TABLES = 6
 # One order in so many actions; a screen takes each from open by way of cooking to done.
 ACTIONS_AN_ORDER = 20
@@ -91,9 +92,8 @@ class Device:
 class Tablet(Device):
     """A stock client in one table's document."""
 
-    def __init__(self, port: int, table: int, client: int) -> None:
-        super().__init__(port, f"/sync/tables/{table}", client)
-        self.table = table
+    def __init__(self, port: int, table: int, guests: int, client: int) -> None:
+        super().__init__(port, f"/sync/tables/{table}-{guests}", client)
         self._copy = Copy(client)
         self._link.send(y.step_1(self._copy.doc.get_state()))
 
@@ -207,6 +207,11 @@ class Till(MeshDevice):
         update = self._count(self.orders[name].edit(lambda doc: _order(chance, doc, name)))
         self._say(opened, m.Update(opened.handle, update))
 
+    def file(self, chance: random.Random, name: str) -> None:
+        """A new order that nobody waits for."""
+        self.order(chance, name)
+        self._say(self._close(name))
+
     def add(self, chance: random.Random) -> None:
         """Something more for an order, if there is one; what is done is closed."""
         for name in [name for name in self.orders if self.status(name) == "done"]:
@@ -247,7 +252,8 @@ class Shop:
         self._gone_written = self._gone_updates = 0
         self.tills = [Till(port, next(self._clients)) for _ in range(TILLS)]
         self.screens = [Screen(port, station, next(self._clients)) for station in STATIONS]
-        self.tablets = [Tablet(port, n % TABLES, next(self._clients)) for n in range(TABLETS)]
+        self._guests = [0] * TABLES
+        self.tablets = [Tablet(port, n % TABLES, 0, next(self._clients)) for n in range(TABLETS)]
 
     @property
     def devices(self) -> list[Device]:
@@ -263,6 +269,11 @@ class Shop:
     def updates(self) -> int:
         """How many updates that were."""
         return self._gone_updates + sum(device.updates for device in self.devices)
+
+    def fill(self, documents: int) -> None:
+        """Write so many documents that nobody stays in."""
+        for number in range(documents):
+            self.tills[0].file(self._chance, f"filed/{number}")
 
     def act(self) -> None:
         """The next change of somebody."""
@@ -294,9 +305,17 @@ class Shop:
             device.beat()
 
     def swap(self) -> None:
-        """One device leaves and another comes in its place."""
+        """One device leaves and another comes in its place, or new guests to a table."""
         group: Any = self._chance.choice((self.tills, self.screens, self.tablets, self.tablets))
         index = self._chance.randrange(len(group))
+        if group is self.tablets and (table := index % TABLES):
+            self._guests[table] += 1
+            for place in range(table, TABLETS, TABLES):
+                self._replace(group, place)
+        else:
+            self._replace(group, index)
+
+    def _replace(self, group: Any, index: int) -> None:
         leaver, client = group[index], next(self._clients)
         leaver.leave()
         self.swaps += 1
@@ -308,7 +327,8 @@ class Shop:
             case Screen():
                 group[index] = Screen(self._port, leaver.station, client)
             case Tablet():
-                group[index] = Tablet(self._port, leaver.table, client)
+                table = index % TABLES
+                group[index] = Tablet(self._port, table, self._guests[table], client)
 
     def close(self) -> None:
         """Everybody leaves."""

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gateway.adapters import sqlite_file
+from gateway.adapters import sqlite_file, sqlite_store
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
 from tests.power import shim, workload
 
 # Folds the log into the file during the few commits of a run.
 CHECKPOINT_PAGES = 8
+# Removes what the second snapshot replaced.
+SWEEP_BYTES = 1_000
 COMMITS = 12
 SEED = 5
 # A fault that no run gets past would go on for ever.
@@ -130,6 +132,7 @@ def run_all(base: Path, fault: Fault) -> dict[str, object]:
 def main() -> None:
     """Run one kind of fault."""
     sqlite_file.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    sqlite_store.SWEEP_BYTES = SWEEP_BYTES
     print(json.dumps(run_all(Path(sys.argv[1]), FAULTS[sys.argv[2]])))
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from gateway.adapters import sqlite_store
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
 from tests.power import workload
@@ -40,6 +41,7 @@ class Result:
 
 def child(folder: Path, seed: int, first: int, say: int) -> None:
     """Append for ever, numbered from ``first``; says how far it is acknowledged."""
+    sqlite_store.SWEEP_BYTES = workload.SWEEP_BYTES
     store, chance = SqliteStore.open(folder), random.Random(seed << 32 | first)
     for turn in count():
         group = [workload.change(seed, first + i) for i in range(chance.choice((1, 1, 5, 50)))]

@@ -16,7 +16,7 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-from gateway.adapters import sqlite_file
+from gateway.adapters import sqlite_file, sqlite_store
 from gateway.adapters.sqlite_recovery import restore
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
@@ -30,6 +30,8 @@ SIZES = (45, 45, 45, 60, 60, 120, 348, 348, 5_000)
 LARGE_BYTES = 60_000
 # Folding the log back often puts more cuts into the middle of it.
 CHECKPOINT_PAGES = 120
+# Likewise for removing what snapshots replaced.
+SWEEP_BYTES = 4_000
 # At most so many syncs go well before one fails.
 SYNCS_BETWEEN = 12
 WEAR_UPDATES, WEAR_BYTES = 5_000, 60
@@ -61,7 +63,7 @@ def held(store: SqliteStore, seed: int, *, in_order: bool = True) -> set[int]:
         stored = store.load(name)
         updates = list(separate(stored.snapshot + b"".join(stored.changes)))
         numbers = [int.from_bytes(update[4:8]) for update in updates]
-        assert not in_order or numbers == sorted(set(numbers)), "out of order"
+        assert not in_order or numbers == sorted(set(numbers)), f"out of order: {numbers[-8:]}"
         for number, update in zip(numbers, updates, strict=True):
             assert change(seed, number) == Change(name, update, "phone"), "not what was written"
         found.update(numbers)
@@ -122,7 +124,8 @@ def compact(store: SqliteStore, chance: random.Random) -> None:
     name = chance.choice(store.names())
     stored = store.load(name)
     updates = list(separate(stored.snapshot + b"".join(stored.changes)))
-    cut = len(updates) - chance.randrange(min(4, len(updates)))
+    # What is kept apart are changes, never a part of the last snapshot.
+    cut = len(updates) - chance.randrange(min(4, len(stored.changes) + 1))
     store.compact(name, b"".join(updates[:cut]), updates[cut:])
 
 
@@ -156,6 +159,7 @@ def main() -> None:
     scenario, folder, trace, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     if scenario != "wear":
         sqlite_file.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+        sqlite_store.SWEEP_BYTES = SWEEP_BYTES
     shim.watch(folder)
     shim.record(os.open(trace, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
     if scenario == "rebuild":

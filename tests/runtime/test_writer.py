@@ -104,6 +104,22 @@ def test_a_load_sees_what_was_submitted_before_it() -> None:
     asyncio.run(run())
 
 
+def test_a_load_makes_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "GROUP_SECONDS", 3_600.0)
+
+    async def run() -> None:
+        running = Running()
+        running.persist(1)
+        await running.until(1)
+        running.persist(2)
+        assert (await running.writer.load("o/1")).changes == (b"\x01", b"\x02")
+        assert running.store.commits == 1
+        await running.close()
+        assert running.store.commits == 2
+
+    asyncio.run(run())
+
+
 def test_a_full_disk_is_said_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.01)
 
@@ -176,11 +192,11 @@ def test_an_error_of_the_program_ends_the_writer_and_whoever_waits_is_told(
         monkeypatch.setattr(running.store, "append", fails)
         running.store.gate.clear()
         running.persist(1)
-        load = asyncio.ensure_future(running.writer.load("o/1"))
+        call = asyncio.ensure_future(running.writer.call(lambda: None))
         await asyncio.sleep(0)
         running.store.gate.set()
         with pytest.raises(GatewayError, match="a test"):
-            await load
+            await call
         with pytest.raises(GatewayError, match="a test"):
             await running.writer.call(lambda: None)
         assert [error.code for error in running.lost] == ["internal"]
