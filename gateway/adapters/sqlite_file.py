@@ -25,7 +25,7 @@ SCHEMA_VERSION = 1
 PAGE_BYTES = 1_024
 # The log is folded back into the database at this many pages, 4 MB.
 CHECKPOINT_PAGES = 4_000
-CACHE_KIB = 8_192
+CACHE_KIB = 512
 EX_CONFIG = 78
 
 LAST_SEQUENCE = """

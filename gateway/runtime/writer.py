@@ -15,13 +15,14 @@ from typing import Any
 
 from gateway.core.errors import GatewayError
 from gateway.core.events import Compact, Persist, Receipt
+from gateway.core.grouping import grouped
 from gateway.core.records import Change, Refusal, StoredDocument
 from gateway.ports import Store
 from gateway.runtime.threads import Door
 
 # Under load a commit waits this long for company, or until this many records came. Each commit
 # writes whole pages, so fewer of them wear a card less.
-GROUP_SECONDS = 0.2
+GROUP_SECONDS = 0.25
 GROUP_RECORDS = 100
 # One transaction never grows beyond this many records.
 MOST_RECORDS = 5_000
@@ -188,7 +189,7 @@ class Writer:
     def _append(self) -> bool:
         """Whether it was written; the store thread ends when it never can be."""
         try:
-            self._store.append(self._records)
+            self._store.append(grouped(self._records))
         except GatewayError as error:
             if error.code not in _PASSING or self._closing.is_set():
                 raise

@@ -8,6 +8,7 @@ caller's.
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -208,8 +209,12 @@ class Till(MeshDevice):
         self._say(opened, m.Update(opened.handle, update))
 
     def file(self, chance: random.Random, name: str) -> None:
-        """A new order that nobody waits for."""
+        """An order with all that happens to one, and close it."""
         self.order(chance, name)
+        for line in ("tea", "soup"):
+            self.change(name, partial(_add, what=line))
+        for status in STEPS.values():
+            self.change(name, partial(_set_status, status=status))
         self._say(self._close(name))
 
     def add(self, chance: random.Random) -> None:

@@ -72,7 +72,6 @@ class Report:
     def judge(self) -> None:
         """Say in ``wrong`` what is not as it should be."""
         limits = {
-            "PSS grows: MB a minute": (self.slopes["pss"], MOST_MB_A_MINUTE),
             "RSS grows: MB a minute": (self.slopes["rss"], MOST_MB_A_MINUTE),
             "written for each byte, busy": (self.amplification_busy, MOST_AMPLIFICATION),
             "written with nothing to do: MB a day": (self.idle_mb_a_day, MOST_IDLE_MB_A_DAY),
@@ -196,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with options.samples.open("a") as file:
                 file.write(json.dumps(asdict(vitals) | {"update_bytes": shop.written}) + "\n")
         print(
-            f"\r{vitals.seconds / 60:7.1f} min  {vitals.pss / MB:6.1f} MB"
+            f"\r{vitals.seconds / 60:7.1f} min  {vitals.rss / MB:6.1f} MB"
             f"  {vitals.descriptors} descriptors  {shop.updates:,} updates",
             end="", file=sys.stderr, flush=True,
         )  # fmt: skip

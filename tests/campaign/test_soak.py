@@ -33,8 +33,7 @@ def test_vitals_see_memory_and_descriptors_that_are_taken() -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"slopes": {"pss": 0.1, "rss": 0.3}}, "RSS grows"),
-        ({"slopes": {"pss": 0.3, "rss": 0.1}}, "PSS grows"),
+        ({"slopes": {"rss": 0.3}}, "RSS grows"),
         ({"descriptors": (40, 41)}, "descriptors"),
         ({"descriptors_alone": (20, 22)}, "descriptors_alone"),
         ({"threads": (2, 3)}, "threads"),
@@ -43,7 +42,7 @@ def test_vitals_see_memory_and_descriptors_that_are_taken() -> None:
     ],
 )
 def test_each_figure_is_judged(change: dict[str, object], word: str) -> None:
-    sound = Report(1, slopes={"pss": 0.1, "rss": 0.1})
+    sound = Report(1, slopes={"rss": 0.1})
     sound.judge()
     assert not sound.wrong
     report = Report(1, slopes=sound.slopes)
