@@ -59,6 +59,11 @@ def merge(updates: Sequence[bytes]) -> bytes:
     return updates[0]
 
 
+def reencoded(update: bytes) -> bytes:
+    """The same update as the library writes it. Raises ``DocumentBroken`` (without a name)."""
+    return _merge_few([update])
+
+
 def trimmed(name: str, update: bytes, known: Mapping[int, int]) -> bytes:
     """An update without the structs that a state vector knows, and with all its deletions."""
     cut: bytes = guarded(name, pycrdt.get_update, update, state_vector(known))

@@ -17,6 +17,7 @@ from gateway.core.crdt import (
     edited,
     guarded,
     merge,
+    reencoded,
     state_vector,
     trimmed,
 )
@@ -236,7 +237,8 @@ class Document:
         update = merge(updates)
         if new:
             self._replica.add(update)
-            delta = update
+            # Nobody is passed the peer's own encoding.
+            delta = reencoded(update)
         else:
             delta = self._replica.apply(update)
         if doubtful and self._replica.clocks() != self.clocks:
@@ -250,7 +252,7 @@ class Document:
         tail = merge(changes) if changes else b""
         for update in (snapshot, tail):
             if update:
-                self._integrate([self._spare_pairs(update, [])], doubtful=False, new=True)
+                self._replica.add(self._spare_pairs(update, []))
         self.clocks = self._replica.clocks()
         return not tail or self._covers(tail)
 

@@ -391,3 +391,13 @@ def test_fields_are_those_of_the_projection() -> None:
         for name in wanted:
             assert (name in found, found.get(name)) == (name in expected, expected.get(name))
     assert quick > 30
+
+
+def test_nobody_is_passed_the_encoding_of_another() -> None:
+    # Structs of two clients; the library writes the higher client id first.
+    one, two = Author(1).set("a", 1), Author(2).set("b", 2)
+    own = merge([one, two])
+    strange = b"\x02" + one[1:-1] + two[1:-1] + b"\x00"
+    assert strange != own
+    document = Document("a/b")
+    assert document.apply([(strange, facts(strange))]).delta == own
