@@ -37,6 +37,7 @@ from gateway.core.session import Session
 from gateway.core.status import Identity, Moment, status
 from gateway.core.y_session import YSession
 from gateway.ports import Link, Store
+from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
 from gateway.runtime.local import Local
 from gateway.runtime.peer import keep_time, serve
@@ -144,6 +145,7 @@ class Gateway:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         self._helper = Helper("guard")
+        self._budget = Budget(self._clock)
         console = None if ready else Console(STDIN, STDOUT)
         script = Script(console, self._answer, self._local, self._stop.set) if console else None
         self._performer = Performer(
@@ -265,7 +267,7 @@ class Gateway:
 
     async def _serve_session(self, link: Link, session: Session) -> None:
         try:
-            await serve(link, session, self._performer, self._helper)
+            await serve(link, session, self._performer, self._helper, self._budget)
         except GatewayError as error:
             self._fail(error)
         except Exception:

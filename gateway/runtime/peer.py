@@ -3,10 +3,11 @@
 import asyncio
 
 from gateway.core.errors import PeerError
-from gateway.core.events import Event, UpdateReceived
+from gateway.core.events import Compared, Event, UpdateReceived
 from gateway.core.guard import inspect_update
 from gateway.core.session import Session, State
 from gateway.ports import Clock, Link
+from gateway.runtime.budget import Budget
 from gateway.runtime.perform import Performer
 from gateway.runtime.threads import Helper
 
@@ -20,7 +21,9 @@ BACKLOG_MESSAGES = 256
 BACKLOG_PAUSE_SECONDS = 0.002
 
 
-async def serve(link: Link, session: Session, performer: Performer, helper: Helper) -> None:
+async def serve(
+    link: Link, session: Session, performer: Performer, helper: Helper, budget: Budget
+) -> None:
     """Run a session over a link until one of them closes. Raises only our own faults."""
     performer.join(session, link)
     try:
@@ -29,7 +32,12 @@ async def serve(link: Link, session: Session, performer: Performer, helper: Help
         while _lives(session) and (batch := await link.recv()):
             for number, message in enumerate(batch, 1):
                 for place, event in enumerate(session.receive(message), 1):
-                    await _take(session, event, performer, helper)
+                    if isinstance(event, Compared):
+                        began = budget.now()
+                        await performer.take(session, event)
+                        await asyncio.sleep(budget.spend(link.address, began))
+                    else:
+                        await _take(session, event, performer, helper)
                     while link.congested and _lives(session):
                         await link.writable()
                     if not place % TURN_MESSAGES:
