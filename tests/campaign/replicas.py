@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
-from pycrdt import Doc
+from pycrdt import Doc, Subscription
 
 from gateway.core import messages as m
 from gateway.core import y_messages as y
@@ -29,6 +29,7 @@ class Replica:
         self.acked: defaultdict[str, set[Span]] = defaultdict(set)
         self.bytes = [0, 0]
         self._applying = False
+        self._observers: dict[str, Subscription] = {}
         self._edits: list[tuple[str, bytes]] = []
         self._shown = 0
         self._fresh = fresh
@@ -45,10 +46,14 @@ class Replica:
         self.drop()
         for name, doc in self.docs.items():
             self._saved[name] = doc.get_update()
+            # A document with an observer is kept for ever.
+            doc.unobserve(self._observers.pop(name))
         for name, saved in self._saved.items():
             doc = self.docs[name] = Doc(client_id=self._fresh())
             doc.apply_update(saved)
-            doc.observe(lambda event, name=name: self._changed(name, event.update))
+            self._observers[name] = doc.observe(
+                lambda event, name=name: self._changed(name, event.update)
+            )
         self._edits.clear()
 
     def flush(self) -> None:
