@@ -25,6 +25,7 @@ from pycrdt import Array, Doc, Map, Text
 
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.document import Document
+from gateway.core.facts import Span
 from gateway.core.guard import inspect_update
 from tests.campaign.clock import SteppedClock
 from tests.campaign.edits import edit
@@ -182,11 +183,15 @@ class Campaign:
                 stored = store.load(name)
                 document = Document.load(name, stored.snapshot, stored.changes)
                 # An update that refers to what has not come waits, but it is on the disk.
-                early = {span for raw in document.early for span in inspect_update(raw).spans}
+                early = [span for raw in document.early for span in inspect_update(raw).spans]
                 for replica in self.replicas:
-                    for span in replica.acked[name] - early:
-                        assert document.clocks.get(span.client, 0) >= span.end, (
-                            f"{name}: an acknowledged change of peer {replica.number} is lost"
+                    for span in replica.acked[name]:
+                        missing = lacking(span, document.clocks.get(span.client, 0), early)
+                        assert missing is None, (
+                            f"{name}: an acknowledged change of peer {replica.number} is lost:"
+                            f" {span}, from {missing}; known up to"
+                            f" {document.clocks.get(span.client, 0)}, waiting:"
+                            f" {[one for one in early if one.client == span.client]}"
                         )
                     self.counts["acknowledged checks"] += len(replica.acked[name])
                     if whole:
@@ -202,6 +207,17 @@ class Campaign:
         if self.counts["turns"] % 500 == 0:
             done = self.counts["operations"]
             print(f"\r{done:9,} of {operations:,} operations", end="", file=sys.stderr, flush=True)
+
+
+def lacking(span: Span, known: int, early: Sequence[Span]) -> int | None:
+    """The first clock of an acknowledged span that is neither known nor waiting, or None.
+
+    What waits may be cut elsewhere: changes of one commit are merged in the store.
+    """
+    for waiting in sorted(one for one in early if one.client == span.client):
+        if waiting.start <= max(known, span.start):
+            known = max(known, waiting.end)
+    return None if known >= span.end else max(known, span.start)
 
 
 def _content(doc: Doc) -> dict[str, Any]:

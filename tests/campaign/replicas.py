@@ -124,6 +124,10 @@ class MeshReplica(Replica):
         """See ``Replica``."""
         self._theirs: dict[int, str] = {}
         self._ours: dict[str, int] = {}
+        # Documents we sent CLOSE for; the gateway's own is still to come.
+        self._closing: set[str] = set()
+        # Documents we do not want of ourselves; who wants one opens it again after a CLOSE.
+        self._unwanted: set[str] = set()
         self._sent: dict[int, tuple[str, tuple[Span, ...]]] = {}
         self._number = self._heard = 0
         try:
@@ -150,11 +154,15 @@ class MeshReplica(Replica):
     def release(self, name: str) -> None:
         """Close a document on this link; what a subscription wants is opened again."""
         if self._link is not None and name in self._ours:
-            self._try(m.Close(self._ours.pop(name)))
+            self._unwanted.add(name)
+            self._try(self._close(name))
 
     def reopen(self, name: str) -> None:
-        """Open a document that was closed."""
-        if self._link is not None and name not in self._ours:
+        """Open a document that was closed, and again should the gateway close it."""
+        if self._link is None:
+            return
+        self._unwanted.discard(name)
+        if name not in self._ours:
             self._try(self._open(name))
 
     def drop(self, *, in_a_message: bool = False) -> None:
@@ -200,9 +208,7 @@ class MeshReplica(Replica):
             case m.Stale():
                 yield self._open(self._theirs[record.handle])
             case m.Close():
-                name = self._theirs.pop(record.handle)
-                if name in self._ours:
-                    yield m.Close(self._ours.pop(name))
+                yield from self._closed(self._theirs.pop(record.handle))
             case m.Ack():
                 for number in [number for number in self._sent if number <= record.number]:
                     name, spans = self._sent.pop(number)
@@ -214,6 +220,20 @@ class MeshReplica(Replica):
             case m.Refuse() | m.Deny() | m.Goodbye():
                 if not (isinstance(record, m.Goodbye) and record.code in (1001, 4205)):
                     raise AssertionError(f"peer {self.number} was told {record}")
+
+    def _closed(self, name: str) -> Iterator[m.Record]:
+        if name in self._closing:
+            self._closing.discard(name)
+            return
+        if name in self._ours:
+            yield m.Close(self._ours.pop(name))
+        if name not in self._unwanted:
+            yield self._open(name)
+
+    def _close(self, name: str) -> m.Close:
+        if name in self._theirs.values():
+            self._closing.add(name)
+        return m.Close(self._ours.pop(name))
 
     def _answer(self, name: str, update: bytes) -> Iterator[m.Record]:
         assert len(update) < MAX_PIECE_BYTES, "the documents of the campaign are small"
