@@ -225,7 +225,9 @@ class Selections:
         brought = document in self._brought.get(session, ())
         if not brought or self._wants(session, document) or session.awaits(document):
             return []
-        if not self._hub.rooms[document].members.get(session):
+        room = self._hub.rooms[document]
+        # What it told may be what makes it match.
+        if room.due or not room.members.get(session):
             return []
         return self._let_go(session, document)
 

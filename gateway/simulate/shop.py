@@ -194,6 +194,8 @@ class Shop:
     def _ask(self, peer: Peer, verb: str, document: str, content: dict[str, Any]) -> None:
         self._number += 1
         self._pending[self._number] = document
+        # What is asked for now has to travel yet.
+        self._moved = time.monotonic()
         request = {"verb": verb, "document": document, "content": content, "id": self._number}
         peer.program.say(request)
 

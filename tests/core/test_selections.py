@@ -233,6 +233,14 @@ def test_a_small_peer_gets_what_it_subscribed_to_and_gives_all_it_has() -> None:
     }  # fmt: skip
 
 
+def test_what_a_peer_brings_itself_is_not_closed_before_it_is_known() -> None:
+    gateway, tablet = Device(1), Device(2, GRILL)
+    tablet.set("orders/1", "station", "grill")
+    settle(wire := Wire(tablet, gateway))
+    assert gateway.read("orders/1") == {"station": "grill"}
+    assert wire.count(m.Close) == 0 and wire.count(m.Open) == 2
+
+
 def test_what_matched_at_both_sides_is_followed_without_having_been_open() -> None:
     gateway, tablet = Device(1), Device(2, GRILL)
     for number in range(4):
