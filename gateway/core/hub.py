@@ -440,7 +440,8 @@ class Hub:
         inspect_state_vector(event.state_vector, self.limits)
         self._occupy(session, room)
         room.open(session, event.state_vector)
-        return [Wake(session), *self.selections.answered(session, room.name)]
+        # With its answer, which follows, it is known whether it wants the document.
+        return [Wake(session)]
 
     def _occupy(self, session: Session, room: Room) -> None:
         if self._full:

@@ -218,9 +218,9 @@ class Selections:
         return effects
 
     def answered(self, session: Session, document: str) -> list[Effect]:
-        """A peer opened a document, or gave us what we lacked of it.
+        """A peer that opened a document gave us what we lacked of it.
 
-        With both, one that it was brought and does not want is closed.
+        One that it was brought and does not want is closed.
         """
         brought = document in self._brought.get(session, ())
         if not brought or self._wants(session, document) or session.awaits(document):
