@@ -65,6 +65,36 @@ def test_states_are_truthful_through_outage_and_restart_of_the_app(tmp_path: Pat
         assert tablet.call("states") == ["saved", "saved"]
 
 
+def test_who_waits_for_what_will_not_come_is_told_why(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "data") as gateway,
+        Proxy(gateway.port) as proxy,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{proxy.port}/mesh") as tablet,
+    ):
+        tablet.call("open", names=["notes/1", "notes/2"])
+        tablet.call("edit", seed=1, count=3)
+        assert tablet.call("unsaved", name="notes/1") is None
+        proxy.cut()
+        eventually(lambda: tablet.call("link") != "online")
+        tablet.call("edit", seed=2, count=3)
+        told = tablet.call("unsaved", **{"name": "notes/1", "and": "release"})
+        assert told == "Unreached: notes/1 was released"
+        told = tablet.call("unsaved", **{"name": "notes/2", "and": "end"})
+        assert told == "Unreached: the store was ended"
+        assert tablet.call("unsaved", name="notes/2") == "Unreached: the store was ended"
+
+
+def test_what_is_refused_for_good_will_not_be_saved(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "data") as gateway,
+        NodeClient("sdk.mjs", f"ws://127.0.0.1:{gateway.port}/mesh") as tablet,
+    ):
+        tablet.call("open", names=["notes/1"])
+        tablet.call("synced")
+        tablet.call("paste", bytes=400_000)
+        assert tablet.call("unsaved", name="notes/1").startswith("Unreached: notes/1 was refused: ")
+
+
 def test_a_change_that_was_not_taken_is_never_called_saved_until_it_is(tmp_path: Path) -> None:
     settings = tmp_path / "gateway.toml"
     settings.write_text("[store]\nmax_collection_bytes = 65_536\n")

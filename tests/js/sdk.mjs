@@ -54,6 +54,13 @@ serveCommands({
   },
   synced: () => Promise.all(names.map((name) => store.whenSynced(name))).then(() => true),
   saved: () => store.whenSaved().then(() => true),
+  // Why it will not be saved, or null: once it is, or something ends the wait.
+  unsaved: ({ name, and }) => {
+    const waiting = store.whenSaved(name).then(() => null, (error) => `${error.name}: ${error.message}`)
+    if (and === 'release') store.release(name)
+    if (and === 'end') store.destroy()
+    return waiting
+  },
   edit: ({ seed, count }) => {
     const pick = random(seed)
     for (const name of names) edit(store.doc(name), pick, count)

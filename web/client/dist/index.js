@@ -375,6 +375,7 @@ var StoreDocument = class {
     const elsewhere = origin === this.channel && this.channel !== null;
     if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update });
     if (origin === this.local && this.local !== null) return;
+    this.refusal = null;
     this.changed();
     this.owner.update(this, update);
   };
@@ -1449,6 +1450,9 @@ var RETRY_MS = 5e3;
 var KEPT_REFUSALS = 100;
 var COMPARE_MS = 3e5;
 var PEER_KEY = "store-gateway-peer";
+var Unreached = class extends Error {
+  name = "Unreached";
+};
 var Store = class {
   constructor(options) {
     this.options = options;
@@ -1481,6 +1485,7 @@ var Store = class {
   openedAt = 0;
   deadline = Infinity;
   ended = false;
+  waiting = /* @__PURE__ */ new Set();
   url;
   introduction;
   /** The Yjs document of that name; the same one every time. */
@@ -1534,20 +1539,29 @@ var Store = class {
   whenLoaded(name) {
     return this.get(name).loaded;
   }
+  /** Both sides have what the other had. Rejects with `Unreached` when it is released or the store ends. */
   whenSynced(name) {
-    this.follow(name);
-    return this.until("synced", () => this.get(name).synchronised);
+    const document = this.follow(name);
+    return this.until(() => document.synchronised, () => this.gone(document));
   }
-  /** Everything (of one document) is on a gateway's disk. */
+  /**
+   * Everything (of one document) is on a gateway's disk. Rejects with `Unreached` when a change is refused for good, when
+   * the document is released, and when the store ends.
+   */
   whenSaved(name) {
-    const wanted = () => name === void 0 ? [...this.documents.values()] : [this.get(name)];
-    return this.until("state", () => wanted().every(({ state }) => state === "saved"));
+    const one = name === void 0 ? null : this.get(name);
+    const wanted = () => one ? [one] : [...this.documents.values()];
+    return this.until(
+      () => wanted().every(({ state }) => state === "saved"),
+      () => one && this.gone(one) || wanted().map(lostHope).find(Boolean) || ""
+    );
   }
   /** No more interest for now; the copy on this device stays. */
   async release(name) {
     const document = this.documents.get(name);
     if (!document) return;
     this.documents.delete(name);
+    this.check();
     this.session?.release(name);
     this.flush();
     for (const set of this.liveSets.keys()) set.forget(name);
@@ -1560,6 +1574,7 @@ var Store = class {
   }
   async destroy() {
     this.ended = true;
+    this.check();
     clearInterval(this.ticker);
     clearTimeout(this.retry);
     for (const retry of this.retries.values()) clearTimeout(retry);
@@ -1805,15 +1820,26 @@ var Store = class {
   }
   emit(name, ...values) {
     for (const listener of [...this.listeners.get(name) ?? []]) guarded(() => listener(...values));
+    this.check();
   }
-  until(name, check) {
-    return new Promise((resolve) => {
-      if (check()) return resolve();
-      const off = this.on(name, () => {
-        if (!check()) return;
-        off();
-        resolve();
-      });
+  check() {
+    for (const look of [...this.waiting]) look();
+  }
+  gone(document) {
+    return this.documents.get(document.name) === document ? "" : `${document.name} was released`;
+  }
+  /** Rejects as soon as `hopeless` says why it never will be `reached`. */
+  until(reached, hopeless) {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const why = this.ended ? "the store was ended" : hopeless();
+        if (!why && !reached()) return;
+        this.waiting.delete(look);
+        if (why) reject(new Unreached(why));
+        else resolve();
+      };
+      this.waiting.add(look);
+      look();
     });
   }
 };
@@ -1840,6 +1866,9 @@ function peerId() {
   storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
   return fresh;
 }
+function lostHope({ name, state, refusal }) {
+  return state === "saved" || !refusal || PASSING.has(refusal.code) ? "" : `${name} was refused: ${refusal.reason}`;
+}
 export {
   Catalogue,
   LiveSet,
@@ -1848,6 +1877,7 @@ export {
   Malformed,
   SelectorError,
   Store,
+  Unreached,
   answer,
   batches,
   canonical,

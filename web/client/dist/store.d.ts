@@ -26,6 +26,10 @@ export interface Options {
     WebSocket?: typeof WebSocket;
     random?: () => number;
 }
+/** What was waited for will not come; the message says why. */
+export declare class Unreached extends Error {
+    readonly name = "Unreached";
+}
 export declare class Store {
     private options;
     link: LinkState;
@@ -48,6 +52,7 @@ export declare class Store {
     private openedAt;
     private deadline;
     private ended;
+    private waiting;
     private readonly url;
     private readonly introduction;
     constructor(options: Options);
@@ -63,8 +68,12 @@ export declare class Store {
     state(name: string): SaveState;
     /** The copy on this device has been read. */
     whenLoaded(name: string): Promise<void>;
+    /** Both sides have what the other had. Rejects with `Unreached` when it is released or the store ends. */
     whenSynced(name: string): Promise<void>;
-    /** Everything (of one document) is on a gateway's disk. */
+    /**
+     * Everything (of one document) is on a gateway's disk. Rejects with `Unreached` when a change is refused for good, when
+     * the document is released, and when the store ends.
+     */
     whenSaved(name?: string): Promise<void>;
     /** No more interest for now; the copy on this device stays. */
     release(name: string): Promise<void>;
@@ -100,6 +109,9 @@ export declare class Store {
     private drain;
     private become;
     private emit;
+    private check;
+    private gone;
+    /** Rejects as soon as `hopeless` says why it never will be `reached`. */
     private until;
 }
 /** Join a store through its gateway. Works offline at once; connects by itself. */

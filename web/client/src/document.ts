@@ -183,6 +183,8 @@ export class StoreDocument implements Document {
     const elsewhere = origin === this.channel && this.channel !== null
     if (this.channel && !elsewhere && origin !== this.local) this.channel.postMessage({ update })
     if (origin === this.local && this.local !== null) return
+    // With this change the document may be taken.
+    this.refusal = null
     this.changed()
     this.owner.update(this, update)
   }

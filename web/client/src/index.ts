@@ -1,4 +1,4 @@
-export { connect, Store, type Events, type LinkState, type Options } from './store'
+export { connect, Store, Unreached, type Events, type LinkState, type Options } from './store'
 export type { Refusal, SaveState } from './document'
 export { canonical, fingerprint } from './fingerprint'
 export { batches, decode, encode, Malformed, type Message } from './wire'

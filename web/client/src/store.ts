@@ -51,6 +51,11 @@ const KEPT_REFUSALS = 100
 const COMPARE_MS = 300_000
 const PEER_KEY = 'store-gateway-peer'
 
+/** What was waited for will not come; the message says why. */
+export class Unreached extends Error {
+  override readonly name = 'Unreached'
+}
+
 export class Store {
   link: LinkState = 'connecting'
   readonly refusals: Refusal[] = []
@@ -73,6 +78,7 @@ export class Store {
   private openedAt = 0
   private deadline = Infinity
   private ended = false
+  private waiting = new Set<() => void>()
   private readonly url: string
   private readonly introduction: Introduction
 
@@ -134,15 +140,23 @@ export class Store {
     return this.get(name).loaded
   }
 
+  /** Both sides have what the other had. Rejects with `Unreached` when it is released or the store ends. */
   whenSynced(name: string): Promise<void> {
-    this.follow(name)
-    return this.until('synced', () => this.get(name).synchronised)
+    const document = this.follow(name)
+    return this.until(() => document.synchronised, () => this.gone(document))
   }
 
-  /** Everything (of one document) is on a gateway's disk. */
+  /**
+   * Everything (of one document) is on a gateway's disk. Rejects with `Unreached` when a change is refused for good, when
+   * the document is released, and when the store ends.
+   */
   whenSaved(name?: string): Promise<void> {
-    const wanted = () => (name === undefined ? [...this.documents.values()] : [this.get(name)])
-    return this.until('state', () => wanted().every(({ state }) => state === 'saved'))
+    const one = name === undefined ? null : this.get(name)
+    const wanted = () => (one ? [one] : [...this.documents.values()])
+    return this.until(
+      () => wanted().every(({ state }) => state === 'saved'),
+      () => (one && this.gone(one)) || wanted().map(lostHope).find(Boolean) || '',
+    )
   }
 
   /** No more interest for now; the copy on this device stays. */
@@ -150,6 +164,7 @@ export class Store {
     const document = this.documents.get(name)
     if (!document) return
     this.documents.delete(name)
+    this.check()
     this.session?.release(name)
     this.flush()
     for (const set of this.liveSets.keys()) set.forget(name)
@@ -164,6 +179,7 @@ export class Store {
 
   async destroy(): Promise<void> {
     this.ended = true
+    this.check()
     clearInterval(this.ticker)
     clearTimeout(this.retry)
     for (const retry of this.retries.values()) clearTimeout(retry)
@@ -432,16 +448,29 @@ export class Store {
 
   private emit(name: keyof Events, ...values: unknown[]): void {
     for (const listener of [...(this.listeners.get(name) ?? [])]) guarded(() => listener(...values))
+    this.check()
   }
 
-  private until(name: 'synced' | 'state', check: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      if (check()) return resolve()
-      const off = this.on(name, () => {
-        if (!check()) return
-        off()
-        resolve()
-      })
+  private check(): void {
+    for (const look of [...this.waiting]) look()
+  }
+
+  private gone(document: StoreDocument): string {
+    return this.documents.get(document.name) === document ? '' : `${document.name} was released`
+  }
+
+  /** Rejects as soon as `hopeless` says why it never will be `reached`. */
+  private until(reached: () => boolean, hopeless: () => string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const why = this.ended ? 'the store was ended' : hopeless()
+        if (!why && !reached()) return
+        this.waiting.delete(look)
+        if (why) reject(new Unreached(why))
+        else resolve()
+      }
+      this.waiting.add(look)
+      look()
     })
   }
 }
@@ -473,4 +502,9 @@ function peerId(): Uint8Array {
   const fresh = crypto.getRandomValues(new Uint8Array(16))
   storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, '0')).join(''))
   return fresh
+}
+
+/** Why a document will not be saved as it is, or ''. */
+function lostHope({ name, state, refusal }: StoreDocument): string {
+  return state === 'saved' || !refusal || PASSING.has(refusal.code) ? '' : `${name} was refused: ${refusal.reason}`
 }
