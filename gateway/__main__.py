@@ -146,6 +146,8 @@ def _announce(facts: Mapping[str, Any]) -> None:
     print(f"  Data       {facts['data']}\n")
     if facts["open"]:
         print("Open: whoever reaches this port may read and write.", end=" ")
+    else:
+        print("Closed: nobody is let in, for there is no pairing yet (access.open).", end=" ")
     print("Ctrl-C stops it; nothing saved is lost.", flush=True)
 
 

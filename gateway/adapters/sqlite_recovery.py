@@ -31,6 +31,7 @@ BACKUP = Path("backups") / "last-good.db"
 WAITING = {"damaged": f"{FILE_NAME}.rebuilt", "replaced": f"{FILE_NAME}.restored"}
 REBUILDING = "rebuilding"
 EX_DATAERR = 65
+EX_NOINPUT = 66
 
 Fill = Callable[[Path, Iterable[Change | Refusal]], None]
 
@@ -125,7 +126,7 @@ def _rebuild(folder: Path, fill: Fill) -> int:
 
 def _take_backup(source: Path, copy: Path) -> None:
     if not source.is_file():
-        raise _unusable(f"there is no file {source}")
+        raise _unusable(f"there is no file {source}", EX_NOINPUT)
     shutil.copyfile(source, copy)
     copy.chmod(0o600)
     what = sqlite_file.fault(copy)
@@ -136,7 +137,6 @@ def _take_backup(source: Path, copy: Path) -> None:
     sync_file(copy)
 
 
-def _unusable(what: str) -> GatewayError:
-    return GatewayError(
-        "backup-unusable", f"{what}; choose another; nothing was changed", EX_DATAERR
-    )
+def _unusable(what: str, exit_code: int = EX_DATAERR) -> GatewayError:
+    sentence = f"{what}; choose another; nothing was changed"
+    return GatewayError("backup-unusable", sentence, exit_code)

@@ -414,6 +414,7 @@ def test_an_unusable_backup_changes_nothing(
     with pytest.raises(GatewayError) as error:
         restore(folder, backup)
     assert error.value.code == code
+    assert (error.value.exit_code == 66) == (not backup.is_file())
     assert error.value.sentence.isprintable() and "nothing was changed" in error.value.sentence
     assert sorted(path.name for path in folder.iterdir()) == ["lock", FILE_NAME]
     assert (folder / FILE_NAME).read_bytes() == before
