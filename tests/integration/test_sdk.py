@@ -77,9 +77,9 @@ def test_who_waits_for_what_will_not_come_is_told_why(tmp_path: Path) -> None:
         proxy.cut()
         eventually(lambda: tablet.call("link") != "online")
         tablet.call("edit", seed=2, count=3)
-        told = tablet.call("unsaved", **{"name": "notes/1", "and": "release"})
+        told = tablet.call("unsaved", name="notes/1", then="release")
         assert told == "Unreached: notes/1 was released"
-        told = tablet.call("unsaved", **{"name": "notes/2", "and": "end"})
+        told = tablet.call("unsaved", name="notes/2", then="end")
         assert told == "Unreached: the store was ended"
         assert tablet.call("unsaved", name="notes/2") == "Unreached: the store was ended"
 

@@ -55,10 +55,10 @@ serveCommands({
   synced: () => Promise.all(names.map((name) => store.whenSynced(name))).then(() => true),
   saved: () => store.whenSaved().then(() => true),
   // Why it will not be saved, or null: once it is, or something ends the wait.
-  unsaved: ({ name, and }) => {
+  unsaved: ({ name, then }) => {
     const waiting = store.whenSaved(name).then(() => null, (error) => `${error.name}: ${error.message}`)
-    if (and === 'release') store.release(name)
-    if (and === 'end') store.destroy()
+    if (then === 'release') store.release(name)
+    if (then === 'end') store.destroy()
     return waiting
   },
   edit: ({ seed, count }) => {
