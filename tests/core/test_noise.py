@@ -120,10 +120,15 @@ def test_a_message_cut_off_anywhere(pattern: n.Pattern, number: int) -> None:
     for size in range(length):
         reader, message = reader_of(pattern, number)
         assert len(message) == length
-        with pytest.raises(PeerError) as raised:
-            reader.read(message[:size])
-        assert raised.value.code in (Code.MALFORMED, Code.UNAUTHORISED)
-        assert not reader.done
+        refuse(reader, message[:size], Code.MALFORMED)
+
+
+@given(pattern=st.sampled_from(PATTERNS), number=st.integers(0, 2), message=st.binary(max_size=300))
+def test_anything_else_is_refused(pattern: n.Pattern, number: int, message: bytes) -> None:
+    reader, _ = reader_of(pattern, min(number, len(SIZES[pattern]) - 1))
+    with pytest.raises(PeerError) as raised:
+        reader.read(message)
+    assert raised.value.code in (Code.MALFORMED, Code.UNAUTHORISED)
 
 
 @each_message

@@ -42,9 +42,9 @@ function transports(described = ours[0]) {
 }
 
 /** It refuses the message and everything from then on. */
-function refuse(reader, message, ...codes) {
+function refuse(reader, message, code) {
   const verb = 'read' in reader ? 'read' : 'open'
-  assert.throws(() => reader[verb](message), (error) => error instanceof NoiseError && codes.includes(error.code))
+  assert.throws(() => reader[verb](message), (error) => error instanceof NoiseError && error.code === code)
   assert.throws(() => reader[verb](message), /over/)
   assert.throws(() => (verb === 'read' ? reader.write() : reader.seal(text('x'))), /over/)
 }
@@ -102,7 +102,7 @@ test('a message cut off anywhere, or longer', () => {
   for (const [described, number, size] of messages) {
     for (let length = 0; length < size; length++) {
       const [reader, message] = readerOf(described, number)
-      refuse(reader, message.subarray(0, length), 4400, 4401)
+      refuse(reader, message.subarray(0, length), 4400)
     }
     const [reader, message] = readerOf(described, number)
     refuse(reader, Uint8Array.of(...message, 0), 4401)
