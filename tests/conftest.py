@@ -6,6 +6,8 @@ nobody closed.
 
 import gc
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +30,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if CORE in item.path.parents:
             item.add_marker("core")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """End a run whose failed tests left threads, for which the interpreter would wait for ever."""
+    left = [
+        thread.name
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread() and not thread.daemon
+    ]
+    if left:
+        sys.stderr.write(f"threads left running: {', '.join(left)}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Only a failed test leaves one (``no_thread_left``).
+        os._exit(1)
 
 
 class LoopComplaints(logging.Handler):

@@ -15,6 +15,8 @@ def test_it():
     threading.Thread(target=threading.Event().wait, name="forgotten", daemon=True).start()
 """
 
+LEAKS_A_THREAD_FOR_EVER = LEAKS_A_THREAD.replace(", daemon=True", "")
+
 BLOCKS_THE_LOOP = """
 import asyncio, time
 
@@ -77,6 +79,7 @@ def outcome(pytester: pytest.Pytester, source: str) -> tuple[bool, str]:
     ("source", "complaint"),
     [
         (LEAKS_A_THREAD, "threads left behind: forgotten"),
+        (LEAKS_A_THREAD_FOR_EVER, "threads left behind: forgotten"),
         (BLOCKS_THE_LOOP, "Executing <"),
         (LOSES_A_FAILURE, "Task exception was never retrieved"),
         (FORGETS_TO_AWAIT, "was never awaited"),

@@ -6,6 +6,7 @@ changed shows the change, and a receipt stands for all that came before it.
 
 import asyncio
 import logging
+import math
 import queue
 import threading
 import time
@@ -74,7 +75,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store")
         self._records: list[Change | Refusal] = []
         self._receipts: list[Receipt] = []
-        self._last_commit = 0.0
+        # What comes first waits for nobody, however soon after the machine's start.
+        self._last_commit = -math.inf
         # When a full disk is tried again; 0 while it is not full.
         self._retry_at = 0.0
         # Why nothing is read or written any more.
