@@ -154,15 +154,13 @@ class Replica:
         Of several roots the first by name counts. None if that is not all there is to say:
         a key names a root, or a value is null, a shared type or something JSON cannot hold.
         """
-        # A copy, because asking for a root gives it a type, and this one has to stay as it is.
-        copy: pycrdt.Doc[Any] = pycrdt.Doc()
-        guarded(self._name, copy.apply_update, self.diff())
-        roots = sorted(guarded(self._name, copy.keys))
+        roots = sorted(guarded(self._name, self._doc.keys))
         if any(key in keys for key in roots):
             return None
         found: dict[str, str | bool | int | float] = {}
         for root in roots:
-            entries = guarded(self._name, partial(copy.get, root, type=pycrdt.Map))
+            # Asking for a root gives it this type, which changes nothing that is encoded.
+            entries = guarded(self._name, partial(self._doc.get, root, type=pycrdt.Map))
             for key in keys:
                 value = guarded(self._name, entries.get, key, _MISSING)
                 if value is _MISSING or key in found:

@@ -393,6 +393,36 @@ def test_fields_are_those_of_the_projection() -> None:
     assert quick > 30
 
 
+def test_looking_at_fields_changes_nothing_that_is_encoded() -> None:
+    chance = random.Random(6)
+    for number in range(100):
+        read, unread = Document("orders/1"), Document("orders/1")
+        doc: pycrdt.Doc = pycrdt.Doc(client_id=number + 1)
+        text = doc.get("text", type=pycrdt.Text)
+        listed = doc.get("list", type=pycrdt.Array)
+        tree = doc.get("tree", type=pycrdt.XmlFragment)
+        fields = doc.get("map", type=pycrdt.Map)
+        steps: list[Callable[[], object]] = [
+            lambda: text.insert(len(text), chance.choice(["é", "abc"])),
+            lambda: text.format(0, len(text), {"bold": chance.choice([True, None])}),
+            lambda: text.clear(),
+            lambda: listed.append(chance.choice([1, pycrdt.Map({"a": 1})])),
+            lambda: listed.pop() if len(listed) else None,
+            lambda: fields.update({chance.choice("ab"): chance.choice([1, pycrdt.Map({"a": 2})])}),
+            lambda: tree.children.append(pycrdt.XmlElement("p", {"a": "1"})),
+        ]
+        for _ in range(20):
+            before = doc.get_state()
+            chance.choice(steps)()
+            update = doc.get_update(before)
+            for document in (read, unread):
+                document.apply([(update, facts(update))])
+            read.fields(chance.sample(["a", "b", "$y"], 2))
+        assert read.fingerprint() == unread.fingerprint()
+        assert read.diff(b"\x00") == unread.diff(b"\x00") == doc.get_update()
+        assert read.project() == unread.project()
+
+
 def test_nobody_is_passed_the_encoding_of_another() -> None:
     # Structs of two clients; the library writes the higher client id first.
     one, two = Author(1).set("a", 1), Author(2).set("b", 2)
