@@ -98,11 +98,8 @@ class WebSocketLink(WSListener):
         self._writable_callback: Callable[[], None] | None = None
         self._closed = False
         self.host = self.address = "local"
-
-    @property
-    def congested(self) -> bool:
-        """See ``Link``."""
-        return not self._room.is_set() and not self._closed
+        # See ``Link``.
+        self.congested = False
 
     async def recv(self) -> list[bytes]:
         """See ``Link``."""
@@ -176,10 +173,12 @@ class WebSocketLink(WSListener):
     def pause_writing(self) -> None:
         """picows: the peer does not read."""
         self._room.clear()
+        self.congested = not self._closed
 
     def resume_writing(self) -> None:
         """picows: the peer reads again."""
         self._room.set()
+        self.congested = False
         if self._writable_callback is not None:
             self._writable_callback()
 
@@ -213,6 +212,7 @@ class WebSocketLink(WSListener):
     def _end(self) -> None:
         """Nothing comes any more; what the peer said before it went is still handed over."""
         self._closed = True
+        self.congested = False
         self._fragments = []
         self._arrived.set()
         self._room.set()

@@ -5,6 +5,7 @@ Events are nouns with a past participle, effects are verbs.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,13 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeAll:
+    """These sessions have something to send: what a turn passes on, all of it at once."""
+
+    sessions: Collection[Session]
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """Look through a collection for what was subscribed to: ``look``, then ``scanned``.
 
@@ -220,7 +228,7 @@ class Notice:
     matches: bool
 
 
-Effect = Persist | Load | Compact | Wake | Walk | Notice
+Effect = Persist | Load | Compact | Wake | WakeAll | Walk | Notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from gateway.core.events import (
     Receipt,
     UpdateReceived,
     Wake,
+    WakeAll,
 )
 from gateway.core.guard import (
     Limits,
@@ -273,7 +274,7 @@ class Hub:
         """Apply all that is queued; wakes come before writes, so relaying never waits."""
         records: list[Change | Refusal] = []
         receipts: list[Receipt] = []
-        woken: dict[Session, None] = {}
+        woken: set[Session] = set()
         late: list[Effect] = []
         changed: list[str] = []
         answered: list[tuple[Session, str]] = []
@@ -281,7 +282,7 @@ class Hub:
             outcome = room.turn()
             if outcome.records:
                 changed.append(room.name)
-            woken.update(dict.fromkeys(outcome.woken))
+            woken |= outcome.woken
             records += outcome.records
             receipts += [Receipt(item.session, item.number) for item in outcome.decided]
             answered += [(item.session, room.name) for item in outcome.decided if item.answer]
@@ -294,7 +295,7 @@ class Hub:
         for session, name in answered:
             late += self.selections.answered(session, name)
         self._due = {name: room for name, room in self._due.items() if room.due}
-        effects: list[Effect] = [Wake(session) for session in woken]
+        effects: list[Effect] = [WakeAll(woken)] if woken else []
         if receipts:
             effects.append(Persist(tuple(records), tuple(receipts)))
         return effects + late

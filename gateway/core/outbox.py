@@ -6,8 +6,9 @@ presence are owed, not queued: they are made when the link can take them.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from gateway.core import y_messages
@@ -58,18 +59,13 @@ class Documents(Protocol):
 class Relay:
     """One update on its way to many peers; encodings are made once for all of them."""
 
-    __slots__ = ("_y_frame", "update")
-
     def __init__(self, update: bytes) -> None:
         self.update = update
-        self._y_frame: bytes | None = None
 
-    @property
+    @cached_property
     def y_frame(self) -> bytes:
         """The update as a plain y-websocket message."""
-        if self._y_frame is None:
-            self._y_frame = y_messages.update(self.update)
-        return self._y_frame
+        return y_messages.update(self.update)
 
 
 class Outbox:
@@ -93,8 +89,10 @@ class Outbox:
         self._relays: dict[str, list[Relay]] = {}
 
     def __bool__(self) -> bool:
-        pending = (self.records, self.stale, self._owed, self._relays, self._presence)
-        return any(pending) or bool(self.finishing)
+        return bool(
+            self._relays or self.records or self._owed or self._presence or self.stale
+            or self.finishing
+        )  # fmt: skip
 
     def owe(self, document: str, state_vector: bytes) -> None:
         """Answer this state vector when the link can take it; the newest one counts."""
@@ -119,7 +117,11 @@ class Outbox:
         """Queue a live update, unless an owed answer or a stale mark covers it anyway."""
         if document in self._owed or document in self.stale:
             return
-        self._relays.setdefault(document, []).append(relay)
+        waiting = self._relays.get(document)
+        if waiting is None:
+            self._relays[document] = [relay]
+        else:
+            waiting.append(relay)
         self.queued_bytes += len(relay.update)
         if self.queued_bytes > MAX_QUEUED_BYTES:
             self._shrink()
@@ -163,20 +165,28 @@ class Outbox:
             return Diff(document, part, b"", more=True)
         return None
 
-    def take_presence(self, documents: Documents) -> Iterator[tuple[str, bytes]]:
+    def take_presence(self, documents: Documents) -> Sequence[tuple[str, bytes]]:
         """All presence owed, each document's newest."""
+        if not self._presence:
+            return ()
         owed, self._presence = self._presence, {}
-        for document, clients in owed.items():
-            for payload in documents.presence(document, clients):
-                yield document, payload
+        return [
+            (document, payload)
+            for document, clients in owed.items()
+            for payload in documents.presence(document, clients)
+        ]
 
-    def take_relays(self) -> Iterator[tuple[str, Relay]]:
+    def take_relays(self) -> Sequence[tuple[str, Relay]]:
         """All live updates; where many wait for a document, merged into one."""
+        if not self._relays:
+            return ()
         relays, self._relays, self.queued_bytes = self._relays, {}, 0
+        taken = []
         for document, waiting in relays.items():
             merged = _merged(waiting) if len(waiting) >= MERGE_FROM else None
             for relay in waiting if merged is None else (merged,):
-                yield document, relay
+                taken.append((document, relay))
+        return taken
 
     def _drop(self, document: str) -> None:
         for relay in self._relays.pop(document, ()):

@@ -79,15 +79,16 @@ class YSession:
 
     def data_to_send(self, documents: Documents) -> list[bytes]:
         """See ``Session``."""
-        frames = self.outbox.records
-        self.outbox.records = []
-        if (diff := self.outbox.take_diff(documents, NO_LIMIT)) is not None:
+        outbox = self.outbox
+        frames, outbox.records = outbox.records, []
+        if (diff := outbox.take_diff(documents, NO_LIMIT)) is not None:
             frames.append(y_messages.step_2(diff.update))
-        for _, relay in self.outbox.take_relays():
+        for _, relay in outbox.take_relays():
             frames.append(relay.y_frame)
-        for _, payload in self.outbox.take_presence(documents):
+        for _, payload in outbox.take_presence(documents):
             frames.append(y_messages.presence(payload))
-        self.sent_bytes += sum(map(len, frames))
+        for frame in frames:
+            self.sent_bytes += len(frame)
         return frames
 
     def may_write(self, document: str) -> bool:

@@ -30,6 +30,7 @@ from gateway.core.events import (
     Survey,
     Unsubscribed,
     Wake,
+    WakeAll,
     Walk,
 )
 from gateway.core.guard import UpdateFacts
@@ -148,6 +149,9 @@ class Performer:
             match effect:
                 case Wake():
                     self.wake(effect.session)
+                case WakeAll():
+                    self._awake.update(dict.fromkeys(effect.sessions))
+                    self._schedule()
                 case Persist():
                     self._persist(effect)
                 case Load():
@@ -210,20 +214,26 @@ class Performer:
             self._note.before(self.hub.applying())
             effects = self.hub.turn()
             self._note.after()
-        for effect in effects:
-            if isinstance(effect, Wake):
-                self._awake[effect.session] = None
         awake, self._awake = self._awake, {}
+        writes = []
+        for effect in effects:
+            match effect:
+                case Wake():
+                    awake[effect.session] = None
+                case WakeAll():
+                    awake.update(dict.fromkeys(effect.sessions))
+                case _:
+                    writes.append(effect)
         self._drain_all(awake)
         # Only now: the store thread would take turns with this one while peers wait.
-        self.perform(effect for effect in effects if not isinstance(effect, Wake))
+        self.perform(writes)
         if self.hub.due:
             self._schedule()
 
     def _drain_all(self, awake: Iterable[Session]) -> None:
         """Make what all have to be sent, then send it: peers that wake up between two sends
         cost each of them time."""
-        made: list[tuple[Link, list[bytes]]] = []
+        made: list[tuple[Link, bytes]] = []
         unfinished: list[Session] = []
         size = 0
         for session in awake:
@@ -232,8 +242,9 @@ class Performer:
                 continue
             if not link.congested or session.state is State.CLOSED:
                 messages = self._output(session)
-                made.append((link, messages))
-                size += sum(map(len, messages))
+                for message in messages:
+                    made.append((link, message))
+                    size += len(message)
             if session.outbox or session.farewell is not None:
                 unfinished.append(session)
             if size > MADE_BYTES:
@@ -249,7 +260,8 @@ class Performer:
             return
         while not link.congested or session.state is State.CLOSED:
             messages = self._output(session)
-            _send([(link, messages)])
+            for message in messages:
+                link.send(message)
             if not (messages and session.outbox):
                 break
         if session.farewell is not None:
@@ -377,10 +389,9 @@ class Performer:
             self._schedule()
 
 
-def _send(made: Iterable[tuple[Link, list[bytes]]]) -> None:
-    for link, messages in made:
-        for message in messages:
-            link.send(message)
+def _send(made: Iterable[tuple[Link, bytes]]) -> None:
+    for link, message in made:
+        link.send(message)
 
 
 def _session(walk: Walk) -> Session | None:

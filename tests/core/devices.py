@@ -18,6 +18,7 @@ from gateway.core.events import (
     Survey,
     UpdateReceived,
     Wake,
+    WakeAll,
     Walk,
 )
 from gateway.core.framing import records
@@ -132,7 +133,7 @@ class Device:
                 case Notice():
                     self.notices.append(effect)
                 case _:
-                    assert isinstance(effect, Wake)
+                    assert isinstance(effect, Wake | WakeAll)
 
     def _walk(self, walk: Walk) -> None:
         selections = self.hub.selections

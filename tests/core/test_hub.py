@@ -24,6 +24,7 @@ from gateway.core.events import (
     Receipt,
     UpdateReceived,
     Wake,
+    WakeAll,
 )
 from gateway.core.hub import DAY_SECONDS, Hub, Quotas
 from gateway.core.presence import EXPIRY_SECONDS
@@ -124,7 +125,7 @@ def test_an_update_is_passed_on_written_and_acked_but_not_echoed() -> None:
     store, ada, bea = pair()
     assert store.update(ada, Author(1).set("status", "open")) == []
     effects = store.turn()
-    assert [type(effect) for effect in effects] == [Wake, Persist]
+    assert [type(effect) for effect in effects] == [WakeAll, Persist]
     assert read(*store.hear(bea)) == {"status": "open"} == store.content()
     assert store.hear(ada) == []
     assert ada.acknowledged == 1
