@@ -51,6 +51,10 @@ IDLE_ROOMS = 256
 MAX_ROOMS = 50_000
 # Parts of answers held until the last one came, of one link (docs/protocol.md section 8).
 MAX_HELD_BYTES = 16_777_216
+# A change of a larger document, which may take the library a millisecond, lets others of so many
+# loop turns go first: in that many a message that has arrived gets from its socket to here.
+LARGE_BYTES = 131_072
+TURNS_PUT_OFF = 3
 LOST_PART = "its last part did not come"
 UNREADABLE = "this gateway cannot read this document"
 
@@ -113,6 +117,8 @@ class Hub:
         # One of these ended the last process; each is applied alone to find out which.
         self._suspected = suspected
         self._due: dict[str, Room] = {}
+        # For how many turns large documents have let others go first.
+        self._put_off = 0
         self._total = sum(usage.values())
         # Loaded, but nobody is in them: by last use, the longest unused first.
         self._idle: dict[str, None] = {}
@@ -271,14 +277,19 @@ class Hub:
         ]
 
     def turn(self) -> list[Effect]:
-        """Apply all that is queued; wakes come before writes, so relaying never waits."""
+        """Apply what is queued; wakes come before writes, so relaying never waits.
+
+        Large documents may be left for a later turn: go on while there is something ``due``.
+        """
         records: list[Change | Refusal] = []
         receipts: list[Receipt] = []
         woken: set[Session] = set()
         late: list[Effect] = []
         changed: list[str] = []
         answered: list[tuple[Session, str]] = []
-        for room in self._next_rooms():
+        rooms = self._next_rooms()
+        self._put_off = self._put_off + 1 if len(rooms) < len(self._due) else 0
+        for room in rooms:
             outcome = room.turn()
             if outcome.records:
                 changed.append(room.name)
@@ -303,7 +314,11 @@ class Hub:
     def _next_rooms(self) -> list[Room]:
         rooms = [room for room in self._due.values() if room.due]
         alone = next((room for room in rooms if room.suspects), None)
-        return rooms if alone is None else [alone]
+        if alone is not None:
+            return [alone]
+        if self._put_off < TURNS_PUT_OFF:
+            return [room for room in rooms if room.stored_bytes <= LARGE_BYTES]
+        return rooms
 
     @property
     def due(self) -> bool:

@@ -26,7 +26,7 @@ from gateway.core.events import (
     Wake,
     WakeAll,
 )
-from gateway.core.hub import DAY_SECONDS, Hub, Quotas
+from gateway.core.hub import DAY_SECONDS, LARGE_BYTES, TURNS_PUT_OFF, Hub, Quotas
 from gateway.core.presence import EXPIRY_SECONDS
 from gateway.core.records import Refusal, StoredDocument
 from gateway.core.session import State
@@ -141,6 +141,22 @@ def test_what_came_in_one_turn_is_one_row_and_one_message() -> None:
     assert len(store.rows[NAME]) == 1
     assert len(store.hear(bea)) == 1
     assert ada.acknowledged == 5
+
+
+def test_a_change_of_a_large_document_lets_others_go_first_but_not_for_ever() -> None:
+    store, ada, bea = pair()
+    store.say(ada, DocumentOpened("orders/2", b"\x00"))
+    large, small = Author(1), Author(2)
+    store.update(ada, large.write("x" * (LARGE_BYTES + 1)), document="orders/2")
+    while store.hub.due:
+        store.turn()
+    store.update(ada, large.write("x"), document="orders/2")
+    for number in range(TURNS_PUT_OFF):
+        store.update(bea, small.set("n", number))
+        store.turn()
+        assert len(store.rows[NAME]) == number + 1 and len(store.rows["orders/2"]) == 1
+    store.turn()
+    assert len(store.rows["orders/2"]) == 2 and not store.hub.due
 
 
 def test_two_authors_in_one_turn_get_each_others_change_only() -> None:
