@@ -23,6 +23,8 @@ class Code(IntEnum):
     FORBIDDEN = 4403
     BAD_NAME = 4404
     TIMEOUT = 4408
+    REVOKED = 4410
+    OTHER_STORE = 4421
     REFUSED = 4422
     VERSION = 4426
     TOO_MANY = 4429
