@@ -66,6 +66,49 @@ REVOCATIONS = [
 PARSED = [LOST, LEAKED, STOLEN]
 
 
+# Not CBOR, or not in deterministic encoding, or not of a kind that is used.
+REFUSED_CBOR = {
+    "nothing": "",
+    "a number in two bytes": "1817",
+    "a number in three bytes": "1900ff",
+    "a number in five bytes": "1a0000ffff",
+    "a number in nine bytes": "1b00000000ffffffff",
+    "a number above 2^53-1": "1b0020000000000000",
+    "a number of 64 bits": "1bffffffffffffffff",
+    "a negative number in two bytes": "3817",
+    "a number cut off": "19ff",
+    "a length in two bytes": "580161",
+    "bytes cut off": "4261",
+    "a text cut off": "6261",
+    "a count cut off": "8201",
+    "a map cut off": "a101",
+    "a text that is not UTF-8": "62c328",
+    "half a character": "63eda080",
+    "bytes after the end": "0000",
+    "indefinite bytes": "5f4101ff",
+    "an indefinite text": "7f6161ff",
+    "an indefinite array": "9f01ff",
+    "an indefinite map": "bf0101ff",
+    "a reserved length": "1c",
+    "a break": "ff",
+    "a tag": "c001",
+    "shared values": "d81c81d81d00",
+    "a bignum": "c249010000000000000000",
+    "false": "f4",
+    "null": "f6",
+    "a simple value": "f8ff",
+    "a half float": "f93c00",
+    "a double": "fb3ff0000000000000",
+    "a key twice": "a201010102",
+    "keys out of order": "a202010101",
+    "negative before positive": "a220010101",
+    "a text as a key": "a1616101",
+    "bytes as a key": "a1416101",
+    "an array as a key": "a18001",
+    "a negative key twice": "a220012001",
+}
+
+
 def plain(value: Any) -> dict[str, Any]:
     """A dataclass as JSON, bytes in hex."""
     return {
@@ -166,6 +209,7 @@ def vectors() -> dict[str, Any]:
         "refused_certificates": [
             {"name": name, "hex": data.hex(), "code": code} for name, data, code in _refused()
         ],
+        "refused_cbor": [{"name": name, "hex": data} for name, data in REFUSED_CBOR.items()],
         # As a root key each of these would let a signature of nothing pass.
         "refused_roots": [bytes(32).hex(), (b"\x01" + bytes(31)).hex()],
     }
