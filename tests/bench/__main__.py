@@ -21,7 +21,7 @@ from tests.bench import report
 from tests.bench.bench import Result, Run, Scenario
 from tests.bench.machine import describe, file_system
 from tests.bench.processes import Cores
-from tests.bench.scenarios import durability, memory, own, relay, texts, whole
+from tests.bench.scenarios import durability, memory, mesh, own, relay, texts, whole
 from tests.bench.servers import GATEWAY, KINDS, ROOT, Kind, NotInstalled
 
 EX_USAGE = 64
@@ -45,6 +45,7 @@ SCENARIOS = {
         Scenario("texts", "long texts beside others", texts.texts),
         Scenario("subscriptions", "what subscriptions add to fan-out", own.subscriptions),
         Scenario("small-peer", "what a small peer is sent", own.small_peer),
+        Scenario("mesh", "gateways among themselves", mesh.mesh),
         Scenario("documents", "100 to 100,000 documents", own.documents),
     )
 }

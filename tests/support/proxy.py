@@ -1,7 +1,8 @@
-"""A TCP proxy on loopback that can cut, hold and mend the way to the gateway."""
+"""A TCP proxy on loopback that can cut and mend the way to the gateway, and counts its bytes."""
 
 import asyncio
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,9 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="proxy")
         self.port = 0
+        # What went through so far, and when (time.monotonic) the last of it did.
+        self.carried_bytes = 0
+        self.carried_at = 0.0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -98,6 +102,8 @@ class Proxy:
     async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(CHUNK_BYTES):
+                self.carried_bytes += len(data)
+                self.carried_at = time.monotonic()
                 sink.write(data)
                 await sink.drain()
         except OSError:
