@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from gateway.core.announcement import Address, Announcement, Neighbour
 from gateway.core.records import Change, Refusal, StoredDocument, StoreStatus
 
 
@@ -55,6 +56,10 @@ class Link(Protocol):
         """Where the peer is, for people."""
 
     @property
+    def local(self) -> str:
+        """The address of this device that the connection uses, or ""."""
+
+    @property
     def congested(self) -> bool:
         """Whether the peer does not take what was sent; hold back until ``writable``."""
 
@@ -89,3 +94,43 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since some fixed moment."""
+
+
+class Sightings(Protocol):
+    """Who wants to know who is in the network."""
+
+    def seen(self, neighbour: Neighbour) -> None:
+        """A peer announces itself, or does so differently now."""
+
+    def gone(self, peer: str) -> None:
+        """A peer announces itself no more."""
+
+
+class Discovery(Protocol):
+    """Finds peers in the local network, and is found."""
+
+    async def start(
+        self, addresses: Sequence[Address], own: Announcement | None, sightings: Sightings
+    ) -> None:
+        """Announce ``own``, if there is one, and tell of others, until ``stop``.
+
+        Only over interfaces with usable addresses. Who is seen may be this device itself.
+        Raises ``GatewayError`` ``discovery-failed``; nothing goes on then.
+        """
+
+    async def stop(self, *, goodbye: bool) -> None:
+        """Stop both, telling the others unless the network is gone anyway; idempotent."""
+
+
+class Network(Protocol):
+    """The addresses of this device."""
+
+    def addresses(self) -> Sequence[Address]:
+        """Those there are now."""
+
+    async def changed(self) -> None:
+        """Return once they differ from those ``addresses`` gave last, and stay so for a moment,
+        or the device woke up."""
+
+    def close(self) -> None:
+        """Look no more."""

@@ -68,6 +68,7 @@ class NoLink:
     """Satisfies ``Link``; what is sent goes nowhere."""
 
     address = "nowhere"
+    local = ""
     congested = False
 
     async def recv(self) -> list[bytes]:
