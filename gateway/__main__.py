@@ -36,8 +36,20 @@ Standard input takes one request a line; each is answered by a line once it is o
   {"verb": "put", "document": "orders/7", "content": {"station": "grill"}, "id": 1}
   {"verb": "patch", "document": "orders/7", "content": {"status": "done"}}
   {"verb": "get", "document": "orders/7"}
-Without --subscribe it keeps everything. Example:
+Without --subscribe it keeps everything.
+Without --connect and --listen it looks for gateways and peers in the network and calls them. With
+--connect it calls those and nobody else. With --listen on an address that others reach it looks
+for peers and is found by them; on this machine only it is not. See store-gateway neighbours.
+  store-gateway peer
   store-gateway peer --connect 192.168.1.20 --subscribe 'orders {"station": "grill"}'
+"""
+
+
+SEEN = """\
+Asks the gateway or peer that runs on this machine. Gateways in one network find each other and
+small peers find them, by multicast DNS (_store-gateway._tcp). Some networks block multicast, for
+guests above all: then nobody is seen here, and naming an address with --connect helps.
+  store-gateway neighbours --data DIR      those of the gateway that keeps its data in DIR
 """
 
 
@@ -76,8 +88,12 @@ def _peer(options: argparse.Namespace) -> int:
     _allow_many_links()
     options.data = options.data or Path(config.default_data("store-gateway-peer"))
     settings = _settings(options)
-    if not settings.mesh.connect and not settings.listen.enabled:
-        sentence = "there is nobody to sync with; name a peer with --connect, or --listen for some"
+    mesh = settings.mesh
+    if not (mesh.connect or mesh.discover or settings.listen.enabled):
+        sentence = (
+            "there is nobody to sync with: name a peer with --connect, --listen for some,"
+            " or leave --no-discovery out"
+        )
         raise GatewayError("nobody", sentence, EX_USAGE)
     app.run(settings, os.urandom, None)
     return 0
@@ -95,6 +111,8 @@ def _settings(options: argparse.Namespace) -> config.Config:
         given["store"] = {"folder": str(options.data.absolute())}
     if options.connect:
         given["mesh"] = {**given.get("mesh", {}), "connect": options.connect}
+    if options.no_discovery:
+        given["mesh"] = {**given.get("mesh", {}), "discover": False}
     if options.name is not None:
         given["name"] = options.name
     loaded = config.load(options.config)
@@ -174,6 +192,25 @@ def _status(options: argparse.Namespace) -> int:
     print(f"  documents  {store['documents']} stored, {answer['document_count']} in memory")
     print(f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written")
     print(f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}")
+    return 0
+
+
+def _neighbours(options: argparse.Namespace) -> int:
+    answer = _ask(options, "neighbours")
+    if options.json:
+        print(json.dumps(answer))
+        return 0
+    if answer["neighbours"]:
+        print(f"{'PEER':10}{'KIND':7}{'VERSION':9}{'ADDRESS':32}STATE")
+    for row in answer["neighbours"]:
+        kind = "large" if row["large"] else "small"
+        places = [f"{f'[{ip}]' if ':' in ip else ip}:{row['port']}" for ip in row["addresses"]]
+        first, *others = places or ["-"]
+        print(f"{row['peer'][:8]:10}{kind:7}{row['versions']:9}{first:31} {row['sentence']}")
+        for place in others:
+            print(f"{'':26}{place}")
+    if answer["sentence"]:
+        print(answer["sentence"])
     return 0
 
 
@@ -272,6 +309,7 @@ def _parser() -> argparse.ArgumentParser:
     _mesh_arguments(peer)
     _command(commands, "check-config", _check, "check a settings file and exit")
     _command(commands, "status", _status, "what the running gateway says of itself")
+    _command(commands, "neighbours", _neighbours, "who is seen in the network, and linked", SEEN)
     backup = _command(commands, "backup", _backup, "write all data to a file, while it runs")
     backup.add_argument("file", type=Path)
     restore = _command(commands, "restore", _restore, "replace all data by a backup")
@@ -335,6 +373,11 @@ def _minutes(text: str) -> float:
 def _mesh_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--connect", action="append", metavar="ADDRESS", help="a peer to call; may be repeated"
+    )
+    parser.add_argument(
+        "--no-discovery",
+        action="store_true",
+        help="do not look for peers in the network, nor be found there",
     )
     parser.add_argument("--name", help="what this device is called")
 

@@ -18,18 +18,22 @@ from gateway import __version__
 from gateway.adapters.console import Console
 from gateway.adapters.crash_note import CrashNote
 from gateway.adapters.loop import new_event_loop
+from gateway.adapters.mdns import MulticastDns
 from gateway.adapters.pages import Pages
+from gateway.adapters.rtnetlink import Network
 from gateway.adapters.sqlite_recovery import BACKUP
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocketServer
 from gateway.config import Config, peer_url
 from gateway.control.server import ControlServer
 from gateway.core import messages
+from gateway.core.announcement import Address, Announcement, announced
 from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.hub import Hub, Quotas
 from gateway.core.mesh_session import LocalPeer, MeshSession
 from gateway.core.names import check_name, name_from_path
+from gateway.core.neighbours import Neighbours, Own
 from gateway.core.records import Refusal, StoreStatus
 from gateway.core.selections import Interest
 from gateway.core.selector import Selector
@@ -37,21 +41,23 @@ from gateway.core.session import Session
 from gateway.core.status import Identity, Moment, status
 from gateway.core.y_session import YSession
 from gateway.ports import Link, Store
+from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
 from gateway.runtime.local import Local
+from gateway.runtime.neighbourhood import Calls, Neighbourhood
 from gateway.runtime.peer import keep_time, serve
 from gateway.runtime.perform import MISTAKE, Performer, Watcher
 from gateway.runtime.threads import Helper
+from gateway.runtime.watchers import Watchers
 from gateway.script import Script
 
 # Together below the 5 s a service manager or script waits for us.
 GOODBYE_SECONDS = 1.0
+# Stores have no id yet.
+STORE_HINT = ""
 CONTROL_SOCKET = "control.sock"
 CRASHED = "the gateway died twice while it applied this"
-# A good copy is kept beside the store and made anew this often if something changed.
-BACKUP_SECONDS = 6 * 3600.0
-FIRST_BACKUP_SECONDS = 600.0
 STDIN, STDOUT = 0, 1
 EX_USAGE = 64
 
@@ -129,12 +135,13 @@ class Gateway:
             draw=draw,
         )
         self._local = Local(peer.hex(), 1 + int.from_bytes(draw(4), "big"))
+        self._large = not interests
         self._self = LocalPeer(
             peer,
             messages.FEATURE_SAVES
             | messages.FEATURE_RECONCILE
             | messages.FEATURE_SUBSCRIPTIONS
-            | (0 if interests else messages.FEATURE_LARGE),
+            | (messages.FEATURE_LARGE if self._large else 0),
             (("name", config.name), ("software", f"store-gateway {__version__}")),
         )
         self._identity = Identity(__version__, peer.hex(), config.access.open, {})
@@ -148,8 +155,11 @@ class Gateway:
         self._budget = Budget(self._clock)
         console = None if ready else Console(STDIN, STDOUT)
         script = Script(console, self._answer, self._local, self._stop.set) if console else None
+        self._caller = WebSocketCaller(MESSAGE_BYTES)
+        self._neighbourhood = self._neighbours()
+        watchers: list[Watcher] = [self._neighbourhood, *([script] if script else [])]
         self._performer = Performer(
-            self._hub, self._store, self._note, self._helper, self._fail, script or Watcher()
+            self._hub, self._store, self._note, self._helper, self._fail, Watchers(watchers)
         )
         self._local.attach(self._performer)
         self._performer.writer.start()
@@ -172,12 +182,14 @@ class Gateway:
     ) -> None:
         config = self._config
         folder = Path(config.store.folder)
-        owned: list[asyncio.Task[None]] = []
+        owned: set[asyncio.Task[None]] = set()
         links: set[asyncio.Task[None]] = set()
 
-        def spawn(work: Coroutine[None, None, None]) -> None:
+        def spawn(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
             task = tasks.create_task(work)
-            owned.append(task)
+            owned.add(task)
+            task.add_done_callback(owned.discard)
+            return task
 
         def spawn_link(work: Coroutine[None, None, None]) -> None:
             task = tasks.create_task(work)
@@ -191,7 +203,6 @@ class Gateway:
             max_links=config.listen.max_links,
             hosts=frozenset(config.listen.hosts),
         )
-        caller = WebSocketCaller(MESSAGE_BYTES)
         control = ControlServer(folder / CONTROL_SOCKET, self._answer)
         pages: Pages | None = None
         try:
@@ -209,7 +220,7 @@ class Gateway:
                 __version__, self._identity.peer, config.access.open, addresses
             )
             spawn(keep_time(self._performer, self._clock))
-            spawn(self._keep_backup(folder))
+            spawn(keep_backup(self._store, self._performer.writer, folder / BACKUP))
             facts = {**addresses, "data": str(folder), "open": config.access.open}
             if ready is not None:
                 ready(facts)
@@ -218,11 +229,16 @@ class Gateway:
                 for work in (script.tell_news(), script.tell_changes(), script.serve()):
                     spawn(work)
             for url in self._addresses_to_call:
-                spawn(self._keep_calling(caller, url, script))
+                spawn(self._keep_calling(url, script))
+            if not config.why_not_discover:
+                announce = partial(self._announcement, port, pages.port if pages else 0)
+                looking = self._neighbourhood.keep_looking(MulticastDns(), Network(), announce)
+                spawn(looking)
+                spawn(self._neighbourhood.keep_calling(spawn))
             await self._stop.wait()
         finally:
             await self._shut_down(server, control, pages, owned)
-            caller.close()
+            self._caller.close()
             # What still waits, for a document or a slow helper, waits for nothing now.
             for task in links:
                 task.cancel()
@@ -232,30 +248,64 @@ class Gateway:
         server: WebSocketServer,
         control: ControlServer,
         pages: Pages | None,
-        owned: list[asyncio.Task[None]],
+        owned: set[asyncio.Task[None]],
     ) -> None:
         server.stop_accepting()
         self._performer.say_goodbye(Code.GOING_AWAY, "the gateway stops")
-        for task in owned:
+        for task in list(owned):
             task.cancel()
         if pages is not None:
             await pages.stop()
         await control.close()
         await server.drained(GOODBYE_SECONDS)
 
-    async def _keep_calling(self, caller: WebSocketCaller, url: str, script: Script | None) -> None:
+    def _neighbours(self) -> Neighbourhood:
+        config, peer = self._config, self._identity.peer
+        is_announced = config.listen.enabled and not config.why_not_discover
+        own = Own(peer, messages.VERSION, messages.VERSION, STORE_HINT, self._large, is_announced)
+
+        def end(session: Session, code: Code, reason: str) -> None:
+            session.close(code, reason)
+            self._performer.wake(session)
+
+        calls = Calls(self._caller.connect, self._calling, self._serve_session, end)
+        off = config.why_not_discover
+        return Neighbourhood(Neighbours(own), calls, self._clock, self._chance, off)
+
+    def _announcement(
+        self, port: int, pages: int, addresses: Sequence[Address]
+    ) -> Announcement | None:
+        """What others are told of this device; None if nobody could reach it."""
+        own = announced(self._config.listen.host, addresses) if port else ()
+        if not own:
+            return None
+        return Announcement(
+            self._identity.peer,
+            messages.VERSION,
+            messages.VERSION,
+            STORE_HINT,
+            self._large,
+            port,
+            self._config.name,
+            pages,
+            own,
+        )
+
+    def _calling(self, url: str) -> MeshSession:
+        return MeshSession(self._self, (messages.AUTH_NONE, b""), url, self._hub.now)
+
+    async def _keep_calling(self, url: str, script: Script | None) -> None:
         def unreachable(error: GatewayError) -> None:
             log.info("%s", error.sentence)
             if script is not None:
                 script.unreachable(url, error.sentence)
 
         async def serve_called(link: Link) -> None:
-            credential = (messages.AUTH_NONE, b"")
-            session = MeshSession(self._self, credential, url, self._hub.now)
-            await self._serve_session(link, session)
+            await self._serve_session(link, self._calling(url))
 
-        connect = partial(caller.connect, url)
-        await keep_calling(connect, serve_called, unreachable, self._clock, self._chance)
+        connect = partial(self._caller.connect, url)
+        is_wanted = partial(self._neighbourhood.may_call, url)
+        await keep_calling(connect, serve_called, unreachable, self._clock, self._chance, is_wanted)
 
     async def _serve_link(self, link: WebSocketLink, path: str) -> None:
         try:
@@ -266,6 +316,7 @@ class Gateway:
         await self._serve_session(link, session)
 
     async def _serve_session(self, link: Link, session: Session) -> None:
+        self._neighbourhood.joined(session, link.local)
         try:
             await serve(link, session, self._performer, self._helper, self._budget)
         except GatewayError as error:
@@ -316,6 +367,8 @@ class Gateway:
             target = Path(name)
             await self._performer.writer.call(partial(self._store.backup, target))
             return {"file": str(target)}
+        if verb == "neighbours":
+            return self._neighbourhood.listed()
         if verb in ("get", "put", "patch"):
             return await self._edit(verb, arguments)
         raise GatewayError("unknown-verb", f"there is no verb {verb[:40]!r}", 64)
@@ -342,23 +395,6 @@ class Gateway:
             self._performer.trouble,
         )
         return status(self._identity, moment, self._hub, figures)
-
-    async def _keep_backup(self, folder: Path) -> None:
-        target = folder / BACKUP
-        copied = -1
-        wait = BACKUP_SECONDS if target.exists() else FIRST_BACKUP_SECONDS
-        while True:
-            await asyncio.sleep(wait)
-            wait = BACKUP_SECONDS
-            figures = await self._performer.writer.call(self._store.status)
-            assert isinstance(figures, StoreStatus)
-            if figures.last_sequence == copied:
-                continue
-            try:
-                await self._performer.writer.call(partial(self._store.backup, target))
-                copied = figures.last_sequence
-            except GatewayError as error:
-                log.warning("no copy of the store was made: %s", error.sentence)
 
     def _addresses(self, port: int) -> dict[str, str]:
         base = f"ws://{_shown(self._config.listen.host)}:{port}"

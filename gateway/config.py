@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.core.announcement import is_this_machine
 from gateway.core.errors import GatewayError
 
 EX_USAGE = 64
@@ -103,11 +104,14 @@ class Mesh:
     """Other peers to call, and what to subscribe to: nothing means everything.
 
     ``connect``: addresses such as ``ws://192.168.1.20:8787/mesh`` or ``192.168.1.20``;
-    ``subscribe``: a collection each, and a selector after it if not all of it is wanted.
+    ``subscribe``: a collection each, and a selector after it if not all of it is wanted;
+    ``discover``: find peers in the local network, and be found, where that makes sense
+    (``Config.why_not_discover``).
     """
 
     connect: tuple[str, ...] = field(default=(), metadata=_TEXTS)
     subscribe: tuple[str, ...] = field(default=(), metadata=_TEXTS)
+    discover: bool = field(default=True, metadata=_FLAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,17 @@ class Config:
     store: Store = field(default_factory=Store)
     access: Access = field(default_factory=Access)
     mesh: Mesh = field(default_factory=Mesh)
+
+    @property
+    def why_not_discover(self) -> str:
+        """Why nobody is looked for in the network, or "" if somebody is."""
+        if not self.mesh.discover:
+            return "mesh.discover is off"
+        if self.listen.enabled and is_this_machine(self.listen.host):
+            return "it listens on this machine only, not in the network (--lan)"
+        if self.mesh.connect and not self.listen.enabled:
+            return "it was told whom to call (--connect)"
+        return ""
 
 
 def load(path: Path | None) -> Config:

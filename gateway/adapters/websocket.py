@@ -100,6 +100,8 @@ class WebSocketLink(WSListener):
         self.host = self.address = "local"
         # See ``Link``.
         self.congested = False
+        # Our own end of it.
+        self.local = ""
 
     async def recv(self) -> list[bytes]:
         """See ``Link``."""
@@ -146,6 +148,7 @@ class WebSocketLink(WSListener):
         peer = underlying.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.host, self.address = peer[0], f"{peer[0]}:{peer[1]}"
+            self.local = underlying.get_extra_info("sockname")[0]
         self._owner.accepted(self, transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:

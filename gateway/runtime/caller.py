@@ -19,21 +19,24 @@ async def keep_calling(
     on_unreachable: Callable[[GatewayError], None],
     clock: Clock,
     chance: Callable[[], float],
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> None:
     """Connect, serve the link until it ends, wait, for ever.
 
     Pauses double from half a second to five. ``chance()``, from 0 to 1, shortens
     each by up to a half, so that many peers do not come back at the same moment.
+    Nobody is called while ``is_wanted()`` says no.
     """
     pause = FIRST_PAUSE_SECONDS
     while True:
         began = clock.monotonic()
-        try:
-            link = await connect()
-        except GatewayError as error:
-            on_unreachable(error)
-        else:
-            await serve(link)
+        if is_wanted():
+            try:
+                link = await connect()
+            except GatewayError as error:
+                on_unreachable(error)
+            else:
+                await serve(link)
         if clock.monotonic() - began >= STEADY_SECONDS:
             pause = FIRST_PAUSE_SECONDS
         await asyncio.sleep(pause * (1 - chance() / 2))
