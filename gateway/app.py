@@ -18,9 +18,7 @@ from gateway import __version__
 from gateway.adapters.console import Console
 from gateway.adapters.crash_note import CrashNote
 from gateway.adapters.loop import new_event_loop
-from gateway.adapters.mdns import MulticastDns
 from gateway.adapters.pages import Pages
-from gateway.adapters.rtnetlink import Network
 from gateway.adapters.sqlite_recovery import BACKUP
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocketServer
@@ -231,9 +229,7 @@ class Gateway:
             for url in self._addresses_to_call:
                 spawn(self._keep_calling(url, script))
             if not config.why_not_discover:
-                announce = partial(self._announcement, port, pages.port if pages else 0)
-                looking = self._neighbourhood.keep_looking(MulticastDns(), Network(), announce)
-                spawn(looking)
+                spawn(self._keep_looking(port, pages.port if pages else 0))
                 spawn(self._neighbourhood.keep_calling(spawn))
             await self._stop.wait()
         finally:
@@ -271,6 +267,14 @@ class Gateway:
         calls = Calls(self._caller.connect, self._calling, self._serve_session, end)
         off = config.why_not_discover
         return Neighbourhood(Neighbours(own), calls, self._clock, self._chance, off)
+
+    async def _keep_looking(self, port: int, pages: int) -> None:
+        # Who looks for nobody does without 4.5 MB of it.
+        from gateway.adapters.mdns import MulticastDns
+        from gateway.adapters.rtnetlink import Network
+
+        announce = partial(self._announcement, port, pages)
+        await self._neighbourhood.keep_looking(MulticastDns(), Network(), announce)
 
     def _announcement(
         self, port: int, pages: int, addresses: Sequence[Address]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.__main__ import main
-from gateway.config import Config, load, peer_url
+from gateway.config import Config, load, override, peer_url
 from gateway.core.errors import GatewayError
 
 
@@ -41,6 +41,8 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ("name = ", ["not TOML"]),
         ("[listen]\nport = 8788", ["listen.port and pages.port are both 8788"]),
         ("[mesh]\nconnect = 'x'", ["mesh.connect", "a list of texts"]),
+        ("[mesh]\ndiscover = 'yes'", ["mesh.discover", "true or false"]),
+        ("[mesh]\ndiscovery = true", ["mesh.discovery", "did you mean discover?"]),
     ],
 )
 def test_errors_name_file_key_and_what_is_right(
@@ -82,6 +84,23 @@ def test_peers_and_subscriptions_are_checked(
 )
 def test_addresses_of_peers(text: str, url: str) -> None:
     assert peer_url(text) == url
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "this machine only"),
+        ({"listen": {"host": "0.0.0.0"}}, ""),
+        ({"listen": {"host": "0.0.0.0"}, "mesh": {"connect": ["x"]}}, ""),
+        ({"listen": {"host": "0.0.0.0"}, "mesh": {"discover": False}}, "mesh.discover is off"),
+        ({"listen": {"enabled": False}}, ""),
+        ({"listen": {"enabled": False}, "mesh": {"connect": ["x"]}}, "--connect"),
+        ({"listen": {"enabled": False}, "mesh": {"discover": False}}, "mesh.discover is off"),
+    ],
+)
+def test_who_looks_for_others_in_the_network(changes: dict[str, object], why: str) -> None:
+    found = override(Config(), changes, "a test").why_not_discover
+    assert why in found and bool(found) == bool(why)
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:

@@ -349,6 +349,8 @@ class WebSocketCaller:
                 max_frame_size=self.message_bytes + FRAME_SLACK_BYTES,
                 read_buffer_init_size=READ_BUFFER_BYTES,
                 max_redirects=0,
+                # It asks uvloop to resolve the address, which loses the interface (RFC 4007).
+                use_aiofastnet=False if "%" in url else None,
             )
         except (OSError, TimeoutError, WSError) as error:
             sentence = f"{url} cannot be reached: {_cause(error)}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from zeroconf import ServiceStateChange
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from gateway.adapters import mdns
@@ -99,7 +100,7 @@ def test_of_too_many_names_only_some_are_asked(monkeypatch: pytest.MonkeyPatch) 
 
     async def work(ours: MulticastDns, stranger: AsyncZeroconf) -> None:
         for number in range(MAX_NAMES + 9):
-            change = mdns.ServiceStateChange.Added
+            change = ServiceStateChange.Added
             ours._changed(stranger.zeroconf, PEERS, f"{number:032x}.{PEERS}", change)
         await asyncio.sleep(0)
         assert len(asked) == MAX_NAMES

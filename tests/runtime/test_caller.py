@@ -66,3 +66,27 @@ def test_pauses_grow_until_a_link_lasted(
     )
     assert time.pauses == pauses
     assert len(errors) == (9 if lasts is None else 0)
+
+
+def test_who_is_not_wanted_is_not_called_but_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = Time()
+    calls: list[float] = []
+
+    async def connect() -> Link:
+        calls.append(time.now)
+        raise GatewayError("unreachable", "nobody is there")
+
+    def is_wanted() -> bool:
+        return 1.0 < time.now < 9.0
+
+    async def run() -> None:
+        monkeypatch.setattr("gateway.runtime.caller.asyncio.sleep", time.sleep)
+        with pytest.raises(asyncio.CancelledError):
+            await keep_calling(
+                connect, lambda link: asyncio.sleep(0), lambda _: None, time, lambda: 0, is_wanted
+            )
+
+    asyncio.run(run())
+    assert calls == [1.5, 3.5, 7.5] and len(time.pauses) == 9
