@@ -25,7 +25,7 @@ from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocket
 from gateway.config import Config, peer_url
 from gateway.control.server import ControlServer
 from gateway.core import messages
-from gateway.core.announcement import Address, Announcement, announced
+from gateway.core.announcement import Announcement
 from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.hub import Hub, Quotas
@@ -273,26 +273,12 @@ class Gateway:
         from gateway.adapters.mdns import MulticastDns
         from gateway.adapters.rtnetlink import Network
 
-        announce = partial(self._announcement, port, pages)
-        await self._neighbourhood.keep_looking(MulticastDns(), Network(), announce)
-
-    def _announcement(
-        self, port: int, pages: int, addresses: Sequence[Address]
-    ) -> Announcement | None:
-        """What others are told of this device; None if nobody could reach it."""
-        own = announced(self._config.listen.host, addresses) if port else ()
-        if not own:
-            return None
-        return Announcement(
-            self._identity.peer,
-            messages.VERSION,
-            messages.VERSION,
-            STORE_HINT,
-            self._large,
-            port,
-            self._config.name,
-            pages,
-            own,
+        config, version = self._config, messages.VERSION
+        own = Announcement(
+            self._identity.peer, version, version, STORE_HINT, self._large, port, config.name, pages
+        )
+        await self._neighbourhood.keep_looking(
+            MulticastDns(), Network(), own if port else None, config.listen.host
         )
 
     def _calling(self, url: str) -> MeshSession:

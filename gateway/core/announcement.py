@@ -43,7 +43,7 @@ class Announcement:
     port: int
     name: str
     pages: int
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
 
     def txt(self) -> dict[str, str]:
         """The TXT record."""

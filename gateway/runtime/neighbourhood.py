@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from gateway.core.announcement import Address, Announcement, Neighbour, reachable
+from gateway.core.announcement import Address, Announcement, Neighbour, announced, reachable
 from gateway.core.errors import Code, GatewayError
 from gateway.core.neighbours import Neighbours
 from gateway.core.session import Session
@@ -154,14 +154,18 @@ class Neighbourhood(Watcher):
         self,
         discovery: Discovery,
         network: Network,
-        announce: Callable[[Sequence[Address]], Announcement | None],
+        own: Announcement | None,
+        host: str,
     ) -> None:
-        """Announce ourselves and look for others, anew whenever the network changes, for ever."""
+        """Look for others, and announce ``own`` under the addresses that ``host`` stands for, anew
+        whenever the network changes, for ever."""
         try:
             while True:
                 self._moved_to(network.addresses())
+                under = announced(host, self._addresses) if own else ()
+                now = replace(own, addresses=under) if own and under else None
                 try:
-                    await discovery.start(self._addresses, announce(self._addresses), self)
+                    await discovery.start(self._addresses, now, self)
                     self._trouble = "" if any(a.usable for a in self._addresses) else ALONE
                     await network.changed()
                 except GatewayError as error:

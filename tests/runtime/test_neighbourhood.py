@@ -22,6 +22,7 @@ from tests.support.air import Air, MemoryDiscovery
 OUR, HIGH = "5" * 32, "9" * 32
 HERE = Address("10.0.0.5", 24, 2, usable=True)
 ANNOUNCED = Announcement(HIGH, 1, 1, "", True, 8787, "other", 0, ("10.0.0.9",))
+OWN = Announcement(OUR, 1, 1, "", True, 8787, "ours", 0)
 SOON = 5.0
 
 
@@ -111,17 +112,13 @@ class Desk:
         assert isinstance(row, dict)
         return row
 
-    def announce(self, addresses: Sequence[Address]) -> Announcement:
-        usable = tuple(address.ip for address in addresses if address.usable)
-        return replace(ANNOUNCED, peer=OUR, addresses=usable)
-
 
 def run(work: Callable[[Desk], Awaitable[None]]) -> None:
     async def around() -> None:
         desk = Desk()
         async with asyncio.TaskGroup() as tasks:
             own = MemoryDiscovery(desk.air)
-            looking = tasks.create_task(desk.it.keep_looking(own, desk.cable, desk.announce))
+            looking = tasks.create_task(desk.it.keep_looking(own, desk.cable, OWN, "0.0.0.0"))
             calls: list[asyncio.Task[None]] = []
 
             def spawn(call: object) -> asyncio.Task[None]:
@@ -350,7 +347,7 @@ def test_discovery_that_fails_says_why_and_is_tried_again(monkeypatch: pytest.Mo
                 desk.changed.set()
 
         own = Failing(desk.air)
-        looking = asyncio.create_task(desk.it.keep_looking(own, desk.cable, desk.announce))
+        looking = asyncio.create_task(desk.it.keep_looking(own, desk.cable, OWN, "0.0.0.0"))
         await asyncio.sleep(0)
         assert desk.it.listed()["sentence"] == "no socket to be had"
         await desk.until(lambda: own in desk.air.listening)
