@@ -1,6 +1,6 @@
 """What a peer says of itself in the network, and what of that is believed.
 
-docs/protocol.md section 10. Whoever is in the network may say anything: what is not exactly
+docs/protocol.md section 11. Whoever is in the network may say anything: what is not exactly
 right is no neighbour.
 """
 

@@ -23,6 +23,7 @@ class MemoryDiscovery:
     async def start(
         self, addresses: Sequence[Address], own: Announcement | None, sightings: Sightings
     ) -> None:
+        assert self not in self._air.listening, "stop comes before another start"
         if not any(address.usable for address in addresses):
             return
         self._air.listening[self] = sightings
