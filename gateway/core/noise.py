@@ -1,6 +1,6 @@
 """Handshakes of the Noise Protocol Framework, revision 34, for the secure layer of a link.
 
-Of the framework only what docs/protocol.md ("Secure layer") uses: three patterns, all
+Of the framework only what docs/protocol.md ("Secure layer") uses: four patterns, all
 ``25519_ChaChaPoly_SHA256``. Pure: the caller gives the keys, the ephemeral pair among them.
 """
 
@@ -24,6 +24,8 @@ class Pattern(IntEnum):
     IKPSK2 = 1
     # Both know the secret only: a typed code.
     XXPSK0 = 2
+    # Neither knows anything: members of one store, who show what they are afterwards.
+    XX = 3
 
 
 class Token(Enum):
@@ -65,6 +67,7 @@ _SHAPES = {
     Pattern.IK: _Shape(b"IK", True, ((_E, _ES, _S, _SS), (_E, _EE, _SE))),
     Pattern.IKPSK2: _Shape(b"IKpsk2", True, ((_E, _ES, _S, _SS), (_E, _EE, _SE, _PSK))),
     Pattern.XXPSK0: _Shape(b"XXpsk0", False, ((_PSK, _E), (_E, _EE, _S, _ES), (_S, _SE))),
+    Pattern.XX: _Shape(b"XX", False, ((_E,), (_E, _EE, _S, _ES), (_S, _SE))),
 }
 # Whose keys meet: the initiator's, the responder's.
 _EXCHANGES = {_EE: (_E, _E), _ES: (_E, _S), _SE: (_S, _E), _SS: (_S, _S)}
@@ -167,7 +170,9 @@ class Handshake:
             raise PeerError(Code.TOO_BIG, "a handshake message that is too long")
         for token in self._messages[self._past]:
             message = self._read(token, message)
-        payload = self._symmetric.decrypt_and_hash(_tagged(message))
+        if self._symmetric.has_key:
+            _cut(message, TAG_BYTES)
+        payload = self._symmetric.decrypt_and_hash(message)
         self._finish()
         return payload
 
@@ -245,9 +250,3 @@ def _cut(message: bytes, size: int) -> tuple[bytes, bytes]:
     if len(message) < size:
         raise PeerError(Code.MALFORMED, "a handshake message that is cut off")
     return message[:size], message[size:]
-
-
-def _tagged(message: bytes) -> bytes:
-    # All messages of these patterns end with something encrypted.
-    _cut(message, TAG_BYTES)
-    return message

@@ -50,6 +50,11 @@ class SymmetricState:
         self._chain = self.hash
         self._cipher: CipherState | None = None
 
+    @property
+    def has_key(self) -> bool:
+        """Whether what is written and read from now on is encrypted."""
+        return self._cipher is not None
+
     def mix_hash(self, data: bytes) -> None:
         """Bind both sides to ``data``."""
         self.hash = sha256(self.hash + data).digest()

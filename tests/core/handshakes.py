@@ -10,7 +10,7 @@ from tests.vectors import make_noise as made
 
 def case(pattern: n.Pattern, **changes: Any) -> made.Json:
     """A handshake as noise.json describes it."""
-    psk = None if pattern is n.Pattern.IK else made.PSK
+    psk = made.PSK if pattern in made.SECRET else None
     prologue = n.prologue(pattern).hex()
     return {"pattern": pattern, "prologue": prologue, "psk": psk, **made.KEYS, **changes}
 

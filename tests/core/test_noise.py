@@ -22,10 +22,17 @@ SIZES = {
     n.Pattern.IK: [96, 48],
     n.Pattern.IKPSK2: [96, 48],
     n.Pattern.XXPSK0: [48, 96, 64],
+    n.Pattern.XX: [32, 96, 64],
 }
 each_message = pytest.mark.parametrize(
     ("pattern", "number"),
-    [(pattern, number) for pattern in PATTERNS for number in range(len(SIZES[pattern]))],
+    [
+        (pattern, number)
+        for pattern in PATTERNS
+        for number in range(len(SIZES[pattern]))
+        # The first message of XX is a bare key: whatever it is, the next one tells.
+        if (pattern, number) != (n.Pattern.XX, 0)
+    ],
     ids=lambda value: value.name if isinstance(value, n.Pattern) else str(value),
 )
 # Points of low order, and equals of theirs above the prime 2^255-19 (cr.yp.to/ecdh.html).
@@ -125,7 +132,8 @@ def test_a_message_cut_off_anywhere(pattern: n.Pattern, number: int) -> None:
 
 @given(pattern=st.sampled_from(PATTERNS), number=st.integers(0, 2), message=st.binary(max_size=300))
 def test_anything_else_is_refused(pattern: n.Pattern, number: int, message: bytes) -> None:
-    reader, _ = reader_of(pattern, min(number, len(SIZES[pattern]) - 1))
+    number = max(min(number, len(SIZES[pattern]) - 1), pattern is n.Pattern.XX)
+    reader, _ = reader_of(pattern, number)
     with pytest.raises(PeerError) as raised:
         reader.read(message)
     assert raised.value.code in (Code.MALFORMED, Code.UNAUTHORISED)
@@ -189,7 +197,8 @@ def test_a_responder_of_low_order_is_not_called(point: bytes) -> None:
 
 @each_pattern
 def test_a_wrong_prologue(pattern: n.Pattern) -> None:
-    reader, message = reader_of(pattern, 0, prologue=b"store-gateway/2".hex())
+    number = int(pattern is n.Pattern.XX)
+    reader, message = reader_of(pattern, number, prologue=b"store-gateway/2".hex())
     refuse(reader, message, Code.UNAUTHORISED)
 
 
@@ -215,6 +224,30 @@ def test_in_ikpsk2_the_secret_is_proven_only_by_what_follows() -> None:
     with pytest.raises(PeerError) as raised:
         responder.split().open(honest.split().seal(b"let me in"))
     assert raised.value.code is Code.UNAUTHORISED
+
+
+@pytest.mark.parametrize("place", range(32))
+def test_in_xx_a_changed_first_message_is_found_by_the_initiator(place: int) -> None:
+    initiator, responder = sides(n.Pattern.XX)
+    message = bytearray(initiator.write())
+    message[place] ^= 0x80 if place == 31 else 1
+    responder.read(bytes(message))
+    refuse(initiator, responder.write(), Code.UNAUTHORISED)
+
+
+@each_point
+def test_in_xx_a_first_key_of_low_order_is_not_answered(point: bytes) -> None:
+    _, responder = sides(n.Pattern.XX)
+    responder.read(point)
+    with pytest.raises(PeerError) as raised:
+        responder.write()
+    assert raised.value.code is Code.MALFORMED
+
+
+@pytest.mark.parametrize("size", [0, 31])
+def test_in_xx_a_first_message_that_is_cut_off(size: int) -> None:
+    _, responder = sides(n.Pattern.XX)
+    refuse(responder, bytes(size), Code.MALFORMED)
 
 
 def test_another_responder_cannot_read() -> None:
@@ -249,7 +282,7 @@ def test_a_recorded_handshake_opens_nothing(pattern: n.Pattern) -> None:
     _, again = sides(pattern, responder=keys)
     assert again.read(recorded[0]) == b""
     assert again.write() != recorded[1]
-    if pattern is n.Pattern.XXPSK0:
+    if len(recorded) == 3:
         refuse(again, recorded[2], Code.UNAUTHORISED)
         return
     with pytest.raises(PeerError) as raised:
@@ -298,9 +331,9 @@ def test_out_of_turn_it_is_over(pattern: n.Pattern) -> None:
 @pytest.mark.parametrize("initiator", [True, False])
 def test_secrets_that_do_not_fit_the_pattern(pattern: n.Pattern, initiator: bool) -> None:
     pair = KeyPair(bytes(range(32)))
-    knows = initiator and pattern is not n.Pattern.XXPSK0
+    knows = initiator and pattern in (n.Pattern.IK, n.Pattern.IKPSK2)
     remote = pair.public if knows else None
-    psk = None if pattern is n.Pattern.IK else bytes(32)
+    psk = bytes(32) if pattern in made.SECRET else None
     n.Handshake(pattern, initiator, n.Secrets(pair, pair, remote, psk), b"")
     for wrong in (
         n.Secrets(pair, pair, None if knows else pair.public, psk),
@@ -319,8 +352,8 @@ def test_no_secret_is_printed() -> None:
 
 
 def test_numbers_of_patterns() -> None:
-    assert [n.known_pattern(number) for number in range(3)] == PATTERNS
+    assert [n.known_pattern(number) for number in range(4)] == PATTERNS
     assert n.prologue(n.Pattern.XXPSK0) == b"store-gateway/1\x02"
     with pytest.raises(PeerError) as raised:
-        n.known_pattern(3)
+        n.known_pattern(4)
     assert raised.value.code is Code.VERSION

@@ -11,7 +11,12 @@ from gateway.core.noise_transport import PIECE_BYTES
 from tests.core.handshakes import case, static_of
 from tests.vectors import make_noise as made
 
-NAMES = {n.Pattern.IK: "IK", n.Pattern.IKPSK2: "IKpsk2", n.Pattern.XXPSK0: "XXpsk0"}
+NAMES = {
+    n.Pattern.IK: "IK",
+    n.Pattern.IKPSK2: "IKpsk2",
+    n.Pattern.XXPSK0: "XXpsk0",
+    n.Pattern.XX: "XX",
+}
 
 
 def stranger(pattern: n.Pattern, initiator: bool) -> NoiseConnection:
@@ -24,7 +29,7 @@ def stranger(pattern: n.Pattern, initiator: bool) -> NoiseConnection:
     if described["psk"]:
         peer.set_psks(psk=bytes.fromhex(described["psk"]))
     peer.set_keypair_from_private_bytes(Keypair.STATIC, bytes.fromhex(made.KEYS[role]["static"]))
-    if initiator and pattern is not n.Pattern.XXPSK0:
+    if initiator and pattern in (n.Pattern.IK, n.Pattern.IKPSK2):
         peer.set_keypair_from_public_bytes(Keypair.REMOTE_STATIC, static_of("responder"))
     peer.start_handshake()
     return peer

@@ -19,6 +19,7 @@ Json = dict[str, Any]
 
 # Keys and codes of the examples: anything, but always the same.
 PSK = sha256(b"psk").hexdigest()
+SECRET = (n.Pattern.IKPSK2, n.Pattern.XXPSK0)
 KEYS = {
     role: {kind: sha256(f"{role} {kind}".encode()).hexdigest() for kind in ("static", "ephemeral")}
     for role in ("initiator", "responder")
@@ -52,7 +53,7 @@ def side(case: Json, initiator: bool) -> n.Handshake:
     if not initiator:
         own, peer = peer, own
     pattern = n.Pattern(case["pattern"])
-    knows = initiator and pattern is not n.Pattern.XXPSK0
+    knows = initiator and pattern in (n.Pattern.IK, n.Pattern.IKPSK2)
     static, ephemeral, remote = (
         KeyPair(bytes.fromhex(key)) for key in (own["static"], own["ephemeral"], peer["static"])
     )
@@ -89,7 +90,7 @@ def _ours(pattern: n.Pattern) -> Json:
         "name": f"{pattern.name} of the mesh protocol",
         "pattern": pattern.value,
         "prologue": n.prologue(pattern).hex(),
-        "psk": None if pattern is n.Pattern.IK else PSK,
+        "psk": PSK if pattern in SECRET else None,
         **KEYS,
         "handshake": [],
         "transport": [],

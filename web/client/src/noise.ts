@@ -1,5 +1,5 @@
 // Handshakes and the protection of a link (docs/protocol.md, "Secure layer"): the Noise Protocol Framework,
-// revision 34, with three patterns and 25519_ChaChaPoly_SHA256. The caller gives all keys and draws what is random.
+// revision 34, with four patterns and 25519_ChaChaPoly_SHA256. The caller gives all keys and draws what is random.
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { x25519 } from '@noble/curves/ed25519.js'
 import { hmac } from '@noble/hashes/hmac.js'
@@ -27,8 +27,8 @@ export class NoiseError extends Error {
   }
 }
 
-/** The numbers are those of the NOISE record: a paired peer, a scanned code, a typed code. */
-export enum Pattern { IK, IKpsk2, XXpsk0 }
+/** The numbers are those of the NOISE record: a paired peer, a scanned code, a typed code, members of one store. */
+export enum Pattern { IK, IKpsk2, XXpsk0, XX }
 
 type Key = 'e' | 's'
 type Token = Key | 'ee' | 'es' | 'se' | 'ss' | 'psk'
@@ -44,6 +44,7 @@ const SHAPES: Record<Pattern, Shape> = {
   [Pattern.IK]: { name: 'IK', known: true, messages: [['e', 'es', 's', 'ss'], ['e', 'ee', 'se']] },
   [Pattern.IKpsk2]: { name: 'IKpsk2', known: true, messages: [['e', 'es', 's', 'ss'], ['e', 'ee', 'se', 'psk']] },
   [Pattern.XXpsk0]: { name: 'XXpsk0', known: false, messages: [['psk', 'e'], ['e', 'ee', 's', 'es'], ['s', 'se']] },
+  [Pattern.XX]: { name: 'XX', known: false, messages: [['e'], ['e', 'ee', 's', 'es'], ['s', 'se']] },
 }
 
 /** What both sides of a link put before a handshake of this pattern. */
@@ -94,6 +95,9 @@ class SymmetricState {
   constructor(protocol: Uint8Array) {
     this.hash = protocol.length > 32 ? sha256(protocol) : joined([protocol, new Uint8Array(32 - protocol.length)])
     this.chain = this.hash
+  }
+  get hasKey(): boolean {
+    return this.cipher !== null
   }
   mixHash(data: Uint8Array): void {
     this.hash = sha256(joined([this.hash, data]))
@@ -194,8 +198,8 @@ export class Handshake {
     this.begin('reading')
     if (message.length > MAX_NOISE_BYTES) throw new NoiseError(TOO_BIG, 'a handshake message that is too long')
     const rest = this.tokens().reduce((left, token) => this.readToken(token, left), message)
-    // All messages of these patterns end with something encrypted.
-    const payload = this.symmetric.decryptAndHash(joined(cut(rest, TAG_BYTES)))
+    if (this.symmetric.hasKey) cut(rest, TAG_BYTES)
+    const payload = this.symmetric.decryptAndHash(rest)
     this.finish()
     return payload
   }

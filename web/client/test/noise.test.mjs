@@ -23,7 +23,7 @@ function side(described, initiator) {
   return new Handshake(described.pattern, initiator, {
     static: new KeyPair(bytes(own.static)),
     ephemeral: new KeyPair(bytes(own.ephemeral)),
-    remoteStatic: initiator && described.pattern !== Pattern.XXpsk0 ? new KeyPair(bytes(peer.static)).public : undefined,
+    remoteStatic: initiator && described.pattern < Pattern.XXpsk0 ? new KeyPair(bytes(peer.static)).public : undefined,
     psk: described.psk ? bytes(described.psk) : undefined,
   }, bytes(described.prologue))
 }
@@ -50,7 +50,9 @@ function refuse(reader, message, code) {
 }
 
 const changed = (message, place, bit) => message.map((byte, index) => (index === place ? byte ^ bit : byte))
+// The first message of XX is a bare key: whatever it is, the next one tells.
 const messages = ours.flatMap((described) => described.handshake.map((entry, number) => [described, number, entry.message.length / 2]))
+  .filter(([{ pattern }, number]) => pattern !== Pattern.XX || number)
 
 for (const described of [...stored.published, ...ours]) {
   test(`a handshake of the vectors: ${described.name}`, () => {
@@ -149,7 +151,7 @@ test('a wrong secret, a wrong prologue, a reflected message', () => {
   refuse(...readerOf(withCode, 0, other), 4401)
   refuse(...readerOf(withQr, 1, other), 4401)
   for (const described of ours) {
-    refuse(...readerOf(described, 0, { prologue: '00' }), 4401)
+    refuse(...readerOf(described, described.pattern === Pattern.XX ? 1 : 0, { prologue: '00' }), 4401)
     const initiator = side(described, true)
     assert.throws(() => initiator.read(initiator.write()), NoiseError)
     assert.ok(!initiator.done)
