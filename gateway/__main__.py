@@ -7,10 +7,11 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway import __version__, config
+from gateway import __version__, config, store_commands
 from gateway.core.errors import GatewayError
 
 # A thread that checks a large message must not hold the loop up for longer than this.
@@ -36,12 +37,16 @@ Standard input takes one request a line; each is answered by a line once it is o
   {"verb": "put", "document": "orders/7", "content": {"station": "grill"}, "id": 1}
   {"verb": "patch", "document": "orders/7", "content": {"status": "done"}}
   {"verb": "get", "document": "orders/7"}
+A link that was not let in is told with a code, such as unauthorised, revoked, other-store, version:
+  {"event": "link", "state": "refused", "code": ..., "reason": ..., "address": ...}
 Without --subscribe it keeps everything.
 Without --connect and --listen it looks for gateways and peers in the network and calls them. With
 --connect it calls those and nobody else. With --listen on an address that others reach it looks
 for peers and is found by them; on this machine only it is not. See store-gateway neighbours.
+--pair is needed once: what it got by it is in its data folder from then on.
   store-gateway peer
   store-gateway peer --connect 192.168.1.20 --subscribe 'orders {"station": "grill"}'
+  store-gateway peer --connect 192.168.1.20 --pair 9V3ZK-0TQ4C-7RMDX-1W8AE
 """
 
 
@@ -87,6 +92,7 @@ def _peer(options: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     _allow_many_links()
     options.data = options.data or Path(config.default_data("store-gateway-peer"))
+    pairing = store_commands.pairing(options) if options.pair else None
     settings = _settings(options)
     mesh = settings.mesh
     if not (mesh.connect or mesh.discover or settings.listen.enabled):
@@ -95,7 +101,7 @@ def _peer(options: argparse.Namespace) -> int:
             " or leave --no-discovery out"
         )
         raise GatewayError("nobody", sentence, EX_USAGE)
-    app.run(settings, os.urandom, None)
+    app.run(settings, os.urandom, None, pairing)
     return 0
 
 
@@ -163,9 +169,9 @@ def _announce(facts: Mapping[str, Any]) -> None:
     print(f"  Yjs apps   {facts['sync']}<collection>/<id>")
     print(f"  Data       {facts['data']}\n")
     if facts["open"]:
-        print("Open: whoever reaches this port may read and write.", end=" ")
+        print("Open: whoever reaches this port may read and write; store-gateway claim ends that.")
     else:
-        print("Closed: nobody is let in, for there is no pairing yet (access.open).", end=" ")
+        print("Closed: only members of the store are let in.", end=" ")
     print("Ctrl-C stops it; nothing saved is lost.", flush=True)
 
 
@@ -275,7 +281,15 @@ def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[st
     try:
         return ControlClient(_folder(options) / "control.sock").request(verb, **arguments)
     except ControlError as error:
-        wrong_use = error.code in ("usage", "bad-name", "store-backup-target")
+        wrong_use = error.code in (
+            "usage",
+            "bad-name",
+            "store-backup-target",
+            "claimed",
+            "not-claimed",
+            "not-a-gateway",
+            "recovery-code",
+        )
         exit_code = EX_USAGE if wrong_use else 69
         raise GatewayError(error.code, error.sentence, exit_code) from error
 
@@ -305,11 +319,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         help="a collection, and a selector if not all of it is wanted; may be repeated",
     )
+    peer.add_argument(
+        "--pair",
+        metavar="CODE",
+        help="become a member of the store by this code, or a QR code's text",
+    )
     peer.add_argument("--listen", metavar="[ADDRESS:]PORT", help="let other peers call this one")
     _mesh_arguments(peer)
     _command(commands, "check-config", _check, "check a settings file and exit")
     _command(commands, "status", _status, "what the running gateway says of itself")
     _command(commands, "neighbours", _neighbours, "who is seen in the network, and linked", SEEN)
+    store_commands.add(partial(_command, commands), lambda options: partial(_ask, options))
     backup = _command(commands, "backup", _backup, "write all data to a file, while it runs")
     backup.add_argument("file", type=Path)
     restore = _command(commands, "restore", _restore, "replace all data by a backup")

@@ -13,36 +13,44 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway import __version__
 from gateway.adapters.console import Console
 from gateway.adapters.crash_note import CrashNote
+from gateway.adapters.identity_file import IdentityFolder
 from gateway.adapters.loop import new_event_loop
 from gateway.adapters.pages import Pages
 from gateway.adapters.sqlite_recovery import BACKUP
 from gateway.adapters.sqlite_store import SqliteStore
-from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocketServer
+from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocketServer, own_address
 from gateway.config import Config, peer_url
 from gateway.control.server import ControlServer
 from gateway.core import messages
 from gateway.core.announcement import Announcement
+from gateway.core.entrance import PairingSecret
 from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.hub import Hub, Quotas
 from gateway.core.mesh_session import LocalPeer, MeshSession
 from gateway.core.names import check_name, name_from_path
 from gateway.core.neighbours import Neighbours, Own
+from gateway.core.noise_transport import sealed_bytes
 from gateway.core.records import Refusal, StoreStatus
 from gateway.core.selections import Interest
 from gateway.core.selector import Selector
 from gateway.core.session import Session
 from gateway.core.status import Identity, Moment, status
+from gateway.core.tokens import token_of
 from gateway.core.y_session import YSession
 from gateway.ports import Link, Store
 from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
+from gateway.runtime.identity import Identity as KeptIdentity
 from gateway.runtime.local import Local
+from gateway.runtime.member_verbs import MemberVerbs
+from gateway.runtime.members import Members
 from gateway.runtime.neighbourhood import Calls, Neighbourhood
 from gateway.runtime.peer import keep_time, serve
 from gateway.runtime.perform import MISTAKE, Performer, Watcher
@@ -52,11 +60,12 @@ from gateway.script import Script
 
 # Together below the 5 s a service manager or script waits for us.
 GOODBYE_SECONDS = 1.0
-# Stores have no id yet.
-STORE_HINT = ""
 CONTROL_SOCKET = "control.sock"
 CRASHED = "the gateway died twice while it applied this"
 STDIN, STDOUT = 0, 1
+IDENTITY = "identity"
+EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104
+LINK_MESSAGE_BYTES = sealed_bytes(MESSAGE_BYTES)
 EX_USAGE = 64
 
 log = logging.getLogger("gateway")
@@ -73,20 +82,28 @@ class MonotonicClock:
 Ready = Callable[[Mapping[str, Any]], None]
 
 
-def run(config: Config, draw: Callable[[int], bytes], ready: Ready | None) -> None:
+def run(
+    config: Config,
+    draw: Callable[[int], bytes],
+    ready: Ready | None,
+    pairing: PairingSecret | None = None,
+) -> None:
     """Run the gateway until it is told to stop. Raises ``GatewayError`` for our faults.
 
     ``draw(count)`` gives random bytes; ``ready`` is called once everything listens. Without it
     the device is in the hands of a script, on standard input and output (``gateway.script``).
+    ``pairing`` is what it was given to become a member of a store.
     """
     folder = Path(config.store.folder)
     interests, addresses = mesh_of(config)
     store = SqliteStore.open(folder)
     try:
         peer = _peer_id(folder, draw(16))
+        kept = KeptIdentity(IdentityFolder(folder / IDENTITY), draw)
+        members = Members(peer, kept, MonotonicClock(), draw, config.name, pairing)
         note = CrashNote(folder)
         try:
-            gateway = Gateway(config, peer, store, note, interests, addresses, draw)
+            gateway = Gateway(config, peer, store, note, interests, addresses, draw, members)
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
                 runner.run(gateway.run(ready))
         finally:
@@ -107,8 +124,11 @@ class Gateway:
         interests: Sequence[Interest],
         addresses: Sequence[str],
         draw: Callable[[int], bytes],
+        members: Members,
     ) -> None:
         self._config = config
+        self._members = members
+        self._member_verbs = MemberVerbs(members, self._reached_at)
         self._addresses_to_call = addresses
         self._chance = lambda: int.from_bytes(draw(2), "big") / 65_536
         self._store = store
@@ -142,7 +162,8 @@ class Gateway:
             | (messages.FEATURE_LARGE if self._large else 0),
             (("name", config.name), ("software", f"store-gateway {__version__}")),
         )
-        self._identity = Identity(__version__, peer.hex(), config.access.open, {})
+        self._peer = peer.hex()
+        self._addresses_shown: dict[str, str] = {}
 
     async def run(self, ready: Ready | None) -> None:
         """Start, serve until told to stop, stop in order."""
@@ -153,12 +174,19 @@ class Gateway:
         self._budget = Budget(self._clock)
         console = None if ready else Console(STDIN, STDOUT)
         script = Script(console, self._answer, self._local, self._stop.set) if console else None
-        self._caller = WebSocketCaller(MESSAGE_BYTES)
+        self._caller = WebSocketCaller(LINK_MESSAGE_BYTES)
         self._neighbourhood = self._neighbours()
         watchers: list[Watcher] = [self._neighbourhood, *([script] if script else [])]
         self._performer = Performer(
-            self._hub, self._store, self._note, self._helper, self._fail, Watchers(watchers)
+            self._hub,
+            self._store,
+            self._note,
+            self._helper,
+            self._fail,
+            Watchers(watchers),
+            self._members.heard,
         )
+        self._members.attach(self._performer, self._neighbourhood.of_store)
         self._local.attach(self._performer)
         self._performer.writer.start()
         self._performer.perform(self._hub.selections.begin())
@@ -197,7 +225,7 @@ class Gateway:
         server = WebSocketServer(
             self._serve_link,
             spawn_link,
-            message_bytes=MESSAGE_BYTES,
+            message_bytes=LINK_MESSAGE_BYTES,
             max_links=config.listen.max_links,
             hosts=frozenset(config.listen.hosts),
         )
@@ -214,16 +242,14 @@ class Gateway:
                 pages = Pages(folder / CONTROL_SOCKET, config.listen.host, config.pages.port, port)
                 addresses["pages"] = f"http://{_shown(config.listen.host)}:{await pages.start()}/"
                 spawn(pages.keep())
-            self._identity = Identity(
-                __version__, self._identity.peer, config.access.open, addresses
-            )
+            self._addresses_shown = addresses
             spawn(keep_time(self._performer, self._clock))
             spawn(keep_backup(self._store, self._performer.writer, folder / BACKUP))
-            facts = {**addresses, "data": str(folder), "open": config.access.open}
+            facts = {**addresses, "data": str(folder), "open": self._is_open}
             if ready is not None:
                 ready(facts)
             if script is not None:
-                await script.ready(peer=self._identity.peer, **facts)
+                await script.ready(peer=self._peer, **facts)
                 for work in (script.tell_news(), script.tell_changes(), script.serve()):
                     spawn(work)
             for url in self._addresses_to_call:
@@ -256,9 +282,16 @@ class Gateway:
         await server.drained(GOODBYE_SECONDS)
 
     def _neighbours(self) -> Neighbourhood:
-        config, peer = self._config, self._identity.peer
+        config, peer = self._config, self._peer
         is_announced = config.listen.enabled and not config.why_not_discover
-        own = Own(peer, messages.VERSION, messages.VERSION, STORE_HINT, self._large, is_announced)
+        own = Own(
+            peer,
+            messages.VERSION,
+            messages.VERSION,
+            self._members.store_hint,
+            self._large,
+            is_announced,
+        )
 
         def end(session: Session, code: Code, reason: str) -> None:
             session.close(code, reason)
@@ -275,14 +308,23 @@ class Gateway:
 
         config, version = self._config, messages.VERSION
         own = Announcement(
-            self._identity.peer, version, version, STORE_HINT, self._large, port, config.name, pages
+            self._peer,
+            version,
+            version,
+            self._members.store_hint,
+            self._large,
+            port,
+            config.name,
+            pages,
         )
         await self._neighbourhood.keep_looking(
             MulticastDns(), Network(), own if port else None, config.listen.host
         )
 
     def _calling(self, url: str) -> MeshSession:
-        return MeshSession(self._self, (messages.AUTH_NONE, b""), url, self._hub.now)
+        bare = self._members.is_open
+        admission = (messages.AUTH_NONE, b"") if bare else self._members.calling(url)
+        return MeshSession(self._self, admission, url, self._hub.now)
 
     async def _keep_calling(self, url: str, script: Script | None) -> None:
         def unreachable(error: GatewayError) -> None:
@@ -319,13 +361,18 @@ class Gateway:
     def _session(self, link: WebSocketLink, path: str) -> Session:
         now = self._hub.now
         if path.startswith("/sync/"):
-            if not self._config.access.open:
-                raise PeerError(Code.UNAUTHORISED, "this gateway needs a token")
-            return YSession(name_from_path(path.removeprefix("/sync/")), link.address, now)
-        return MeshSession(self._self, self._admit, link.address, now)
+            member = None if self._is_open else self._members.token(token_of(path))
+            return YSession(name_from_path(path.removeprefix("/sync/")), link.address, now, member)
+        bare = self._members.is_open
+        admission = self._admit if bare else self._members.accepting()
+        return MeshSession(self._self, admission, link.address, now)
+
+    @property
+    def _is_open(self) -> bool:
+        return self._config.access.open and self._members.is_open
 
     def _admit(self, method: int, credential: bytes) -> messages.Grants:
-        if method == messages.AUTH_NONE and self._config.access.open:
+        if method == messages.AUTH_NONE and self._is_open:
             return (("*", messages.RIGHT_READ | messages.RIGHT_WRITE),)
         raise PeerError(Code.UNAUTHORISED, "this gateway does not know you; pair first")
 
@@ -361,6 +408,9 @@ class Gateway:
             return self._neighbourhood.listed()
         if verb in ("get", "put", "patch"):
             return await self._edit(verb, arguments)
+        answer = self._member_verbs.answer(verb, arguments)
+        if answer is not None:
+            return answer
         raise GatewayError("unknown-verb", f"there is no verb {verb[:40]!r}", 64)
 
     async def _edit(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -384,7 +434,21 @@ class Gateway:
             self._performer.waiting_bytes,
             self._performer.trouble,
         )
-        return status(self._identity, moment, self._hub, figures)
+        membership = self._members.membership
+        identity = Identity(
+            __version__,
+            self._peer,
+            self._is_open,
+            self._addresses_shown,
+            membership.store.hex() if membership else "",
+        )
+        return status(identity, moment, self._hub, figures)
+
+    def _reached_at(self) -> Sequence[str]:
+        """Where others reach this gateway."""
+        host, _, port = urlsplit(self._addresses_shown.get("mesh", "")).netloc.rpartition(":")
+        own = own_address() if host in EVERYWHERE else host
+        return [f"{own}:{port}"] if own else []
 
     def _addresses(self, port: int) -> dict[str, str]:
         base = f"ws://{_shown(self._config.listen.host)}:{port}"

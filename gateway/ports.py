@@ -6,7 +6,7 @@ and knows no library behind them.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.core.announcement import Address, Announcement, Neighbour
 from gateway.core.records import Change, Refusal, StoredDocument, StoreStatus
@@ -87,6 +87,19 @@ class Note(Protocol):
 
     def after(self) -> None:
         """It went well."""
+
+
+class IdentityStore(Protocol):
+    """A few small values that are this device's identity; blocking, and durable on return.
+
+    Both verbs raise ``GatewayError`` with a code starting ``identity-``.
+    """
+
+    def read(self, name: str) -> Any:
+        """The JSON value of this name; None if there is none."""
+
+    def write(self, name: str, value: Any) -> None:
+        """Replace a value as a whole, or not at all."""
 
 
 class Clock(Protocol):

@@ -9,8 +9,12 @@ from gateway.control.lines import Handler, Lines
 from gateway.core.errors import Code
 from gateway.core.events import Answered, Delivered, Notice
 from gateway.core.session import Session
+from gateway.core.status import shown
 from gateway.runtime.local import Local
 from gateway.runtime.perform import Watcher
+
+# Characters of what a peer says when it closes.
+REASON = 200
 
 
 class Script(Watcher):
@@ -45,7 +49,10 @@ class Script(Watcher):
         if session in self._opened:
             self._opened.discard(session)
             reason = session.farewell.reason if session.farewell else "the connection was lost"
-            self._put("link", session.address, state="closed", reason=reason, **_peer(session))
+            facts = {"reason": reason, **(_refusal(session) or {}), **_peer(session)}
+            self._put("link", session.address, state="closed", **facts)
+        elif (why := _refusal(session)) is not None:
+            self._put("link", session.address, state="refused", **why, **_peer(session))
 
     def unreachable(self, address: str, sentence: str) -> None:
         """A peer cannot be called."""
@@ -107,6 +114,16 @@ def _peer(session: Session) -> dict[str, Any]:
         "peer": session.identity,
         "name": session.about.get("name", ""),
     }
+
+
+def _refusal(session: Session) -> dict[str, Any] | None:
+    """Why a link was not opened, by us or by the peer; None if it only went away."""
+    if session.told is not None:
+        code, reason = session.told
+        return {"code": _word(code), "reason": shown(reason, REASON), "by": "peer"}
+    if session.farewell is None or session.farewell.code is Code.GOING_AWAY:
+        return None
+    return {"code": session.farewell.code.word, "reason": session.farewell.reason, "by": "us"}
 
 
 def _word(code: int) -> str:

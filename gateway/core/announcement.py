@@ -15,7 +15,7 @@ TXT_BYTES = 512
 MAX_ADDRESSES = 8
 # A version in HELLO is a varint; one above this is a mistake.
 MAX_VERSION = 9_999
-# A store hint is short and opaque; empty as long as stores have no id.
+# A store hint is short and opaque; empty for a device that is of no store.
 _STORE = re.compile(rb"[0-9a-f]{0,32}\Z")
 _PEER = re.compile(rb"[0-9a-f]{32}\Z")
 _VERSIONS = re.compile(rb"([0-9]{1,4})-([0-9]{1,4})\Z")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from gateway.core.guard import UpdateFacts
 
 if TYPE_CHECKING:
+    from gateway.core.entrance import Device
+    from gateway.core.membership import Membership
     from gateway.core.records import Change, Refusal
     from gateway.core.selector import Selector
     from gateway.core.session import Session
@@ -135,9 +137,31 @@ class Declined:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class DevicePaired:
+    """A device was given a ticket."""
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipGained:
+    """We were given a ticket."""
+
+    membership: Membership
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationsHeard:
+    """A peer told of revocations that were not known here."""
+
+    entries: tuple[bytes, ...]
+
+
 Answered = Delivered | Declined
 LinkEvent = LinkOpened | Subscribed | Unsubscribed | Compared
-Event = DocumentEvent | LinkEvent | Answered
+MemberEvent = DevicePaired | MembershipGained | RevocationsHeard
+Event = DocumentEvent | LinkEvent | Answered | MemberEvent
 
 
 @dataclass(frozen=True, slots=True)

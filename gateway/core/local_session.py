@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from gateway.core.errors import Code
 from gateway.core.events import Event
+from gateway.core.membership import Admitted
 from gateway.core.outbox import Documents, Outbox, Relay
 from gateway.core.session import Farewell, State
 
@@ -26,6 +27,8 @@ class LocalSession:
         self.about: dict[str, str] = {}
         self.state = State.OPEN
         self.farewell: Farewell | None = None
+        self.told: tuple[int, str] | None = None
+        self.member: Admitted | None = None
         self.outbox = Outbox()
         self.received_bytes = 0
         self.sent_bytes = 0
@@ -91,6 +94,9 @@ class LocalSession:
         """See ``Session``."""
 
     def deny(self, document: str, code: Code, reason: str) -> None:
+        """See ``Session``."""
+
+    def revoked(self, entries: Iterable[bytes]) -> None:
         """See ``Session``."""
 
     def tick(self, now: float) -> bool:

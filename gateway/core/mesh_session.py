@@ -1,6 +1,6 @@
 """A session of the mesh protocol: many documents over one link, with durable acks.
 
-docs/protocol.md sections 3 and 4. States HELLO → AUTH → OPEN → CLOSED; the table
+docs/protocol.md sections 3 and 4. States (NOISE →) HELLO → AUTH → OPEN → CLOSED; the table
 ``_ALLOWED`` says which records each state takes.
 """
 
@@ -10,23 +10,28 @@ from dataclasses import dataclass
 from gateway.core import messages as m
 from gateway.core.acks import Decided
 from gateway.core.deliveries import Deliveries
+from gateway.core.entrance import Accepting, Calling, Entrance
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
     Compared,
     Declined,
     Delivered,
+    DevicePaired,
     DocumentOpened,
     DocumentReleased,
     Event,
     LinkOpened,
+    MembershipGained,
     PresenceReceived,
+    RevocationsHeard,
     Subscribed,
     Unsubscribed,
     UpdateReceived,
 )
 from gateway.core.framing import MESSAGE_BYTES, batches, frame, records
-from gateway.core.names import check_name, collection_of
+from gateway.core.membership import Admitted, allows
+from gateway.core.names import check_name
 from gateway.core.outbox import Diff, Documents, Outbox, Relay
 from gateway.core.reconcile import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES
 from gateway.core.selector import Selector
@@ -63,12 +68,14 @@ class LocalPeer:
 
 
 _ALLOWED: dict[State, frozenset[type[m.Record]]] = {
+    State.NOISE: frozenset({m.Noise, m.Goodbye}),
     State.HELLO: frozenset({m.Hello, m.Goodbye}),
-    State.AUTH: frozenset({m.Auth, m.Grant, m.Goodbye}),
+    State.AUTH: frozenset({m.Auth, m.Grant, m.Goodbye, m.Ticket, m.Member}),
     State.OPEN: frozenset(
         {
             m.Goodbye, m.Ping, m.Pong, m.Open, m.Diff, m.Update, m.Close, m.Ack, m.Refuse,
             m.Deny, m.Awareness, m.Stale, m.Subscribe, m.Unsubscribe, m.Reconcile, m.Peers,
+            m.Revoked, m.Digest,
         }
     ),
     State.CLOSED: frozenset(),
@@ -79,25 +86,32 @@ class MeshSession:
     """One side of a mesh link. Satisfies ``Session``.
 
     ``admission``: the accepting side turns a method and credential into grants by it, or
-    raises ``PeerError``; on the calling side it is what we show to be let in.
+    raises ``PeerError``; on the calling side it is what we show to be let in. An ``Entrance`` is
+    both, for a sealed link between members of a store.
     """
 
     kind = "mesh"
 
     def __init__(
-        self, local: LocalPeer, admission: Admit | Credential, address: str, now: float
+        self,
+        local: LocalPeer,
+        admission: Admit | Credential | Entrance,
+        address: str,
+        now: float,
     ) -> None:
         self.identity = ""
         self.address = address
         self.about: dict[str, str] = {}
-        self.state = State.HELLO
         self.farewell: Farewell | None = None
+        self.told: tuple[int, str] | None = None
+        self.member: Admitted | None = None
         self.outbox = Outbox()
         self.received_bytes = 0
         self.sent_bytes = 0
         self.unsaved = 0
         self.reconciles = self.large = self.reads_all = False
-        self.calling = not callable(admission)
+        self._entrance = admission if isinstance(admission, Accepting | Calling) else None
+        self.calling = self._entrance.calling if self._entrance else not callable(admission)
         self.payload_bytes = MAX_PAYLOAD_BYTES
         # What the peer lets us do; known on the calling side.
         self.granted: m.Grants = ()
@@ -121,9 +135,15 @@ class MeshSession:
         self.started = self._heard_at = self._sent_at = now
         self._heard_before = self._sent_before = 0
         self._nonce = 0
-        self._put(
-            m.Hello(m.VERSION, m.VERSION, local.peer, local.features, MESSAGE_BYTES, local.about)
-        )
+        # What the last message held besides events of its records.
+        self._also: list[Event] = []
+        self._heard_of: list[bytes] = []
+        self._was_compared = False
+        self.state = State.NOISE if self._entrance else State.HELLO
+        if self._entrance is None:
+            self._greet()
+        elif isinstance(self._entrance, Calling):
+            self._put_bare(self._entrance.channel.call())
 
     def first_events(self) -> Sequence[Event]:
         """See ``Session``."""
@@ -140,12 +160,21 @@ class MeshSession:
             most = MESSAGE_BYTES if self.calling else HANDSHAKE_BYTES
             if self.state is not State.OPEN and self.received_bytes > most:
                 raise PeerError(Code.TOO_BIG, "too much before the link was open")
-            for record in records(data):
+            handshake = self.state is State.NOISE
+            for place, record in enumerate(records(self._unsealed(data))):
+                if handshake and place:
+                    # What follows would not be authenticated.
+                    raise PeerError(Code.MALFORMED, "a handshake message comes alone")
                 event = self._take(m.decode(record))
+                events += self._also
+                self._also.clear()
                 if event is not None:
                     events.append(event)
         except PeerError as error:
             self.close(error.code, error.reason)
+        if self._heard_of:
+            events.append(RevocationsHeard(tuple(self._heard_of)))
+            self._heard_of.clear()
         return events
 
     def data_to_send(self, documents: Documents) -> list[bytes]:
@@ -167,7 +196,9 @@ class MeshSession:
             framed += self._live_updates()
             framed += self._presence(documents)
             framed += self._finish()
-        sent = list(batches(framed, self._message_bytes))
+        sent, outbox.bare = outbox.bare, []
+        for batch in batches(framed, self._message_bytes):
+            sent.append(self._entrance.channel.seal(batch) if self._entrance else batch)
         self.sent_bytes += sum(map(len, sent))
         return sent
 
@@ -267,9 +298,38 @@ class MeshSession:
 
     def close(self, code: Code, reason: str) -> None:
         """See ``Session``."""
-        if self.state is not State.CLOSED:
-            self._end(code, reason)
+        if self.state is State.CLOSED:
+            return
+        self._end(code, reason)
+        if self._entrance is None or self._entrance.channel.sealed:
             self._put(m.Goodbye(code, reason))
+        else:
+            self._put_bare(m.Goodbye(code, reason))
+
+    def revoked(self, entries: Iterable[bytes]) -> None:
+        """See ``Session``."""
+        if self.state is State.OPEN and self._entrance is not None:
+            for entry in entries:
+                self._put(m.Revoked(entry))
+
+    def _greet(self) -> None:
+        local = self._local
+        self._put(
+            m.Hello(m.VERSION, m.VERSION, local.peer, local.features, MESSAGE_BYTES, local.about)
+        )
+
+    def _unsealed(self, message: bytes) -> bytes:
+        """The batch of a link message."""
+        if self._entrance is not None and self._entrance.channel.sealed:
+            try:
+                message = self._entrance.open(message)
+            except PeerError as error:
+                # Nothing can be said any more.
+                self._end(error.code, error.reason)
+                raise
+        if len(message) > MESSAGE_BYTES:
+            raise PeerError(Code.TOO_BIG, f"a message above {MESSAGE_BYTES} bytes")
+        return message
 
     def _end(self, code: Code, reason: str) -> None:
         self.state = State.CLOSED
@@ -279,12 +339,13 @@ class MeshSession:
     def _put(self, record: m.Record) -> None:
         self.outbox.records.append(frame(m.encode(record)))
 
+    def _put_bare(self, record: m.Record) -> None:
+        self.outbox.bare.append(frame(m.encode(record)))
+
     def _take(self, record: m.Record | None) -> Event | None:
         if record is None or self.state is State.CLOSED:
             return None
-        if type(record) not in _ALLOWED[self.state]:
-            name = type(record).__name__.upper()
-            raise PeerError(Code.MALFORMED, f"{name} does not belong here")
+        self._check_state(record)
         if self.state is not State.OPEN or isinstance(record, m.Goodbye):
             return self._handshake(record)
         match record:
@@ -311,9 +372,20 @@ class MeshSession:
                 return Compared(number, bool(ours), record.ranges)
             case m.Ack() | m.Refuse() | m.Deny():
                 return self._answered(record)
+            case m.Revoked() | m.Digest():
+                self._revocations(record)
             case m.Ping():
                 self._put(m.Pong(record.nonce))
         return None
+
+    def _check_state(self, record: m.Record) -> None:
+        if type(record) in _ALLOWED[self.state]:
+            return
+        if self.state is State.NOISE:
+            # Who called speaks in the open, or who was called answers in the open.
+            raise PeerError(Code.UNAUTHORISED, "only members of this store are let in: pair first")
+        name = type(record).__name__.upper()
+        raise PeerError(Code.MALFORMED, f"{name} does not belong here")
 
     def _answered(self, record: m.Ack | m.Refuse | m.Deny) -> Event | None:
         match record:
@@ -329,9 +401,14 @@ class MeshSession:
     def _handshake(self, record: m.Record) -> Event | None:
         match record:
             case m.Goodbye():
+                self.told = (record.code, record.reason)
                 self._end(Code.GOING_AWAY, "the peer said goodbye")
+            case m.Noise():
+                self._shake_hands(record)
             case m.Hello():
                 self._greeted(record)
+            case m.Auth() | m.Grant() | m.Ticket() | m.Member() if self._entrance is not None:
+                return self._meet(self._entrance, record)
             case m.Auth() if callable(self._admission):
                 grants = self._admission(record.method, record.credential)
                 self._put(m.Grant(grants))
@@ -342,6 +419,54 @@ class MeshSession:
             case _:
                 raise PeerError(Code.MALFORMED, "both sides called, or neither")
         return None
+
+    def _shake_hands(self, record: m.Noise) -> None:
+        assert self._entrance is not None
+        for answer in self._entrance.step(record):
+            self._put_bare(answer)
+        if self._entrance.channel.sealed:
+            self.state = State.HELLO
+            self._greet()
+
+    def _meet(self, entrance: Entrance, record: m.Record) -> Event | None:
+        """Let the other side in by what it shows, on a sealed link."""
+        peer = bytes.fromhex(self.identity)
+        match record, entrance:
+            case m.Auth(), Accepting():
+                self.member, before = entrance.admit(record, peer)
+                for told in (*before, m.Grant(self.member.grants)):
+                    self._put(told)
+                if entrance.device is not None:
+                    self._also.append(DevicePaired(entrance.device))
+                return self._let_in(self.member.grants)
+            case m.Ticket(), Calling():
+                self._also.append(MembershipGained(entrance.take(record)))
+            case m.Member(), Calling():
+                self.member = entrance.meet(record, peer)
+            case m.Grant(), Calling() if self.member is not None:
+                self.granted = record.grants
+                return self._let_in(self.member.grants)
+            case m.Grant(), Calling():
+                raise PeerError(Code.UNAUTHORISED, "what answered did not show who it is")
+            case _:
+                raise PeerError(Code.MALFORMED, "both sides called, or neither")
+        return None
+
+    def _revocations(self, record: m.Revoked | m.Digest) -> None:
+        membership = self._entrance.membership if self._entrance else None
+        if membership is None:
+            return
+        known = membership.revocations
+        if isinstance(record, m.Revoked):
+            try:
+                if known.add(record.entry):
+                    self._heard_of.append(record.entry)
+            except PeerError as error:
+                if error.code is not Code.QUOTA:
+                    raise
+        elif not self._was_compared and record.revocations != known.digest():
+            self.revoked(known.entries())
+        self._was_compared |= isinstance(record, m.Digest)
 
     def _greeted(self, hello: m.Hello) -> None:
         if min(hello.highest, m.VERSION) < max(hello.lowest, m.VERSION):
@@ -365,13 +490,17 @@ class MeshSession:
         self.identity = hello.peer.hex()
         self.about = dict(hello.about)
         self.state = State.AUTH
-        if not callable(self._admission):
+        if isinstance(self._admission, Calling):
+            self._put(self._admission.auth())
+        elif isinstance(self._admission, tuple):
             self._put(m.Auth(*self._admission))
 
     def _let_in(self, grants: m.Grants) -> Event:
         self._grants = grants
         self.reads_all = any(name == "*" and rights & m.RIGHT_READ for name, rights in grants)
         self.state = State.OPEN
+        if self._entrance is not None and self._entrance.membership is not None:
+            self._put(m.Digest(self._entrance.membership.revocations.digest()))
         return LinkOpened()
 
     def _opened(self, record: m.Open) -> Event | None:
@@ -437,10 +566,7 @@ class MeshSession:
         return document
 
     def _may(self, document: str, right: int) -> bool:
-        collection = collection_of(document)
-        return any(
-            rights & right and pattern in ("*", collection) for pattern, rights in self._grants
-        )
+        return allows(self._grants, document, right)
 
     def _diff(self, diff: Diff) -> bytes:
         flags = m.DIFF_MORE if diff.more else 0

@@ -29,11 +29,18 @@ FEATURE_DEFLATE = 16
 FEATURE_LARGE = 32
 
 AUTH_NONE = 0
+AUTH_TICKET = 1
+AUTH_TOKEN = 2
+AUTH_PAIR = 3
+AUTH_CERTIFICATE = 4
 
 RIGHT_READ = 1
 RIGHT_WRITE = 2
 
 DIFF_MORE = 1
+
+# Of a set of revocations.
+DIGEST_BYTES = 16
 
 # HELLO is read before anything is known about the peer, so it is kept small.
 MAX_PAIRS = 16
@@ -225,9 +232,40 @@ class Noise:
     message: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What the acceptor shows of itself, as the caller did with AUTH."""
+
+    method: int
+    credential: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What pairing gives: a ticket's credential, and the public key of the store's root."""
+
+    credential: bytes
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """One revocation, passed on as it was signed."""
+
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Stands for all revocations the sender has heard of."""
+
+    revocations: bytes
+
+
 Record = (
     Hello | Auth | Grant | Goodbye | Ping | Pong | Open | Diff | Update | Close | Ack | Refuse
-    | Deny | Awareness | Stale | Subscribe | Unsubscribe | Reconcile | Peers | Noise
+    | Deny | Awareness | Stale | Subscribe | Unsubscribe | Reconcile | Peers | Noise | Member
+    | Ticket | Revoked | Digest
 )  # fmt: skip
 
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -320,6 +358,13 @@ def _read_peer_id(data: bytes, position: int) -> tuple[bytes, int]:
     return peer, position
 
 
+def _read_digest(data: bytes, position: int) -> tuple[bytes, int]:
+    digest, position = read_bytes(data, position)
+    if len(digest) != DIGEST_BYTES:
+        raise PeerError(Code.MALFORMED, f"a digest is {DIGEST_BYTES} bytes")
+    return digest, position
+
+
 def _read_fingerprint(data: bytes, position: int) -> tuple[bytes, int]:
     fingerprint, position = read_bytes(data, position)
     if len(fingerprint) not in (0, 16):
@@ -334,6 +379,7 @@ REST: Field = (_read_rest, _write_rest)
 PAIRS: Field = (_read_pairs, _write_pairs)
 GRANTS: Field = (_read_grants, _write_grants)
 PEER_ID: Field = (_read_peer_id, write_bytes)
+DIGEST: Field = (_read_digest, write_bytes)
 FINGERPRINT: Field = (_read_fingerprint, write_bytes)
 
 _PEER_FIELDS: tuple[Field, ...] = (PEER_ID, VARINT, BYTES, VARINT, VARINT, PAIRS)
@@ -384,6 +430,10 @@ TYPES: dict[int, tuple[type[Record], tuple[Field, ...]]] = {
     18: (Reconcile, (VARINT, REST)),
     19: (Peers, (PEERS,)),
     20: (Noise, (VARINT, REST)),
+    21: (Member, (VARINT, BYTES)),
+    22: (Ticket, (BYTES, BYTES)),
+    23: (Revoked, (REST,)),
+    24: (Digest, (DIGEST,)),
 }
 
 _BY_TYPE: dict[int, tuple[type[Record], tuple[Read, ...]]] = {

@@ -72,10 +72,13 @@ class Outbox:
     """Pending output of one session: records, owed answers, live updates, owed presence."""
 
     __slots__ = (
-        "_owed", "_parts", "_presence", "_relays", "finishing", "queued_bytes", "records", "stale",
+        "_owed", "_parts", "_presence", "_relays", "bare", "finishing", "queued_bytes", "records",
+        "stale",
     )  # fmt: skip
 
     def __init__(self) -> None:
+        # Link messages that go out as they are, before anything else: of a handshake.
+        self.bare: list[bytes] = []
         self.records: list[bytes] = []
         self.stale: set[str] = set()
         # Documents to be closed once what is owed and queued of them was sent.
@@ -91,7 +94,7 @@ class Outbox:
     def __bool__(self) -> bool:
         return bool(
             self._relays or self.records or self._owed or self._presence or self.stale
-            or self.finishing
+            or self.finishing or self.bare
         )  # fmt: skip
 
     def owe(self, document: str, state_vector: bytes) -> None:
@@ -137,6 +140,7 @@ class Outbox:
 
     def clear(self) -> None:
         """Drop everything; the session ends."""
+        self.bare.clear()
         self.records.clear()
         self.stale.clear()
         self._owed.clear()

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import sha256
 from typing import Final
 
 from gateway.core.cbor import Value
@@ -22,6 +23,7 @@ from gateway.core.tickets import Ticket
 # Of one signer: somebody with a stolen gateway must not use up the room of the others. An
 # entry holds about 450 bytes.
 MAX_ENTRIES: Final = 1_024
+DIGEST_BYTES: Final = 16
 
 _CONTEXT: Final = b"store-gateway revocation"
 _STORE, _KIND, _SUBJECT, _EPOCH, _ISSUER = range(1, 6)
@@ -92,6 +94,8 @@ class Revocations:
         self._entries: dict[_Key, tuple[int, bytes]] = {}
         self._issuers: dict[_Key, bytes] = {}
         self._counts: Counter[bytes] = Counter()
+        # What comes again costs no signature.
+        self._known: set[bytes] = set()
 
     def add(self, entry: bytes) -> bool:
         """Whether the entry was new, and is to be kept and passed on.
@@ -99,6 +103,8 @@ class Revocations:
         Raises ``PeerError``: as ``verify_revocation``, and QUOTA when its signer has
         ``MAX_ENTRIES`` already.
         """
+        if entry in self._known:
+            return False
         revocation = verify_revocation(entry, self._root)
         key = (revocation.kind, revocation.subject)
         # Of two that say the same the bytes decide, so that all keep the same one.
@@ -106,21 +112,39 @@ class Revocations:
         if key in self._entries and offered <= self._entries[key]:
             return False
         self._count(key, revocation.issuer)
+        if key in self._entries:
+            self._known.discard(self._entries[key][1])
         self._entries[key] = offered
+        self._known.add(entry)
         return True
 
     def revoked(self, ticket: Ticket, certificate: Certificate) -> bool:
         """Whether the ticket, the certificate it was issued under, or the peer of either was."""
         return (
             (Kind.TICKET, ticket.id) in self._entries
-            or (Kind.CERTIFICATE, certificate.serial) in self._entries
-            or ticket.epoch < self._lowest(ticket.peer)
-            or certificate.epoch < self._lowest(certificate.peer)
+            or ticket.epoch < self.lowest_epoch(ticket.peer)
+            or self.certificate_revoked(certificate)
         )
+
+    def certificate_revoked(self, certificate: Certificate) -> bool:
+        """Whether a gateway's certificate, or the gateway, was revoked."""
+        named = (Kind.CERTIFICATE, certificate.serial) in self._entries
+        return named or certificate.epoch < self.lowest_epoch(certificate.peer)
+
+    def lowest_epoch(self, peer: bytes) -> int:
+        """The lowest epoch of a peer's tickets and certificates that is valid."""
+        return self._entries.get((Kind.PEER, peer), (0, b""))[0]
 
     def entries(self) -> Iterator[bytes]:
         """All that are kept, in an order that depends only on what they are."""
         return (self._entries[key][1] for key in sorted(self._entries))
+
+    def digest(self) -> bytes:
+        """The same 16 bytes for the same entries, and for no others."""
+        whole = sha256()
+        for entry in self.entries():
+            whole.update(sha256(entry).digest())
+        return whole.digest()[:DIGEST_BYTES]
 
     def _count(self, key: _Key, issuer: bytes) -> None:
         if self._counts[issuer] >= MAX_ENTRIES and self._issuers.get(key) != issuer:
@@ -131,10 +155,6 @@ class Revocations:
             self._counts[self._issuers[key]] -= 1
         self._issuers[key] = issuer
         self._counts[issuer] += 1
-
-    def _lowest(self, peer: bytes) -> int:
-        """The lowest epoch of a peer that is valid."""
-        return self._entries.get((Kind.PEER, peer), (0, b""))[0]
 
 
 def _revocation(claims: Claims) -> Revocation:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gateway.core.errors import Code
 from gateway.core.events import Event
+from gateway.core.membership import Admitted
 from gateway.core.outbox import Documents, Outbox, Relay
 
 # How much one call of ``data_to_send`` produces before the link is asked again.
@@ -20,6 +21,7 @@ SEND_BYTES = 262_144
 class State(Enum):
     """Where a session is; what a state does not allow closes it."""
 
+    NOISE = auto()
     HELLO = auto()
     AUTH = auto()
     OPEN = auto()
@@ -44,6 +46,10 @@ class Session(Protocol):
     about: dict[str, str]
     state: State
     farewell: Farewell | None
+    # What the peer said when it closed: code and sentence.
+    told: tuple[int, str] | None
+    # Who of the store it is; None where everybody is let in.
+    member: Admitted | None
     outbox: Outbox
     received_bytes: int
     sent_bytes: int
@@ -107,6 +113,9 @@ class Session(Protocol):
 
     def deny(self, document: str, code: Code, reason: str) -> None:
         """A document cannot be had."""
+
+    def revoked(self, entries: Iterable[bytes]) -> None:
+        """Pass revocations on to a member of the store."""
 
     def __hash__(self) -> int:
         """Sessions are told apart by identity."""

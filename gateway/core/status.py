@@ -19,12 +19,13 @@ SHORT = 64
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What does not change while the gateway runs."""
+    """Who the gateway is; ``store`` is the id of its store, or empty."""
 
     version: str
     peer: str
     open: bool
     addresses: Mapping[str, str]
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> 
         "version": identity.version,
         "peer": identity.peer,
         "open": identity.open,
+        "store_id": identity.store,
         "addresses": dict(identity.addresses),
         "uptime_s": round(moment.uptime_seconds, 1),
         "state": "trouble" if moment.trouble else "ok",
@@ -81,9 +83,9 @@ def _store(moment: Moment, store: StoreStatus) -> dict[str, Any]:
     }
 
 
-def _short(text: str) -> str:
-    """What a peer says of itself, fit for a table."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text[:SHORT])
+def shown(text: str, most: int = SHORT) -> str:
+    """What a peer says, fit for a table or a log."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:most])
 
 
 def _session(hub: Hub, session: Session) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def _session(hub: Hub, session: Session) -> dict[str, Any]:
         "peer": session.identity,
         "kind": session.kind,
         "address": session.address,
-        "about": {_short(key): _short(value) for key, value in session.about.items()},
+        "about": {shown(key): shown(value) for key, value in session.about.items()},
         "since_s": round(hub.now - session.started, 1),
         "documents": len(hub.sessions[session]),
         "received_bytes": session.received_bytes,

@@ -96,6 +96,18 @@ def verify(data: bytes, root_public: bytes, noise_static: bytes, revoked: Revoke
     ``noise_static`` is the key that the peer proved in the handshake. Raises ``PeerError``:
     MALFORMED, VERSION, OTHER_STORE, UNAUTHORISED, REVOKED.
     """
+    ticket, certificate = verify_issued(data, root_public, noise_static)
+    check_revoked(ticket, certificate, revoked)
+    return ticket
+
+
+def verify_issued(
+    data: bytes, root_public: bytes, noise_static: bytes
+) -> tuple[Ticket, Certificate]:
+    """The ticket in a credential and the certificate of its issuer, revoked or not.
+
+    Raises ``PeerError`` as ``verify`` does, but for REVOKED.
+    """
     ticket_data, certificate_data = read_pair(data)
     certificate = verify_certificate(certificate_data, root_public)
     signed = read_signed(ticket_data, _CONTEXT)
@@ -105,8 +117,7 @@ def verify(data: bytes, root_public: bytes, noise_static: bytes, revoked: Revoke
         raise PeerError(Code.UNAUTHORISED, "the ticket was not signed by this store: pair again")
     if ticket.noise_key != noise_static:
         raise PeerError(Code.UNAUTHORISED, "the ticket belongs to another device: pair this one")
-    check_revoked(ticket, certificate, revoked)
-    return ticket
+    return ticket, certificate
 
 
 def check_revoked(ticket: Ticket, certificate: Certificate, revoked: Revoked) -> None:

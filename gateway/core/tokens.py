@@ -29,6 +29,7 @@ from gateway.core.tickets import (
 # It travels in the first line of an HTTP request.
 MAX_BYTES: Final = 4_096
 
+_QUERY: Final = "token="
 # An object, the list of grants, a grant.
 _NESTING: Final = 3
 _HEADERS: Final = ({"alg": "EdDSA"}, {"alg": "EdDSA", "typ": "JWT"})
@@ -51,6 +52,12 @@ def issue_token(private: bytes, ticket: Ticket) -> str:
     }
     signed = f"{_packed(_HEADERS[-1])}.{_packed(claims)}"
     return f"{signed}.{_text(sign(private, signed.encode()))}"
+
+
+def token_of(path: str) -> str:
+    """The token in the query of a path, or nothing."""
+    query = path.partition("?")[2][: 2 * MAX_BYTES]
+    return next((part[len(_QUERY) :] for part in query.split("&") if part.startswith(_QUERY)), "")
 
 
 def verify_token(token: str, certificate: Certificate, revoked: Revoked) -> Ticket:

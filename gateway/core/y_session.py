@@ -16,8 +16,11 @@ from gateway.core.events import (
     PresenceReceived,
     UpdateReceived,
 )
+from gateway.core.framing import MESSAGE_BYTES
+from gateway.core.membership import Admitted, allows
 from gateway.core.outbox import Documents, Outbox, Relay
 from gateway.core.session import Farewell, State
+from gateway.core.tickets import READ, WRITE
 
 # The stock client gives up after 30 s of silence.
 KEEP_ALIVE_SECONDS = 20.0
@@ -34,14 +37,24 @@ class YSession:
     reads_all = True
     payload_bytes = 0
 
-    def __init__(self, document: str, address: str, now: float) -> None:
+    def __init__(
+        self, document: str, address: str, now: float, member: Admitted | None = None
+    ) -> None:
+        """``member`` is who the token names; without one everybody may do everything.
+
+        Raises ``PeerError`` FORBIDDEN if the document may not be read.
+        """
+        if member is not None and not allows(member.grants, document, READ):
+            raise PeerError(Code.FORBIDDEN, "no right to read this document")
         self.document = document
-        self.identity = address.rpartition(":")[0] or address
+        self.identity = member.peer.hex() if member else address.rpartition(":")[0] or address
         self.address = address
         self.started = now
         self.about: dict[str, str] = {}
         self.state = State.OPEN
         self.farewell: Farewell | None = None
+        self.told: tuple[int, str] | None = None
+        self.member = member
         self.outbox = Outbox()
         self.received_bytes = 0
         self.sent_bytes = 0
@@ -61,6 +74,8 @@ class YSession:
             return ()
         self.received_bytes += len(data)
         try:
+            if len(data) > MESSAGE_BYTES:
+                raise PeerError(Code.TOO_BIG, f"a message above {MESSAGE_BYTES} bytes")
             message = y_messages.decode(data)
         except PeerError as error:
             self.close(error.code, error.reason)
@@ -93,7 +108,7 @@ class YSession:
 
     def may_write(self, document: str) -> bool:
         """See ``Session``."""
-        return True
+        return self.member is None or allows(self.member.grants, document, WRITE)
 
     def may_read(self, document: str) -> bool:
         """See ``Session``."""
@@ -148,6 +163,9 @@ class YSession:
     def deny(self, document: str, code: Code, reason: str) -> None:
         """See ``Session``. The link is for this document only."""
         self.close(code, reason)
+
+    def revoked(self, entries: Iterable[bytes]) -> None:
+        """See ``Session``. There is no place for them here."""
 
     def tick(self, now: float) -> bool:
         """See ``Session``."""

@@ -75,6 +75,7 @@ class Neighbourhood(Watcher):
         self._trouble = OFF.format(off) if off else ""
         self._addresses: Sequence[Address] = ()
         self._news = asyncio.Event()
+        self._other_store = asyncio.Event()
         self._wanted: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         # To whom a call is under way, or a link we called: the URL.
@@ -141,6 +142,12 @@ class Neighbourhood(Watcher):
         sentence = self._trouble or ("" if rows else NOBODY)
         return {"sentence": sentence, "neighbours": rows}
 
+    def of_store(self, hint: str) -> None:
+        """We are of this store now, by its hint: announce it, and call nobody of another."""
+        self._neighbours.own = replace(self._neighbours.own, store=hint)
+        self._other_store.set()
+        self._news.set()
+
     async def keep_calling(self, spawn: Spawn) -> None:
         """Call who is to be called, for ever."""
         while True:
@@ -163,11 +170,12 @@ class Neighbourhood(Watcher):
             while True:
                 self._moved_to(network.addresses())
                 under = announced(host, self._addresses) if own else ()
-                now = replace(own, addresses=under) if own and under else None
+                store = self._neighbours.own.store
+                now = replace(own, addresses=under, store=store) if own and under else None
                 try:
                     await discovery.start(self._addresses, now, self)
                     self._trouble = "" if any(a.usable for a in self._addresses) else ALONE
-                    await network.changed()
+                    await self._changed(network)
                 except GatewayError as error:
                     self._trouble = error.sentence
                     log.info("%s", error.sentence)
@@ -177,6 +185,21 @@ class Neighbourhood(Watcher):
         finally:
             await discovery.stop(goodbye=True)
             network.close()
+
+    async def _changed(self, network: Network) -> None:
+        """Return when the network changed, or we are of another store."""
+        self._other_store.clear()
+        waiting = [
+            asyncio.ensure_future(network.changed()),
+            asyncio.ensure_future(self._other_store.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        for task in done:
+            task.result()
 
     def _moved_to(self, addresses: Sequence[Address]) -> None:
         """End the sessions over addresses that are ours no more: nothing comes there again."""

@@ -21,6 +21,7 @@ from gateway.core.events import (
     Event,
     LinkOpened,
     Load,
+    MemberEvent,
     Notice,
     Offer,
     Persist,
@@ -72,7 +73,8 @@ class Performer:
     """The loop's side of the hub: sessions and their links, the writer, the turn.
 
     ``on_failed`` is called once when the store is lost; the process must end then.
-    ``watcher`` is called in the loop, and must not wait.
+    ``watcher`` is called in the loop, and must not wait; so is ``on_member``, for what members of
+    the store say of it.
     """
 
     def __init__(
@@ -83,11 +85,13 @@ class Performer:
         helper: Helper,
         on_failed: Callable[[GatewayError], None],
         watcher: Watcher | None = None,
+        on_member: Callable[[Session, MemberEvent], None] | None = None,
     ) -> None:
         self.hub = hub
         self._note = note
         self._on_failed = on_failed
         self._watcher = watcher or Watcher()
+        self._on_member = on_member
         self._answers = Answers(hub, helper, self._begin_load, self._wake_owed, self._fault)
         self._loop = asyncio.get_running_loop()
         self._door = Door(self._loop)
@@ -130,6 +134,10 @@ class Performer:
             return
         if isinstance(event, Delivered | Declined):
             self._watcher.answered(session, event)
+            return
+        if isinstance(event, MemberEvent):
+            if self._on_member is not None:
+                self._on_member(session, event)
             return
         while self.hub.needs(event.document):
             try:

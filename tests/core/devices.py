@@ -11,6 +11,7 @@ from gateway.core.events import (
     Effect,
     LinkEvent,
     Load,
+    MemberEvent,
     Notice,
     Offer,
     Persist,
@@ -100,7 +101,7 @@ class Device:
                 self.perform(self.hub.link(session, event))
             elif isinstance(event, Answered):
                 self.answers.append(event)
-            else:
+            elif not isinstance(event, MemberEvent):
                 self.load(event.document)
                 self.perform(self.hub.handle(session, event))
 

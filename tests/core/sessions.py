@@ -6,6 +6,7 @@ from gateway.core.acks import Decided
 from gateway.core.errors import Code
 from gateway.core.events import Event
 from gateway.core.hub import Hub
+from gateway.core.membership import Admitted
 from gateway.core.outbox import Answer, Documents, Outbox, Relay
 from gateway.core.reconcile import MAX_PAYLOAD_BYTES
 from gateway.core.session import Farewell, State
@@ -58,6 +59,8 @@ class RecordingSession:
         self.about: dict[str, str] = {}
         self.state = State.OPEN
         self.farewell: Farewell | None = None
+        self.told: tuple[int, str] | None = None
+        self.member: Admitted | None = None
         self.outbox = Outbox()
         self.received_bytes = self.sent_bytes = self.unsaved = 0
         self.asked: list[tuple[str, bytes]] = []
@@ -74,6 +77,7 @@ class RecordingSession:
         self.readable = ("",)
         # What we asked it for, and our turns of exchanges.
         self.subscribed: list[tuple[int, str, str]] = []
+        self.passed_on: list[bytes] = []
         self.turns: list[tuple[int, bool, bytes]] = []
         self._writes = writes
 
@@ -139,6 +143,9 @@ class RecordingSession:
 
     def deny(self, document: str, code: Code, reason: str) -> None:
         self.denials.append((document, code))
+
+    def revoked(self, entries: Iterable[bytes]) -> None:
+        self.passed_on += entries
 
     def tick(self, now: float) -> bool:
         return False

@@ -56,6 +56,10 @@ EXAMPLES: list[tuple[str, list[m.Record]]] = [
     ("equal sets", [m.Reconcile(0, opening(ONE_DOCUMENT, bytes(range(8))))]),
     ("a peer behind a peer", [m.Peers((BEHIND,))]),
     ("first handshake message", [m.Noise(1, b"\x01\x02\x03")]),
+    ("what the acceptor shows", [m.Member(4, b"\x84\x43")]),
+    ("paired", [m.Ticket(b"\x82\x41", bytes(range(32)))]),
+    ("one revocation", [m.Revoked(b"\x82\x40")]),
+    ("all revocations heard of", [m.Digest(PEER_A)]),
     ("are you there", [m.Ping(5)]),
     ("yes", [m.Pong(5)]),
     ("the gateway restarts", [m.Goodbye(1001, "the gateway stops", 500)]),
@@ -77,6 +81,7 @@ REFUSED = [
     ("text that is not UTF-8", "060701" + "02c328" + "00"),
     ("a peer id of 3 bytes", "0a010101" + "03010203" + "000000"),
     ("a fingerprint of 3 bytes", "0908010003010203" + "0000"),
+    ("a digest of 3 bytes", "051803010203"),
 ]
 
 

@@ -105,7 +105,11 @@ var LAYOUTS = {
   17: ["UNSUBSCRIBE", [["subscription", "varint"]]],
   18: ["RECONCILE", [["exchange", "varint"], ["ranges", "rest"]]],
   19: ["PEERS", [["entries", "peers"]]],
-  20: ["NOISE", [["pattern", "varint"], ["message", "rest"]]]
+  20: ["NOISE", [["pattern", "varint"], ["message", "rest"]]],
+  21: ["MEMBER", [["method", "varint"], ["credential", "bytes"]]],
+  22: ["TICKET", [["credential", "bytes"], ["root", "bytes"]]],
+  23: ["REVOKED", [["entry", "rest"]]],
+  24: ["DIGEST", [["revocations", "digest"]]]
 };
 var NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout]]));
 var PEER_LAYOUT = [["peer", "peer"], ["role", "varint"], ["via", "bytes"], ["link", "varint"], ["round_trip_ms", "varint"], ["about", "pairs"]];
@@ -133,6 +137,7 @@ function readField(reader, kind) {
     case "rest":
       return reader.rest();
     case "peer":
+    case "digest":
       return fixed(reader.bytes(), 16);
     case "fingerprint":
       return fixed(reader.bytes(), 0, 16);

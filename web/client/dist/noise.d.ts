@@ -4,11 +4,12 @@ export declare class NoiseError extends Error {
     readonly code: number;
     constructor(code: number, reason: string);
 }
-/** The numbers are those of the NOISE record: a paired peer, a scanned code, a typed code. */
+/** The numbers are those of the NOISE record: a paired peer, a scanned code, a typed code, members of one store. */
 export declare enum Pattern {
     IK = 0,
     IKpsk2 = 1,
-    XXpsk0 = 2
+    XXpsk0 = 2,
+    XX = 3
 }
 /** What both sides of a link put before a handshake of this pattern. */
 export declare const prologueOf: (pattern: Pattern) => Uint8Array<ArrayBufferLike>;

@@ -82,6 +82,20 @@ export type Message = {
     type: 'NOISE';
     pattern: number;
     message: Uint8Array;
+} | {
+    type: 'MEMBER';
+    method: number;
+    credential: Uint8Array;
+} | {
+    type: 'TICKET';
+    credential: Uint8Array;
+    root: Uint8Array;
+} | {
+    type: 'REVOKED';
+    entry: Uint8Array;
+} | {
+    type: 'DIGEST';
+    revocations: Uint8Array;
 };
 export type PeerEntry = {
     peer: Uint8Array;

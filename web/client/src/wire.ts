@@ -23,6 +23,10 @@ export type Message =
   | { type: 'RECONCILE'; exchange: number; ranges: Uint8Array }
   | { type: 'PEERS'; entries: PeerEntry[] }
   | { type: 'NOISE'; pattern: number; message: Uint8Array }
+  | { type: 'MEMBER'; method: number; credential: Uint8Array }
+  | { type: 'TICKET'; credential: Uint8Array; root: Uint8Array }
+  | { type: 'REVOKED'; entry: Uint8Array }
+  | { type: 'DIGEST'; revocations: Uint8Array }
 
 export type PeerEntry = { peer: Uint8Array; role: number; via: Uint8Array; link: number; round_trip_ms: number; about: Pairs }
 
@@ -104,7 +108,7 @@ export class Reader {
   }
 }
 
-type Kind = 'varint' | 'string' | 'bytes' | 'rest' | 'pairs' | 'grants' | 'peers' | 'peer' | 'fingerprint'
+type Kind = 'varint' | 'string' | 'bytes' | 'rest' | 'pairs' | 'grants' | 'peers' | 'peer' | 'fingerprint' | 'digest'
 type Layout = readonly (readonly [string, Kind])[]
 
 const LAYOUTS: Record<number, readonly [Message['type'], Layout]> = {
@@ -128,6 +132,10 @@ const LAYOUTS: Record<number, readonly [Message['type'], Layout]> = {
   18: ['RECONCILE', [['exchange', 'varint'], ['ranges', 'rest']]],
   19: ['PEERS', [['entries', 'peers']]],
   20: ['NOISE', [['pattern', 'varint'], ['message', 'rest']]],
+  21: ['MEMBER', [['method', 'varint'], ['credential', 'bytes']]],
+  22: ['TICKET', [['credential', 'bytes'], ['root', 'bytes']]],
+  23: ['REVOKED', [['entry', 'rest']]],
+  24: ['DIGEST', [['revocations', 'digest']]],
 }
 const NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout] as const]))
 const PEER_LAYOUT: Layout = [['peer', 'peer'], ['role', 'varint'], ['via', 'bytes'], ['link', 'varint'], ['round_trip_ms', 'varint'], ['about', 'pairs']]
@@ -154,7 +162,8 @@ function readField(reader: Reader, kind: Kind): unknown {
     case 'string': return reader.string()
     case 'bytes': return reader.bytes()
     case 'rest': return reader.rest()
-    case 'peer': return fixed(reader.bytes(), 16)
+    case 'peer':
+    case 'digest': return fixed(reader.bytes(), 16)
     case 'fingerprint': return fixed(reader.bytes(), 0, 16)
     case 'pairs': return counted(reader, 16, () => [shorter(reader.string(), 64), shorter(reader.string(), 256)])
     case 'grants': return counted(reader, 256, () => [reader.string(), reader.varint()])
