@@ -220,6 +220,26 @@ def _neighbours(options: argparse.Namespace) -> int:
     return 0
 
 
+def _trace(options: argparse.Namespace) -> int:
+    answer = _ask(options, "trace", document=options.document)
+    if options.json:
+        print(json.dumps(answer))
+        return 0
+    stored = answer["stored"]
+    print(f"{answer['document']}: {stored['bytes']} bytes in {stored['rows']} rows on this disk")
+    for row in stored["newest"]:
+        author = row["name"] or row["peer"][:8] or "somebody"
+        what = "everything before, in one" if row["snapshot"] else f"by {author}"
+        print(f"  #{row['sequence']:<9} {row['bytes']:>7} bytes  {what}")
+    if answer["early"]:
+        print(f"  {answer['early']} changes wait for others that have not come")
+    for peer in sorted(answer["peers"], key=lambda peer: peer["in_sync"]):
+        print(f"  {peer['name'] or peer['peer'][:8] or peer['address']}: {peer['sentence']}")
+    if not answer["peers"]:
+        print("  nobody is linked at the moment")
+    return 0
+
+
 def _backup(options: argparse.Namespace) -> int:
     answer = _ask(options, "backup", file=str(options.file.absolute()))
     print(json.dumps({"ok": True, **answer}) if options.json else f"saved to {answer['file']}")
@@ -330,6 +350,8 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "status", _status, "what the running gateway says of itself")
     _command(commands, "neighbours", _neighbours, "who is seen in the network, and linked", SEEN)
     store_commands.add(partial(_command, commands), lambda options: partial(_ask, options))
+    where = _command(commands, "trace", _trace, "where a document is: who has it, or why not")
+    where.add_argument("document", help="its name: collection/id")
     backup = _command(commands, "backup", _backup, "write all data to a file, while it runs")
     backup.add_argument("file", type=Path)
     restore = _command(commands, "restore", _restore, "replace all data by a backup")

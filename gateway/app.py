@@ -55,6 +55,7 @@ from gateway.runtime.neighbourhood import Calls, Neighbourhood
 from gateway.runtime.peer import keep_time, serve
 from gateway.runtime.perform import MISTAKE, Performer, Watcher
 from gateway.runtime.threads import Helper
+from gateway.runtime.traces import trace_of
 from gateway.runtime.watchers import Watchers
 from gateway.script import Script
 
@@ -404,6 +405,8 @@ class Gateway:
             target = Path(name)
             await self._performer.writer.call(partial(self._store.backup, target))
             return {"file": str(target)}
+        if verb == "trace":
+            return await trace_of(self._performer, self._store, arguments)
         if verb == "neighbours":
             return self._neighbourhood.listed()
         if verb in ("get", "put", "patch"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.core.announcement import Address, Announcement, Neighbour
-from gateway.core.records import Change, Refusal, StoredDocument, StoreStatus
+from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
 
 
 class Store(Protocol):
@@ -25,6 +25,9 @@ class Store(Protocol):
 
     def load(self, document: str) -> StoredDocument:
         """What is stored of a document; an empty one when it is unknown."""
+
+    def history(self, document: str) -> Sequence[StoredRow]:
+        """The rows of a document in their order; none when it is unknown."""
 
     def compact(self, document: str, snapshot: bytes, keep: Sequence[bytes]) -> None:
         """Replace all that is stored of the document by ``snapshot`` followed by ``keep``.

@@ -9,7 +9,7 @@ from gateway.control.lines import Handler, Lines
 from gateway.core.errors import Code
 from gateway.core.events import Answered, Delivered, Notice
 from gateway.core.session import Session
-from gateway.core.status import shown
+from gateway.core.text import shown
 from gateway.runtime.local import Local
 from gateway.runtime.perform import Watcher
 

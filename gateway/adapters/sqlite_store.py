@@ -27,7 +27,7 @@ from gateway.adapters.sqlite_folder import (
     with_side_files,
 )
 from gateway.core.errors import GatewayError
-from gateway.core.records import Change, Refusal, StoredDocument, StoreStatus
+from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
 
 # Quarantine is for inspection, not an archive; the oldest rows go first.
 MAX_QUARANTINE_ROWS = 1_000
@@ -133,6 +133,23 @@ class SqliteStore:
         return StoredDocument(
             b"".join(raw for _, raw, _ in snapshot), tuple(raw for _, raw, _ in changes)
         )
+
+    def history(self, document: str) -> Sequence[StoredRow]:
+        """See ``Store``."""
+        with self._guarded():
+            number = self._documents.get(document, _UNKNOWN)
+            snapshot = self._rows(
+                "SELECT sequence, '', length(bytes), 1 FROM snapshot WHERE document = ?", number
+            )
+            changes = self._rows(
+                "SELECT sequence, peer, length(bytes), 0 FROM json_each(?) CROSS JOIN change"
+                " ON sequence = value ORDER BY sequence",
+                _listed(self._changes.get(number, ())),
+            )
+        return [
+            StoredRow(sequence, peer, size, bool(whole))
+            for sequence, peer, size, whole in snapshot + changes
+        ]
 
     def compact(self, document: str, snapshot: bytes, keep: Sequence[bytes]) -> None:
         """See ``Store``. One transaction: before it all is old, after it all is new."""

@@ -14,15 +14,18 @@ class Deliveries:
         # The documents of what is not acknowledged, by number.
         self._outstanding: dict[int, str] = {}
         self._count = Counter[str]()
+        # Since when, in seconds, something of a document is not acknowledged.
+        self._since: dict[str, float] = {}
         # Documents of which the peer did not take something; it lacks that as long as the link.
         self._lacking: set[str] = set()
 
-    def sent(self, document: str) -> None:
+    def sent(self, document: str, now: float) -> None:
         """One more update, or part of an answer, of this document."""
         self._number += 1
         if len(self._outstanding) < MAX_OUTSTANDING:
             self._outstanding[self._number] = document
             self._count[document] += 1
+            self._since.setdefault(document, now)
 
     def refused(self, number: int) -> str:
         """The document of an update that was not taken, or "" if it is not known any more."""
@@ -38,6 +41,14 @@ class Deliveries:
             document = self._outstanding.pop(number)
             self._count[document] -= 1
             if not self._count[document]:
-                del self._count[document]
+                del self._count[document], self._since[document]
                 delivered[document] = None
         return tuple(name for name in delivered if name not in self._lacking)
+
+    def outstanding(self, document: str) -> tuple[int, float]:
+        """How many updates of a document are not acknowledged, and since when one is not."""
+        return self._count.get(document, 0), self._since.get(document, 0.0)
+
+    def lacks(self, document: str) -> bool:
+        """Whether the peer did not take something of a document."""
+        return document in self._lacking

@@ -6,7 +6,7 @@ from gateway.core.errors import Code
 from gateway.core.events import Event
 from gateway.core.membership import Admitted
 from gateway.core.outbox import Documents, Outbox, Relay
-from gateway.core.session import Farewell, State
+from gateway.core.session import Farewell, Progress, Standing, State
 
 # Number, and the code and reason of a refusal (None, "": it is on the disk).
 OnDecided = Callable[[int, Code | None, str], None]
@@ -98,6 +98,10 @@ class LocalSession:
 
     def revoked(self, entries: Iterable[bytes]) -> None:
         """See ``Session``."""
+
+    def progress(self, document: str) -> Progress:
+        """See ``Session``. What is here is on this disk."""
+        return Progress(Standing.HAS)
 
     def tick(self, now: float) -> bool:
         """See ``Session``."""

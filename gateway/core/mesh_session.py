@@ -35,7 +35,7 @@ from gateway.core.names import check_name
 from gateway.core.outbox import Diff, Documents, Outbox, Relay
 from gateway.core.reconcile import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES
 from gateway.core.selector import Selector
-from gateway.core.session import SEND_BYTES, Farewell, State
+from gateway.core.session import SEND_BYTES, Farewell, Progress, Standing, State
 from gateway.core.split import split_update
 
 # An unknown caller gets this long and this much (security: pre-auth limits).
@@ -132,7 +132,7 @@ class MeshSession:
         # Documents we sent CLOSE for; the peer's own is still to come, and only completes it.
         self._closing: set[str] = set()
         self._subscriptions: set[int] = set()
-        self.started = self._heard_at = self._sent_at = now
+        self.started = self._now = self._heard_at = self._sent_at = now
         self._heard_before = self._sent_before = 0
         self._nonce = 0
         # What the last message held besides events of its records.
@@ -278,8 +278,20 @@ class MeshSession:
         if self.state is State.OPEN:
             self._put(m.Deny(document, code, reason))
 
+    def progress(self, document: str) -> Progress:
+        """See ``Session``."""
+        updates, since = self._deliveries.outstanding(document)
+        if self.outbox.holds(document):
+            return Progress(Standing.WAITS, updates, since)
+        if self._deliveries.lacks(document):
+            return Progress(Standing.DECLINED, updates, since)
+        if updates:
+            return Progress(Standing.SENT, updates, since)
+        return Progress(Standing.HAS if self._saves else Standing.TOLD)
+
     def tick(self, now: float) -> bool:
         """See ``Session``."""
+        self._now = now
         if self.state is State.CLOSED:
             return False
         if self.received_bytes != self._heard_before:
@@ -572,7 +584,7 @@ class MeshSession:
         flags = m.DIFF_MORE if diff.more else 0
         handle = self._ours[diff.document]
         if self._saves:
-            self._deliveries.sent(diff.document)
+            self._deliveries.sent(diff.document, self._now)
         return frame(m.encode(m.Diff(handle, flags, diff.fingerprint, diff.update)))
 
     def _presence(self, documents: Documents) -> list[bytes]:
@@ -602,6 +614,6 @@ class MeshSession:
                 [relay.update] if len(relay.update) <= limit else split_update(relay.update, limit)
             ):
                 if self._saves:
-                    self._deliveries.sent(document)
+                    self._deliveries.sent(document, self._now)
                 framed.append(frame(m.encode(m.Update(self._ours[document], part))))
         return framed

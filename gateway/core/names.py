@@ -3,8 +3,9 @@
 import unicodedata
 from urllib.parse import unquote_to_bytes
 
-from gateway.core.errors import Code, PeerError
+from gateway.core.errors import Code, GatewayError, PeerError
 
+EX_USAGE = 64
 MAX_NAME_BYTES = 200
 MAX_COLLECTION_BYTES = 64
 
@@ -14,6 +15,17 @@ _BANNED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BANNED_CHARACTERS = frozenset(
     "\\\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
+
+
+def own_name(name: str) -> str:
+    """Return ``name`` if it is a document name, else raise ``GatewayError`` ``bad-name``.
+
+    For names that come from who is at this device, not from a peer.
+    """
+    try:
+        return check_name(name)
+    except PeerError as error:
+        raise GatewayError("bad-name", f"{name!r}: {error.reason}", EX_USAGE) from error
 
 
 def check_name(name: str) -> str:

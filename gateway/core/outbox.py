@@ -108,6 +108,10 @@ class Outbox:
         """Whether an answer about a document is still to be sent."""
         return document in self._owed
 
+    def holds(self, document: str) -> bool:
+        """Whether something of a document waits for the link."""
+        return document in self._owed or document in self._relays or document in self.stale
+
     def owe_presence(self, document: str, clients: Iterable[int] | None) -> None:
         """Tell of these clients, or of everybody, when the link can take it."""
         known = self._presence.setdefault(document, set())

@@ -37,6 +37,19 @@ class StoredDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One row of a document: its place in the store's log, who brought it ("": not kept), bytes.
+
+    A snapshot stands for all that came before it.
+    """
+
+    sequence: int
+    peer: str
+    size: int
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStatus:
     """Figures about the store for the status page; sizes in bytes."""
 

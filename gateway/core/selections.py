@@ -223,7 +223,7 @@ class Selections:
         One that it was brought and does not want is closed.
         """
         brought = document in self._brought.get(session, ())
-        if not brought or self._wants(session, document) or session.awaits(document):
+        if not brought or self.wants(session, document) or session.awaits(document):
             return []
         room = self._hub.rooms[document]
         # What it told may be what makes it match.
@@ -311,7 +311,8 @@ class Selections:
         del self._brought[session][document]
         return self._hub.let_go(session, self._hub.rooms[document])
 
-    def _wants(self, session: Session, document: str) -> bool:
+    def wants(self, session: Session, document: str) -> bool:
+        """Whether a peer is to have a document."""
         return session.large or self.subscriptions.wants(session, document)
 
     def _compare(self, session: Session, now: float) -> list[Effect]:

@@ -28,6 +28,27 @@ class State(Enum):
     CLOSED = auto()
 
 
+class Standing(Enum):
+    """What a peer has of a document that is open to it; the value is for scripts."""
+
+    # It is on its disk; it was sent, and there will be no ack; or there is none yet.
+    HAS = "has"
+    TOLD = "told"
+    SENT = "sent"
+    # Something of it waits for the link; it did not take something.
+    WAITS = "waits"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a peer is with a document: updates it has not acknowledged, and since when."""
+
+    standing: Standing
+    updates: int = 0
+    since: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Farewell:
     """Why a session is closed, as told to the peer."""
@@ -119,6 +140,9 @@ class Session(Protocol):
 
     def __hash__(self) -> int:
         """Sessions are told apart by identity."""
+
+    def progress(self, document: str) -> Progress:
+        """How far the peer is with a document that is open to it."""
 
     def tick(self, now: float) -> bool:
         """Keep the link alive or give it up; whether there is something to send."""

@@ -11,10 +11,10 @@ from gateway.core.hub import Hub
 from gateway.core.records import StoreStatus
 from gateway.core.room import Room
 from gateway.core.session import Session
+from gateway.core.text import shown
 
 # The page stays readable and the answer small.
 MAX_LISTED = 200
-SHORT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,6 @@ def _store(moment: Moment, store: StoreStatus) -> dict[str, Any]:
         "used_bytes": sum(store.usage.values()),
         "collections": len(store.usage),
     }
-
-
-def shown(text: str, most: int = SHORT) -> str:
-    """What a peer says, fit for a table or a log."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text[:most])
 
 
 def _session(hub: Hub, session: Session) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from gateway.core.events import (
 from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.membership import Admitted, allows
 from gateway.core.outbox import Documents, Outbox, Relay
-from gateway.core.session import Farewell, State
+from gateway.core.session import Farewell, Progress, Standing, State
 from gateway.core.tickets import READ, WRITE
 
 # The stock client gives up after 30 s of silence.
@@ -166,6 +166,10 @@ class YSession:
 
     def revoked(self, entries: Iterable[bytes]) -> None:
         """See ``Session``. There is no place for them here."""
+
+    def progress(self, document: str) -> Progress:
+        """See ``Session``. The stock client acknowledges nothing."""
+        return Progress(Standing.WAITS if self.outbox.holds(document) else Standing.TOLD)
 
     def tick(self, now: float) -> bool:
         """See ``Session``."""

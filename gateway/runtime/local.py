@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 from gateway.core.document import DocumentBroken
 from gateway.core.edit import Changes, patch, put
-from gateway.core.errors import Code, GatewayError, PeerError
+from gateway.core.errors import Code, GatewayError
 from gateway.core.events import Notice, UpdateReceived
 from gateway.core.local_session import LocalSession
-from gateway.core.names import check_name
+from gateway.core.names import own_name
 from gateway.core.room import Room
 from gateway.core.values import Json
 from gateway.runtime.perform import Performer
 
-EX_USAGE = 64
 EX_DATA = 65
 EX_TEMPFAIL = 75
 
@@ -104,10 +103,7 @@ class Local:
     async def _room(self, document: str) -> Room:
         """A document in memory to which all that came was applied."""
         assert self._performer is not None
-        try:
-            check_name(document)
-        except PeerError as error:
-            raise GatewayError("bad-name", f"{document!r}: {error.reason}", EX_USAGE) from error
+        own_name(document)
         hub = self._performer.hub
         while hub.needs(document):
             await self._performer.load(document)

@@ -63,6 +63,22 @@ class StoreContract:
         assert store.names() == []
         assert store.quarantined() == frozenset()
 
+    def test_the_history_of_a_document_names_who_brought_it(self, open_again: Open) -> None:
+        store = open_again()
+        store.append([change("orders/1", b"one"), change("menu/1", b"x"), change("orders/1", b"2")])
+        for view in now_and_later(store, open_again):
+            assert [(row.peer, row.size, row.snapshot) for row in view.history("orders/1")] == [
+                ("phone", 3, False), ("phone", 1, False),
+            ]  # fmt: skip
+            assert list(view.history("orders/2")) == []
+        store = open_again()
+        store.compact("orders/1", b"whole", [])
+        store.append([change("orders/1", b"3")])
+        for view in now_and_later(store, open_again):
+            first, second = view.history("orders/1")
+            assert (first.size, first.snapshot, second.snapshot) == (5, True, False)
+            assert first.sequence < second.sequence
+
     def test_changes_come_back_in_their_order(self, open_again: Open) -> None:
         store = open_again()
         store.append([change("orders/1", b"one"), change("menu/1", b"x"), change("orders/1", b"2")])

@@ -9,7 +9,7 @@ from gateway.core.hub import Hub
 from gateway.core.membership import Admitted
 from gateway.core.outbox import Answer, Documents, Outbox, Relay
 from gateway.core.reconcile import MAX_PAYLOAD_BYTES
-from gateway.core.session import Farewell, State
+from gateway.core.session import Farewell, Progress, Standing, State
 from gateway.core.split import split_update
 
 
@@ -79,6 +79,7 @@ class RecordingSession:
         self.subscribed: list[tuple[int, str, str]] = []
         self.passed_on: list[bytes] = []
         self.turns: list[tuple[int, bool, bytes]] = []
+        self.told = Progress(Standing.HAS)
         self._writes = writes
 
     def first_events(self) -> Sequence[Event]:
@@ -146,6 +147,9 @@ class RecordingSession:
 
     def revoked(self, entries: Iterable[bytes]) -> None:
         self.passed_on += entries
+
+    def progress(self, document: str) -> Progress:
+        return self.told
 
     def tick(self, now: float) -> bool:
         return False

@@ -8,6 +8,7 @@ from gateway.core.edit import REMOVED, patch, put
 from gateway.core.errors import Code, GatewayError
 from gateway.core.local_session import LocalSession
 from gateway.core.outbox import Relay
+from gateway.core.session import Progress, Standing
 from tests.core.edits import Author, facts
 from tests.core.sessions import Given
 
@@ -91,6 +92,7 @@ def test_the_session_of_this_device_tells_what_was_decided() -> None:
 
 def test_the_session_of_this_device_has_no_link() -> None:
     session = LocalSession("me", lambda *what: None)
+    assert session.progress("orders/1") == Progress(Standing.HAS)
     session.subscribe(1, "orders", "")
     session.reconcile(1, ours=True, payload=b"")
     session.ask("orders/1", b"\x00")

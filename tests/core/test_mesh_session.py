@@ -21,7 +21,7 @@ from gateway.core.events import (
 from gateway.core.framing import batches, frame, records
 from gateway.core.mesh_session import LocalPeer, MeshSession
 from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
-from gateway.core.session import State
+from gateway.core.session import Progress, Standing, State
 from gateway.core.split import split_update
 from tests.core.edits import Author
 from tests.core.sessions import Given
@@ -478,3 +478,26 @@ def test_what_left_a_subscription_is_closed_after_what_is_queued() -> None:
     session.close(Code.RESET, "enough")
     session.finish("orders/1")
     assert not session.outbox.finishing
+
+
+def test_how_far_a_peer_that_saves_is_with_a_document() -> None:
+    session = fresh()
+    say(session, m.Hello(1, 1, PEER, m.FEATURE_SAVES, 262_144), AUTH)
+    hear(session)
+    session.tick(3.0)
+    session.ask("orders/1", b"\x00")
+    session.offer("orders/1", Relay(EMPTY))
+    assert session.progress("orders/1") == Progress(Standing.WAITS)
+    hear(session)
+    assert session.progress("orders/1") == Progress(Standing.SENT, 1, 3.0)
+    say(session, m.Ack(1))
+    assert session.progress("orders/1") == Progress(Standing.HAS)
+    session.offer("orders/1", Relay(EMPTY))
+    hear(session)
+    say(session, m.Refuse(2, Code.REFUSED, "no"))
+    assert session.progress("orders/1") == Progress(Standing.DECLINED, 1, 3.0)
+
+
+def test_of_a_peer_without_acks_only_what_it_was_told_is_known() -> None:
+    session = opened()
+    assert session.progress("orders/1") == Progress(Standing.TOLD)

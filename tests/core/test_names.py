@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.core.errors import Code, PeerError
-from gateway.core.names import check_name, collection_of, name_from_path
+from gateway.core.errors import Code, GatewayError, PeerError
+from gateway.core.names import check_name, collection_of, name_from_path, own_name
 
 GOOD = ["orders/today", "menu/main", "a/b/c", "menu/café", "notes/👩‍⚕️", "o/" + "x" * 198]
 BAD = [
@@ -40,3 +40,10 @@ def test_bad_paths(path: str) -> None:
 
 def test_collection() -> None:
     assert collection_of("orders/today/1") == "orders"
+
+
+def test_who_is_at_this_device_is_told_in_other_words() -> None:
+    assert own_name("orders/1") == "orders/1"
+    with pytest.raises(GatewayError) as caught:
+        own_name("orders")
+    assert caught.value.code == "bad-name" and "'orders'" in caught.value.sentence

@@ -14,7 +14,7 @@ from gateway.core.events import (
     UpdateReceived,
 )
 from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
-from gateway.core.session import State
+from gateway.core.session import Progress, Standing, State
 from gateway.core.y_session import KEEP_ALIVE_SECONDS, YSession
 
 EMPTY = b"\x00\x00"
@@ -132,3 +132,11 @@ def test_it_speaks_about_one_document_and_compares_nothing() -> None:
     peer.subscribe(1, "orders", "")
     peer.reconcile(1, ours=True, payload=b"")
     assert peer.data_to_send(answer) == [y.step_1(b"\x00")]
+
+
+def test_what_waits_for_a_link_without_acks_and_what_was_told() -> None:
+    peer = session()
+    peer.offer("orders/1", Relay(EMPTY))
+    assert peer.progress("orders/1") == Progress(Standing.WAITS)
+    peer.data_to_send(answer)
+    assert peer.progress("orders/1") == Progress(Standing.TOLD)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.core.errors import GatewayError
-from gateway.core.records import Change, Refusal, StoredDocument, StoreStatus
+from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
 
 
 class MemoryStore:
@@ -28,6 +28,13 @@ class MemoryStore:
     def load(self, document: str) -> StoredDocument:
         rows = [r.update for r in self.rows if r.document == document]
         return StoredDocument(b"", tuple(rows))
+
+    def history(self, document: str) -> Sequence[StoredRow]:
+        return [
+            StoredRow(number, row.peer, len(row.update))
+            for number, row in enumerate(self.rows, 1)
+            if row.document == document
+        ]
 
     def compact(self, document: str, snapshot: bytes, keep: Sequence[bytes]) -> None:
         if self.failures:
