@@ -79,7 +79,7 @@ class RecordingSession:
         self.subscribed: list[tuple[int, str, str]] = []
         self.passed_on: list[bytes] = []
         self.turns: list[tuple[int, bool, bytes]] = []
-        self.told = Progress(Standing.HAS)
+        self.far = Progress(Standing.HAS)
         self._writes = writes
 
     def first_events(self) -> Sequence[Event]:
@@ -149,7 +149,7 @@ class RecordingSession:
         self.passed_on += entries
 
     def progress(self, document: str) -> Progress:
-        return self.told
+        return self.far
 
     def tick(self, now: float) -> bool:
         return False

@@ -1,6 +1,5 @@
 """Where a document is, in words and for scripts."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,7 +57,7 @@ def test_an_early_change_is_counted() -> None:
 def test_how_far_a_peer_is(progress: Progress, words: str) -> None:
     store, ada, _ = pair()
     store.hub.now = 100.0
-    ada.told = replace(progress)
+    ada.far = progress
     told = peers(store)["ada"]
     assert words in told["sentence"] and told["state"] == progress.standing.value
     assert told["in_sync"] == (progress.standing is Standing.HAS)
