@@ -188,6 +188,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from gateway.control.tree import tree
+
     answer = _ask(options, "status")
     if options.json:
         print(json.dumps(answer))
@@ -198,6 +200,7 @@ def _status(options: argparse.Namespace) -> int:
     print(f"  documents  {store['documents']} stored, {answer['document_count']} in memory")
     print(f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written")
     print(f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}")
+    print(f"\n{tree(answer)}")
     return 0
 
 

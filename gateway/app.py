@@ -436,6 +436,7 @@ class Gateway:
             self._performer.waiting_changes,
             self._performer.waiting_bytes,
             self._performer.trouble,
+            self._performer.round_trips(),
         )
         membership = self._members.membership
         identity = Identity(

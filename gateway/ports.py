@@ -66,6 +66,9 @@ class Link(Protocol):
     def congested(self) -> bool:
         """Whether the peer does not take what was sent; hold back until ``writable``."""
 
+    def round_trip_ms(self) -> float | None:
+        """An estimate of how long a message and its answer take; None if nothing is known."""
+
     async def recv(self) -> list[bytes]:
         """All messages that arrived since the last call; empty once the link is closed."""
 

@@ -10,6 +10,7 @@ import errno
 import ipaddress
 import os
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -58,6 +59,9 @@ MISTAKE_SECONDS = 60.0
 PENALTY_SECONDS = 1.0
 MAX_COUNTED_ADDRESSES = 1_000
 EX_UNAVAILABLE = 69
+# struct tcp_info of linux/tcp.h up to tcpi_rtt, in microseconds, and where that is in it.
+TCP_INFO_BYTES = 72
+TCP_RTT = slice(68, 72)
 _MISTAKES = frozenset({Code.MALFORMED, Code.TOO_BIG, Code.REFUSED})
 
 _HINT = b"This is the sync port of a Store Gateway. Its pages are on another port.\n"
@@ -102,6 +106,15 @@ class WebSocketLink(WSListener):
         self.congested = False
         # Our own end of it.
         self.local = ""
+
+    def round_trip_ms(self) -> float | None:
+        """See ``Link``. The kernel's smoothed estimate."""
+        if self._closed or self._transport is None:
+            return None
+        connection = self._transport.underlying_transport.get_extra_info("socket")
+        information = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+        microseconds = int.from_bytes(information[TCP_RTT], sys.byteorder)
+        return microseconds / 1_000 if microseconds else None
 
     async def recv(self) -> list[bytes]:
         """See ``Link``."""

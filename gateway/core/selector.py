@@ -33,12 +33,13 @@ _Test = Callable[[Json], bool]
 class Selector:
     """One parsed selector.
 
-    ``fields``: the names of the top-level fields it looks at. ``equal``: those whose value
+    ``text``: as it was given. ``fields``: the names of the top-level fields it looks at. ``equal``: those whose value
     must be this one scalar, with the value; a document with another cannot match.
     """
 
     def __init__(self, text: str) -> None:
         """Parse JSON text, "" for everything. Raises ``PeerError`` MALFORMED or TOO_BIG."""
+        self.text = text
         parser = _Parser()
         wanted = _load(text) if text else {}
         self._test = parser.selector(wanted, 0, top=True)

@@ -3,8 +3,9 @@
 Holds names and figures, never document content or secrets (invariant 10).
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.hub import Hub
@@ -15,6 +16,10 @@ from gateway.core.text import shown
 
 # The page stays readable and the answer small.
 MAX_LISTED = 200
+MAX_SUBSCRIPTIONS = 20
+MAX_SELECTOR = 160
+# What a peer may say of itself in HELLO that tells versions apart.
+APP_KEYS = ("app", "app-version", "schema")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Moment:
     waiting_changes: int
     waiting_bytes: int
     trouble: str
+    # Of each link, in milliseconds; None if it is not known.
+    round_trips: Mapping[Session, float | None] = field(default_factory=dict)
 
 
 def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> dict[str, Any]:
@@ -51,8 +58,9 @@ def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> 
         "state": "trouble" if moment.trouble else "ok",
         "sentence": sentence,
         "store": _store(moment, store),
-        "sessions": [_session(hub, session) for session in list(hub.sessions)[:MAX_LISTED]],
+        "sessions": [_session(hub, s, moment) for s in list(hub.sessions)[:MAX_LISTED]],
         "session_count": len(hub.sessions),
+        "apps": _apps(hub),
         "documents": [_document(room) for room in list(hub.rooms.values())[:MAX_LISTED]],
         "document_count": len(hub.rooms),
         "counters": {
@@ -83,11 +91,28 @@ def _store(moment: Moment, store: StoreStatus) -> dict[str, Any]:
     }
 
 
-def _session(hub: Hub, session: Session) -> dict[str, Any]:
+def _apps(hub: Hub) -> list[dict[str, Any]]:
+    """Which versions of which apps and schemas live side by side, the most frequent first."""
+    said = Counter(tuple(shown(s.about.get(key, "")) for key in APP_KEYS) for s in hub.sessions)
+    named = [(texts, count) for texts, count in said.most_common(MAX_LISTED) if any(texts)]
+    return [dict(zip(APP_KEYS, texts, strict=True)) | {"peers": n} for texts, n in named]
+
+
+def _session(hub: Hub, session: Session, moment: Moment) -> dict[str, Any]:
+    subscriptions = hub.selections.subscriptions.listed(session)
     return {
         "peer": session.identity,
         "kind": session.kind,
+        "state": session.state.name.lower(),
+        "large": session.large,
+        "called": session.calling,
         "address": session.address,
+        "round_trip_ms": moment.round_trips.get(session),
+        "subscriptions": [
+            {"collection": shown(collection), "selector": shown(selector, MAX_SELECTOR)}
+            for collection, selector in subscriptions[:MAX_SUBSCRIPTIONS]
+        ],
+        "subscription_count": len(subscriptions),
         "about": {shown(key): shown(value) for key, value in session.about.items()},
         "since_s": round(hub.now - session.started, 1),
         "documents": len(hub.sessions[session]),

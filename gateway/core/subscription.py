@@ -86,6 +86,13 @@ class Subscriptions:
         """The collection of a subscription, or "" if there is none of that number."""
         return self._keys.get(owner, {}).get(number, "")
 
+    def listed(self, owner: Owner) -> list[tuple[str, str]]:
+        """Collection and selector of each subscription of theirs, by number."""
+        return [
+            (collection, self._collections[collection].selectors[owner, number].text)
+            for number, collection in sorted(self._keys.get(owner, {}).items())
+        ]
+
     def fields(self, collection: str) -> Collection[str]:
         """The fields that the selectors of a collection look at."""
         held = self._collections.get(collection)

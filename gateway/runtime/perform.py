@@ -179,6 +179,10 @@ class Performer:
         """Let time pass for the hub."""
         self.perform(self.hub.tick(now))
 
+    def round_trips(self) -> dict[Session, float | None]:
+        """Of each session's link, in milliseconds."""
+        return {session: link.round_trip_ms() for session, link in self._links.items()}
+
     def say_goodbye(self, code: Code, reason: str) -> None:
         """Tell every peer that the gateway goes, and close its link."""
         for session in list(self._links):

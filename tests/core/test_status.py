@@ -2,10 +2,11 @@
 
 import json
 
-from gateway.core.events import DocumentOpened, UpdateReceived
+from gateway.core.events import DocumentOpened, Subscribed, UpdateReceived
 from gateway.core.hub import Hub, Quotas
 from gateway.core.records import StoredDocument, StoreStatus
-from gateway.core.status import Identity, Moment, status
+from gateway.core.selector import Selector
+from gateway.core.status import MAX_SUBSCRIPTIONS, Identity, Moment, status
 from tests.core.edits import Author
 from tests.core.sessions import RecordingSession
 
@@ -16,7 +17,7 @@ IDENTITY = Identity("1.0", "ab" * 16, True, {"mesh": "ws://here/mesh"})
 def test_what_it_says() -> None:
     hub = Hub(Quotas(1 << 20, 1 << 20, 1 << 20), {}, frozenset())
     ada = RecordingSession("ada")
-    ada.about = {"app": "kiosk\0" + "x" * 500}
+    ada.about = {"app": "kiosk\0" + "x" * 500, "schema": "2"}
     hub.join(ada)
     for name in ("orders/1", "orders/2"):
         hub.loaded(name, StoredDocument(b"", ()))
@@ -25,9 +26,21 @@ def test_what_it_says() -> None:
     hub.handle(ada, UpdateReceived("orders/1", Author(1).set("a", secret), 1, False, False))
     hub.turn()
     hub.tick(5.0)
-    said = status(IDENTITY, Moment(5.0, 1, 40, ""), hub, STORE)
+    for number in range(MAX_SUBSCRIPTIONS + 1):
+        selector = Selector('{"station": "grill"}' if number == 0 else "")
+        hub.link(ada, Subscribed(number + 1, "orders", selector))
+    said = status(IDENTITY, Moment(5.0, 1, 40, "", {ada: 0.4}), hub, STORE)
     assert said["state"] == "ok" and said["sentence"] == "Everything works."
-    assert said["sessions"][0]["about"] == {"app": "kiosk\ufffd" + "x" * 58}
+    assert said["apps"] == [
+        {"app": "kiosk\ufffd" + "x" * 58, "app-version": "", "schema": "2", "peers": 1}
+    ]
+    assert said["sessions"][0]["round_trip_ms"] == 0.4
+    assert said["sessions"][0]["subscription_count"] == MAX_SUBSCRIPTIONS + 1
+    first, *others = said["sessions"][0]["subscriptions"]
+    assert first == {"collection": "orders", "selector": '{"station": "grill"}'}
+    assert len(others) == MAX_SUBSCRIPTIONS - 1
+    about = said["sessions"][0]["about"]
+    assert about == {"app": "kiosk\ufffd" + "x" * 58, "schema": "2"}
     assert said["sessions"][0]["documents"] == 2 and said["sessions"][0]["since_s"] == 5.0
     assert [d["name"] for d in said["documents"]] == ["orders/1", "orders/2"]
     assert said["counters"] == {"updates": 1, "refused": 0, "closed": {}}

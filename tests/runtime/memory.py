@@ -78,6 +78,9 @@ class NoLink:
     local = ""
     congested = False
 
+    def round_trip_ms(self) -> float | None:
+        return None
+
     async def recv(self) -> list[bytes]:
         return []
 
