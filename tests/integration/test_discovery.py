@@ -4,62 +4,21 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.control.client import ControlClient
 from tests.support.gateway import ROOT, GatewayProcess, eventually
 from tests.support.lan import Lan, need_namespaces
-from tests.support.peer import PeerProcess
+from tests.support.shop import Shop, fields
 
 pytestmark = pytest.mark.integration
 
 # Two ends of a lost connection notice it after 40 s; who has moved must be back long before.
 BACK_SECONDS = 15.0
 PEERS_ALONE_SECONDS = 3.0
-
-
-class Shop:
-    """Devices on one bridge; processes are named by their device."""
-
-    def __init__(self, lan: Lan, folder: Path, stack: ExitStack) -> None:
-        self.lan = lan
-        self.folder = folder
-        self._stack = stack
-        self._number = 0
-
-    def device(self, **how: bool) -> str:
-        self._number += 1
-        return self.lan.device(self._number, **how)
-
-    def gateway(self, device: str, *arguments: str) -> GatewayProcess:
-        with self.lan.inside(device):
-            gateway = GatewayProcess(self.folder / device, "--lan", *arguments)
-            return self._stack.enter_context(gateway)
-
-    def peer(self, device: str, *arguments: str) -> PeerProcess:
-        with self.lan.inside(device):
-            return self._stack.enter_context(PeerProcess(self.folder / device, *arguments))
-
-    def ask(self, device: str, verb: str, **arguments: Any) -> Any:
-        return ControlClient(self.folder / device / "control.sock").request(verb, **arguments)
-
-    def states(self, device: str) -> list[str]:
-        return sorted(row["state"] for row in self.ask(device, "neighbours")["neighbours"])
-
-    def linked(self, device: str, count: int) -> Callable[[], bool]:
-        return lambda: self.states(device) == ["linked"] * count
-
-    def mesh_links(self, device: str) -> int:
-        sessions = self.ask(device, "status")["sessions"]
-        return sum(session["kind"] == "mesh" for session in sessions)
-
-    def has(self, device: str, document: str, content: dict[str, Any]) -> Callable[[], bool]:
-        return lambda: fields(self.ask(device, "get", document=document)["content"]) == content
 
 
 @pytest.fixture
@@ -206,11 +165,6 @@ def test_ipv6_is_found_and_called_with_its_interface(shop: Shop, tmp_path: Path)
     eventually(shop.linked(one, 1))
     row = shop.ask(one, "neighbours")["neighbours"][0]
     assert row["addresses"][0].startswith("fe80::") and "%" in row["addresses"][0]
-
-
-def fields(content: dict[str, Any] | None) -> dict[str, Any]:
-    found: dict[str, Any] = (content or {}).get("fields", {})
-    return found
 
 
 def shop_port(shop: Shop, device: str) -> int:

@@ -1,4 +1,4 @@
-"""Networks of network namespaces: one bridge, devices of their own on it.
+"""Networks of network namespaces: two subnets with a router between them, devices on them.
 
 Nothing of the machine's own network is touched; all that is made goes with the last process in it.
 """
@@ -7,12 +7,14 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
 
 HUB = "hub"
+SUBNETS = (0, 1)
 
 
 def _run(*command: str) -> str:
@@ -50,7 +52,10 @@ def need_namespaces() -> None:
 
 
 class Lan:
-    """One bridge; ``device`` n has 10.77.0.n and a link-local IPv6 address on ``eth0``."""
+    """Two bridges and a router; ``device`` n has 10.77.SUBNET.n and a link-local IPv6 address.
+
+    Its interface is ``eth0``. The router forwards nothing before ``route``.
+    """
 
     def __init__(self) -> None:
         self._names: list[str] = []
@@ -58,8 +63,12 @@ class Lan:
 
     def __enter__(self) -> Self:
         self._add(HUB)
-        self.ip(HUB, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-        self.ip(HUB, "link", "set", "br0", "up")
+        for subnet in SUBNETS:
+            bridge = f"br{subnet}"
+            self.ip(HUB, "link", "add", bridge, "type", "bridge", "mcast_snooping", "0")
+            self.ip(HUB, "address", "add", f"10.77.{subnet}.254/24", "dev", bridge)
+            self.ip(HUB, "link", "set", bridge, "up")
+        self.route(open_=False)
         return self
 
     def __exit__(
@@ -71,17 +80,23 @@ class Lan:
         for name in self._names:
             _run("ip", "netns", "del", self._full(name))
 
-    def device(self, number: int, *, multicast: bool = True) -> str:
-        """Add a device to the bridge; returns its name."""
+    def route(self, *, open_: bool) -> None:
+        """Whether the two subnets reach each other; never by multicast."""
+        with self.inside(HUB):
+            Path("/proc/sys/net/ipv4/ip_forward").write_text(f"{open_:d}")
+
+    def device(self, number: int, *, multicast: bool = True, subnet: int = 0) -> str:
+        """Add a device to a bridge; returns its name."""
         name = f"d{number}"
         self._add(name)
         self.ip(HUB, "link", "add", name, "type", "veth", "peer", "eth0", "netns", self._full(name))
-        self.ip(HUB, "link", "set", name, "master", "br0", "up")
+        self.ip(HUB, "link", "set", name, "master", f"br{subnet}", "up")
         if not multicast:
             port = ("type", "bridge_slave", "mcast_flood", "off", "bcast_flood", "on")
             self.ip(HUB, "link", "set", name, *port)
-        self.ip(name, "address", "add", f"10.77.0.{number}/24", "dev", "eth0")
+        self.ip(name, "address", "add", f"10.77.{subnet}.{number}/24", "dev", "eth0")
         self.ip(name, "link", "set", "eth0", "up")
+        self.ip(name, "route", "add", "default", "via", f"10.77.{subnet}.254")
         return name
 
     def ip(self, name: str, *arguments: str) -> str:
