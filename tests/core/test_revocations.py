@@ -220,3 +220,20 @@ def test_new_is_what_changes_the_set(entries: list[bytes]) -> None:
         before = list(found.entries())
         assert found.add(one) is (list(found.entries()) != before)
         assert not found.add(one)
+
+
+def test_equal_sets_have_equal_digests() -> None:
+    one, two = (entry(Kind.TICKET, bytes([number]) * 16, 0) for number in (1, 2))
+    assert known(one, two).digest() == known(two, one).digest()
+    digests = {known().digest(), known(one).digest(), known(one, two).digest()}
+    assert len(digests) == 3 and {len(digest) for digest in digests} == {r.DIGEST_BYTES}
+
+
+def test_what_comes_again_is_not_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    older, newer = (entry(Kind.PEER, TICKET.peer, epoch) for epoch in (8, 9))
+    found = known(older)
+    assert found.add(newer)
+    monkeypatch.setattr(r, "verify_revocation", None)
+    assert not found.add(newer)
+    monkeypatch.undo()
+    assert not found.add(older) and found.lowest_epoch(TICKET.peer) == 9

@@ -14,7 +14,7 @@ from gateway.core.certificates import Certificate
 from gateway.core.errors import Code, PeerError
 from gateway.core.primitives import public_of, sign
 from gateway.core.tickets import Ticket
-from gateway.core.tokens import MAX_BYTES, issue_token, verify_token
+from gateway.core.tokens import MAX_BYTES, issue_token, token_of, verify_token
 from tests.vectors import make_tickets as made
 
 STORED = json.loads(made.VECTORS.read_text())
@@ -228,3 +228,18 @@ def test_anything_raises_only_what_a_peer_is_told(text: str, data: bytes) -> Non
 def test_tokens_come_back(role: str, epoch: int) -> None:
     ticket = replace(TICKET, role=role, epoch=epoch)
     assert let_in(issue_token(made.GATEWAY, ticket)) == ticket
+
+
+@pytest.mark.parametrize(
+    ("path", "token"),
+    [
+        ("/sync/orders/1", ""),
+        ("/sync/orders/1?", ""),
+        ("/sync/orders/1?token=a.b.c", "a.b.c"),
+        ("/sync/orders/1?x=1&token=a.b.c&token=d", "a.b.c"),
+        ("/sync/orders/1?mytoken=a.b.c", ""),
+        ("/sync/orders/1?" + "x" * 9_000 + "&token=a.b.c", ""),
+    ],
+)
+def test_the_token_in_a_path(path: str, token: str) -> None:
+    assert token_of(path) == token

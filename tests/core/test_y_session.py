@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from gateway.core import y_messages as y
-from gateway.core.errors import Code
+from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     DocumentEntered,
     DocumentOpened,
@@ -13,9 +13,11 @@ from gateway.core.events import (
     PresenceReceived,
     UpdateReceived,
 )
+from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
 from gateway.core.session import Progress, Standing, State
 from gateway.core.y_session import KEEP_ALIVE_SECONDS, YSession
+from tests.core.stores import gateway
 
 EMPTY = b"\x00\x00"
 
@@ -140,3 +142,24 @@ def test_what_waits_for_a_link_without_acks_and_what_was_told() -> None:
     assert peer.progress("orders/1") == Progress(Standing.WAITS)
     peer.data_to_send(answer)
     assert peer.progress("orders/1") == Progress(Standing.TOLD)
+
+
+def test_what_a_token_allows() -> None:
+    hub = gateway(1)
+    token = hub.of.token(bytes([9]) * 16, "menu board", (("menu", 1), ("orders", 3)), bytes(16))
+    member = hub.of.admit_token(token)
+    reader = YSession("menu/1", "192.0.2.7:5000", 0.0, member)
+    assert reader.identity == member.peer.hex() and reader.may_read("menu/1")
+    assert not reader.may_write("menu/1")
+    assert YSession("orders/1", "", 0.0, member).may_write("orders/1")
+    with pytest.raises(PeerError) as raised:
+        YSession("staff/1", "", 0.0, member)
+    assert raised.value.code is Code.FORBIDDEN
+    reader.revoked([b"nothing of it is for a stock client"])
+    assert not reader.outbox
+
+
+def test_a_message_above_the_limit() -> None:
+    peer = session()
+    assert peer.receive(bytes(MESSAGE_BYTES + 1)) == ()
+    assert peer.farewell is not None and peer.farewell.code is Code.TOO_BIG
