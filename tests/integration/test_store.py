@@ -1,12 +1,24 @@
 """A store from the command line: claim, pair, join, revoke, with real processes."""
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import GatewayProcess, eventually
+from gateway.control.client import ControlClient
+from gateway.core import y_messages as y
+from gateway.core.recovery import root_key
+from tests.support.gateway import ROOT, GatewayProcess, eventually
 from tests.support.peer import PeerProcess
+from tests.support.raw import RawClient
 from tests.support.store import Pairing, command, run
+
+# Within this a device that was shut out has no link any more.
+REVOKED_SECONDS = 1.0
 
 pytestmark = pytest.mark.integration
 
@@ -125,8 +137,9 @@ def test_a_revoked_device_is_out_at_once_and_a_phone_tells_the_other_gateway(
             lost.wait(lambda event: event.get("state") == "open")
             phone.wait(lambda event: event.get("state") == "open")
             assert command(first.folder, "revoke", peer[:8])["peer"] == peer
+            began = time.monotonic()
             ended = lost.wait(lambda event: event.get("state") == "closed")
-            assert ended["code"] == "revoked"
+            assert ended["code"] == "revoked" and time.monotonic() - began < REVOKED_SECONDS
             assert refused(lost)["code"] == "revoked"
         first.stop()
         with second:
@@ -139,3 +152,112 @@ def test_a_revoked_device_is_out_at_once_and_a_phone_tells_the_other_gateway(
 
 def heard(gateway: GatewayProcess) -> bool:
     return len((gateway.folder / "identity" / "revocations.json").read_text()) > 2
+
+
+def test_a_token_reads_and_does_not_write(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path / "gateway") as gateway:
+        command(gateway.folder, "claim")
+        command(gateway.folder, "put", "menu/1", '{"soup": 4}')
+        made = command(gateway.folder, "token", "--role", "board", "--grant", "menu r")
+        token = f"?token={made['token']}"
+        for path, code in (
+            ("/sync/menu/1", 4401),
+            ("/sync/menu/1?token=a.b.c", 4400),
+            (f"/sync/orders/1{token}", 4403),
+        ):
+            assert closed(gateway, path) == code
+        with RawClient(gateway.port, f"/sync/menu/1{token}") as reader:
+            reader.send(y.step_1(b"\x00"))
+            while not isinstance(answer := y.decode(reader.recv()), y.Change):
+                pass
+            assert b"soup" in answer.update
+            # What a client that changed nothing says at the beginning; then a sign of life.
+            reader.send(y.step_2(b"\x00\x00"))
+            reader.send(y.presence(y.awareness_payload([(1, 1, "{}")])))
+            assert isinstance(y.decode(reader.recv()), y.Presence)
+            for said in (y.update(answer.update), y.step_2(answer.update)):
+                assert closed(gateway, f"/sync/menu/1{token}", said) == 4403
+            command(gateway.folder, "revoke", made["peer"])
+            assert reader.until_closed().code == 4410
+        assert closed(gateway, f"/sync/menu/1{token}") == 4410
+
+
+def test_no_secret_is_in_logs_status_or_backup(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path / "gateway", "--verbose") as gateway:
+        code = command(gateway.folder, "claim")["recovery_code"]
+        with Pairing(gateway.folder) as pairing:
+            secrets = [pairing.code, pairing.uri.split("s=")[1].split("&")[0]]
+            till = PeerProcess(
+                tmp_path / "till",
+                "--verbose",
+                "--connect",
+                address(gateway),
+                "--pair",
+                pairing.code,
+            )
+            with till:
+                till.wait(lambda event: event.get("state") == "open")
+        token = command(gateway.folder, "token")["token"]
+        closed(gateway, f"/sync/menu/1?token={token}x")
+        command(gateway.folder, "backup", str(tmp_path / "backup.db"))
+        told = json.dumps([command(gateway.folder, verb) for verb in ("status", "devices")])
+        kept = [json.loads((folder / "identity" / "keys.json").read_text())
+                for folder in (gateway.folder, till.folder)]  # fmt: skip
+    secrets += [
+        code,
+        code.replace("-", ""),
+        token,
+        *(key for keys in kept for key in keys.values()),
+    ]
+    root = root_key(code)
+    outside = told.encode() + (tmp_path / "backup.db").read_bytes()
+    outside += gateway.log().encode() + (tmp_path / "till.log").read_bytes()
+    identity = b"".join(path.read_bytes() for path in (gateway.folder / "identity").iterdir())
+    for secret in secrets:
+        for form in forms(secret):
+            assert form not in outside
+    for form in forms(root.hex()):
+        assert form not in outside + identity
+    for path in gateway.folder.rglob("*"):
+        if path.is_file() and path.parent.name != "identity":
+            assert not any(bytes.fromhex(key) in path.read_bytes() for key in kept[0].values())
+
+
+def forms(secret: str) -> list[bytes]:
+    """A secret as it may be written."""
+    try:
+        return [secret.encode(), secret.upper().encode(), bytes.fromhex(secret)]
+    except ValueError:
+        return [secret.encode()]
+
+
+def test_ctrl_c_closes_the_window(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path / "gateway") as gateway:
+        command(gateway.folder, "claim")
+        shown = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "pair", "--data", str(gateway.folder)],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert shown.stdout is not None
+        said = ""
+        while "Ctrl-C" not in said:
+            said += shown.stdout.readline()
+        assert "█" in said and f"--connect {address(gateway)}" in said
+        shown.send_signal(signal.SIGINT)
+        _, errors = shown.communicate(timeout=10)
+        assert shown.returncode == 130 and "nobody was paired" in errors
+        assert run(gateway.folder, "pair", "--grant", "orders x").returncode == 64
+        window = command_line("pairing", gateway)
+        assert window["state"] == "closed"
+
+
+def command_line(verb: str, gateway: GatewayProcess) -> dict[str, object]:
+    return ControlClient(gateway.folder / "control.sock").request(verb, window=1)
+
+
+def closed(gateway: GatewayProcess, path: str, *said: bytes) -> int:
+    """The code with which the gateway closes a link on which this was said."""
+    with RawClient(gateway.port, path) as client:
+        for message in said:
+            client.send(message)
+        return client.until_closed().code
