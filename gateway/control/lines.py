@@ -1,11 +1,14 @@
 """The admin door's messages as lines of a script: requests come in, answers and events go out."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from gateway.control.messages import ControlError, failure, read_request, result
 from gateway.core.errors import GatewayError
+
+log = logging.getLogger("gateway.control")
 
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
@@ -54,3 +57,6 @@ class Lines:
             return result(number, await self._handler(verb, arguments))
         except (ControlError, GatewayError) as error:
             return failure(number, error.code, error.sentence)
+        except Exception:
+            log.exception("a request failed")
+            return failure(number, "internal", "the gateway made a mistake; see its log")

@@ -91,7 +91,7 @@ def edited(name: str, whole: bytes, client: int, changes: Changes) -> bytes:
     try:
         with doc.transaction():
             for root, entries in changes.items():
-                _edit(name, doc.get(root, type=pycrdt.Map), entries)
+                _edit(name, guarded(name, partial(doc.get, root, type=pycrdt.Map)), entries)
     finally:
         doc.unobserve(subscription)
     return merge([event.update for event in events]) if events else b""
@@ -99,7 +99,7 @@ def edited(name: str, whole: bytes, client: int, changes: Changes) -> bytes:
 
 def _edit(name: str, root: pycrdt.Map[Any], entries: Mapping[str, Any]) -> None:
     for key, value in entries.items():
-        old = root.get(key, _MISSING)
+        old = guarded(name, root.get, key, _MISSING)
         if isinstance(old, _SHARED):
             if value is not REMOVED and old.to_py() == value:
                 continue
@@ -107,9 +107,9 @@ def _edit(name: str, root: pycrdt.Map[Any], entries: Mapping[str, Any]) -> None:
             raise GatewayError("shared-type", sentence, EX_DATA)
         if value is REMOVED:
             if old is not _MISSING:
-                del root[key]
+                guarded(name, root.__delitem__, key)
         elif old is _MISSING or not same(old, value):
-            root[key] = value
+            guarded(name, root.__setitem__, key, value)
 
 
 class Replica:

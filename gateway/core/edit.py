@@ -1,13 +1,19 @@
 """What a put or a patch of JSON changes in which root map of a document."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.core.errors import GatewayError
+from gateway.core.limits import Limits
 from gateway.core.selector import is_operator
-from gateway.core.values import Json, escaped_key
+from gateway.core.values import EXACT, Json, escaped_key
 
 # The root map that new fields go to.
 ROOT = "fields"
+# What the guard lets through (docs/limits.md): deeper would be refused by every peer.
+MAX_NESTING = Limits().nesting
+EX_USAGE = 64
 
 
 class Removed:
@@ -18,11 +24,18 @@ REMOVED = Removed()
 Changes = Mapping[str, Mapping[str, Any]]
 
 
+def check_content(content: Mapping[str, Any], root: str = "") -> None:
+    """Raises ``GatewayError`` ``usage`` for what JSON can say and a document cannot hold."""
+    _check(root, 0)
+    _check(content, 0)
+
+
 def put(projection: Mapping[str, Json], content: Mapping[str, Json], root: str = "") -> Changes:
     """What makes the fields of a document these: set those that are there, remove the others.
 
-    ``root``: only of this root map.
+    ``root``: only of this root map. Raises like ``check_content``.
     """
+    check_content(content, root)
     maps = _root_maps(projection, root)
     wanted = _placed(maps, content, root)
     return {
@@ -35,13 +48,45 @@ def patch(projection: Mapping[str, Json], changes: Mapping[str, Json], root: str
     """What a JSON merge patch (RFC 7396) changes: null removes, objects are merged.
 
     A field is changed where it is; a new one goes to the only root map there is, or to
-    ``fields``. ``root``: only this root map is changed.
+    ``fields``. ``root``: only this root map is changed. Raises like ``check_content``.
     """
+    check_content(changes, root)
     maps = _root_maps(projection, root)
     return {
         name: {key: _merged(maps.get(name, {}).get(key), value) for key, value in entries.items()}
         for name, entries in _placed(maps, changes, root).items()
     }
+
+
+def _check(value: Any, nesting: int) -> None:
+    if nesting > MAX_NESTING:
+        raise _unfit(f"values are nested deeper than {MAX_NESTING}")
+    match value:
+        case Mapping():
+            for key, entry in value.items():
+                _check(key, nesting)
+                _check(entry, nesting + 1)
+        case list():
+            for entry in value:
+                _check(entry, nesting + 1)
+        case str() if not _is_unicode(value):
+            raise _unfit("a text holds half a character (an unpaired surrogate such as \\ud800)")
+        case int() if abs(value) > EXACT:
+            raise _unfit("a whole number is beyond 2^53, where apps lose digits; make it a text")
+        case float() if not math.isfinite(value):
+            raise _unfit("a number is infinite or NaN, which JSON does not know")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unfit(sentence: str) -> GatewayError:
+    return GatewayError("usage", f"this cannot be stored: {sentence}", EX_USAGE)
 
 
 def _placed(

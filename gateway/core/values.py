@@ -28,7 +28,8 @@ MAX_NESTING = 128
 
 UNDEFINED: dict[str, Json] = {"$undefined": True}
 
-_EXACT = 2**53
+# Whole numbers up to it are exact in JavaScript.
+EXACT = 2**53
 _FLOAT32, _FLOAT64, _INT64 = Layout(">f"), Layout(">d"), Layout(">q")
 _FLAGS = {120: True, 121: False, 126: None}
 
@@ -78,7 +79,7 @@ def number(value: float) -> Json:
         return {"$number": "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"}
     if value == 0 and math.copysign(1, value) < 0:
         return {"$number": "-0"}
-    return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+    return int(value) if value.is_integer() and abs(value) <= EXACT else value
 
 
 def escaped_key(key: str) -> str:
@@ -99,7 +100,7 @@ def _read_integer(data: bytes, position: int) -> tuple[Json, int]:
             shift += 7
     except IndexError:
         raise PeerError(Code.MALFORMED, "a number is cut off") from None
-    if position - start > 9 or value > _EXACT:
+    if position - start > 9 or value > EXACT:
         raise PeerError(Code.MALFORMED, "a number is too large")
     if not negative:
         return value, position + 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.crdt import edited
+from gateway.core.crdt import DocumentBroken, edited
 from gateway.core.document import Document
 from gateway.core.edit import REMOVED, patch, put
 from gateway.core.errors import Code, GatewayError
@@ -79,6 +79,47 @@ def test_shared_text_is_not_overwritten() -> None:
         with pytest.raises(GatewayError) as caught:
             edited("orders/1", whole, 7, {"map": {"note": value}})
         assert caught.value.code == "shared-type"
+
+
+def nested(depth: int) -> list:
+    value: list = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (2**53 + 1, "beyond 2^53"),
+        (-(10**22), "beyond 2^53"),
+        ("\ud800", "half a character"),
+        ({"\udfff": 1}, "half a character"),
+        ([{"a": [float("inf")]}], "infinite or NaN"),
+        (float("nan"), "infinite or NaN"),
+        (nested(33), "deeper than 32"),
+        (nested(5_000), "deeper than 32"),
+    ],
+)
+def test_what_a_document_cannot_hold_is_refused(value: object, said: str) -> None:
+    for change in (put, patch):
+        with pytest.raises(GatewayError) as caught:
+            change({}, {"ok": True, "a": value})
+        assert (caught.value.code, caught.value.exit_code) == ("usage", 64)
+        assert said in caught.value.sentence
+        caught.value.sentence.encode()
+    with pytest.raises(GatewayError):
+        put({}, {}, root="\ud800")
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), 1e300, True, None, "🍔", nested(32), {}])
+def test_what_is_just_within_the_limits_is_stored_as_it_is(value: object) -> None:
+    assert after({}, {"a": value}, verb="put") == {"fields": {"a": value}}
+
+
+def test_a_value_the_library_dies_of_breaks_the_document_and_nothing_else() -> None:
+    with pytest.raises(DocumentBroken):
+        edited("orders/1", b"\x00\x00", 7, {"map": {"a": 10**22}})
 
 
 def test_the_session_of_this_device_tells_what_was_decided() -> None:
