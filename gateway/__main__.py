@@ -1,6 +1,7 @@
 """The command line: arguments → config → run; fatal errors to exit codes and one sentence."""
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway import __version__, config, store_commands
+from gateway.adapters.console import ENDED_BY_READER, output_lost
 from gateway.core.errors import GatewayError
 
 # A thread that checks a large message must not hold the loop up for longer than this.
 SWITCH_SECONDS = 0.0005
 EX_USAGE = 64
+# As a shell says of who was ended by SIGINT.
+INTERRUPTED = 130
 SIMULATE = """\
 Kiosks, tablets and gateways are processes of their own, each with a store of its own. Links are
 lost, devices and gateways lose power, and in the end everybody has to have the same and every
@@ -71,9 +75,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(options)
     except GatewayError as error:
         if options.json:
-            print(json.dumps({"ok": False, "code": error.code, "error": error.sentence}))
-        print(f"store-gateway: {error.sentence}", file=sys.stderr)
+            with contextlib.suppress(GatewayError):
+                _say(json.dumps({"ok": False, "code": error.code, "error": error.sentence}))
+        if error.exit_code != ENDED_BY_READER:
+            _say(f"store-gateway: {error.sentence}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _say(text: str, end: str = "\n") -> None:
+    """Write to standard output. Raises ``GatewayError`` when that cannot be written."""
+    try:
+        _say(text, end=end, flush=True)
+    except OSError as error:
+        # What is left in the buffer must not fail once more when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise output_lost(error) from error
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -157,22 +175,21 @@ def _peer_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _announce_json(facts: Mapping[str, Any]) -> None:
-    line = {"ready": True, **facts, "pid": os.getpid(), "version": __version__}
-    print(json.dumps(line), flush=True)
+    _say(json.dumps({"ready": True, **facts, "pid": os.getpid(), "version": __version__}))
 
 
 def _announce(facts: Mapping[str, Any]) -> None:
-    print(f"Store Gateway {__version__}\n")
+    _say(f"Store Gateway {__version__}\n")
     if "pages" in facts:
-        print(f"  Look here  {facts['pages']}   kiosk, kitchen, clinic, status")
-    print(f"  SDK        {facts['mesh']}")
-    print(f"  Yjs apps   {facts['sync']}<collection>/<id>")
-    print(f"  Data       {facts['data']}\n")
+        _say(f"  Look here  {facts['pages']}   kiosk, kitchen, clinic, status")
+    _say(f"  SDK        {facts['mesh']}")
+    _say(f"  Yjs apps   {facts['sync']}<collection>/<id>")
+    _say(f"  Data       {facts['data']}\n")
     if facts["open"]:
-        print("Open: whoever reaches this port may read and write; store-gateway claim ends that.")
+        _say("Open: whoever reaches this port may read and write; store-gateway claim ends that.")
     else:
-        print("Closed: only members of the store are let in.", end=" ")
-    print("Ctrl-C stops it; nothing saved is lost.", flush=True)
+        _say("Closed: only members of the store are let in.", end=" ")
+    _say("Ctrl-C stops it; nothing saved is lost.")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -183,7 +200,7 @@ def _check(options: argparse.Namespace) -> int:
     except GatewayError as error:
         raise GatewayError(error.code, error.sentence, config.EX_CONFIG) from error
     said = f"{options.config or 'the defaults'}: all settings are right"
-    print(json.dumps({"ok": True}) if options.json else said)
+    _say(json.dumps({"ok": True}) if options.json else said)
     return 0
 
 
@@ -192,60 +209,60 @@ def _status(options: argparse.Namespace) -> int:
 
     answer = _ask(options, "status")
     if options.json:
-        print(json.dumps(answer))
+        _say(json.dumps(answer))
         return 0
     store = answer["store"]
-    print(f"{answer['sentence']}")
-    print(f"  peers      {answer['session_count']}")
-    print(f"  documents  {store['documents']} stored, {answer['document_count']} in memory")
-    print(f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written")
-    print(f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}")
-    print(f"\n{tree(answer)}")
+    _say(f"{answer['sentence']}")
+    _say(f"  peers      {answer['session_count']}")
+    _say(f"  documents  {store['documents']} stored, {answer['document_count']} in memory")
+    _say(f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written")
+    _say(f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}")
+    _say(f"\n{tree(answer)}")
     return 0
 
 
 def _neighbours(options: argparse.Namespace) -> int:
     answer = _ask(options, "neighbours")
     if options.json:
-        print(json.dumps(answer))
+        _say(json.dumps(answer))
         return 0
     if answer["neighbours"]:
-        print(f"{'PEER':10}{'KIND':7}{'VERSION':9}{'ADDRESS':32}STATE")
+        _say(f"{'PEER':10}{'KIND':7}{'VERSION':9}{'ADDRESS':32}STATE")
     for row in answer["neighbours"]:
         kind = "large" if row["large"] else "small"
         places = [f"{f'[{ip}]' if ':' in ip else ip}:{row['port']}" for ip in row["addresses"]]
         first, *others = places or ["-"]
-        print(f"{row['peer'][:8]:10}{kind:7}{row['versions']:9}{first:31} {row['sentence']}")
+        _say(f"{row['peer'][:8]:10}{kind:7}{row['versions']:9}{first:31} {row['sentence']}")
         for place in others:
-            print(f"{'':26}{place}")
+            _say(f"{'':26}{place}")
     if answer["sentence"]:
-        print(answer["sentence"])
+        _say(answer["sentence"])
     return 0
 
 
 def _trace(options: argparse.Namespace) -> int:
     answer = _ask(options, "trace", document=options.document)
     if options.json:
-        print(json.dumps(answer))
+        _say(json.dumps(answer))
         return 0
     stored = answer["stored"]
-    print(f"{answer['document']}: {stored['bytes']} bytes in {stored['rows']} rows on this disk")
+    _say(f"{answer['document']}: {stored['bytes']} bytes in {stored['rows']} rows on this disk")
     for row in stored["newest"]:
         author = row["name"] or row["peer"][:8] or "somebody"
         what = "everything before, in one" if row["snapshot"] else f"by {author}"
-        print(f"  #{row['sequence']:<9} {row['bytes']:>7} bytes  {what}")
+        _say(f"  #{row['sequence']:<9} {row['bytes']:>7} bytes  {what}")
     if answer["early"]:
-        print(f"  {answer['early']} changes wait for others that have not come")
+        _say(f"  {answer['early']} changes wait for others that have not come")
     for peer in sorted(answer["peers"], key=lambda peer: peer["in_sync"]):
-        print(f"  {peer['name'] or peer['peer'][:8] or peer['address']}: {peer['sentence']}")
+        _say(f"  {peer['name'] or peer['peer'][:8] or peer['address']}: {peer['sentence']}")
     if not answer["peers"]:
-        print("  nobody is linked at the moment")
+        _say("  nobody is linked at the moment")
     return 0
 
 
 def _backup(options: argparse.Namespace) -> int:
     answer = _ask(options, "backup", file=str(options.file.absolute()))
-    print(json.dumps({"ok": True, **answer}) if options.json else f"saved to {answer['file']}")
+    _say(json.dumps({"ok": True, **answer}) if options.json else f"saved to {answer['file']}")
     return 0
 
 
@@ -255,27 +272,31 @@ def _restore(options: argparse.Namespace) -> int:
     folder = _folder(options)
     restore(folder, options.file.absolute())
     sentence = f"restored from {options.file}; what was there before is kept beside it"
-    print(json.dumps({"ok": True, "data": str(folder)}) if options.json else sentence)
+    _say(json.dumps({"ok": True, "data": str(folder)}) if options.json else sentence)
     return 0
 
 
 def _get(options: argparse.Namespace) -> int:
     answer = _ask(options, "get", document=options.document)
-    print(json.dumps(answer["content"], indent=None if options.json else 2, ensure_ascii=False))
+    _say(json.dumps(answer["content"], indent=None if options.json else 2, ensure_ascii=False))
     return 0
 
 
 def _write(options: argparse.Namespace) -> int:
+    from gateway.core.edit import check_content
+
     verb = "put" if options.command is _put else "patch"
-    text = sys.stdin.read() if options.content == "-" else options.content
     try:
-        content = json.loads(text)
+        content = json.loads(sys.stdin.read() if options.content == "-" else options.content)
     except ValueError as error:
         raise GatewayError("not-json", f"the content is not JSON: {error}", EX_USAGE) from error
+    except RecursionError as error:
+        raise GatewayError("not-json", "the content is nested too deeply", EX_USAGE) from error
     if not isinstance(content, dict):
         raise GatewayError("not-json", "the content is a JSON object: '{...}'", EX_USAGE)
+    check_content(content, options.root)
     answer = _ask(options, verb, document=options.document, content=content, root=options.root)
-    print(json.dumps({"ok": True, **answer}) if options.json else f"saved {options.document}")
+    _say(json.dumps({"ok": True, **answer}) if options.json else f"saved {options.document}")
     return 0
 
 
@@ -458,7 +479,7 @@ def _named(text: str) -> Path:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
         if "--json" in sys.argv:
-            print(json.dumps({"ok": False, "code": "usage", "error": message}))
+            _say(json.dumps({"ok": False, "code": "usage", "error": message}))
         self.exit(EX_USAGE, f"store-gateway: {message}; see store-gateway --help\n")
 
 

@@ -5,9 +5,21 @@ import os
 import select
 from concurrent.futures import ThreadPoolExecutor
 
+from gateway.core.errors import GatewayError
+
 # A put of this size is about what one link message takes.
 LINE_BYTES = 262_144
 _CHUNK_BYTES = 65_536
+# As a shell says of who was ended by SIGPIPE: the reader, such as head, had enough.
+ENDED_BY_READER = 141
+EX_IOERR = 74
+
+
+def output_lost(error: OSError) -> GatewayError:
+    """Nothing can be written to standard output any more."""
+    exit_code = ENDED_BY_READER if isinstance(error, BrokenPipeError) else EX_IOERR
+    sentence = f"standard output cannot be written: {error.strerror}"
+    return GatewayError("output", sentence, exit_code)
 
 
 class Console:
@@ -26,11 +38,12 @@ class Console:
         """The next line without its end; None at the end of the input.
 
         Raises ``ValueError`` for one above ``LINE_BYTES``, once; what is left of it is skipped.
+        Raises ``GatewayError`` ``input`` when the input cannot be read.
         """
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read)
 
     async def write(self, line: str) -> bool:
-        """Write a line; False once nobody reads any more."""
+        """Write a line; False once nobody reads any more. Raises ``GatewayError`` ``output``."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._print, line)
 
     def close(self) -> None:
@@ -62,7 +75,13 @@ class Console:
 
     def _more(self) -> bytes:
         ready, _, _ = select.select([self._source, self._stopped], [], [])
-        return b"" if self._stopped in ready else os.read(self._source, _CHUNK_BYTES)
+        if self._stopped in ready:
+            return b""
+        try:
+            return os.read(self._source, _CHUNK_BYTES)
+        except OSError as error:
+            sentence = f"standard input cannot be read: {error.strerror}"
+            raise GatewayError("input", sentence, EX_IOERR) from error
 
     def _print(self, line: str) -> bool:
         data = line.encode(errors="surrogateescape") + b"\n"
@@ -75,4 +94,6 @@ class Console:
                 data = data[os.write(self._target, data[: select.PIPE_BUF]) :]
         except BrokenPipeError:
             return False
+        except OSError as error:
+            raise output_lost(error) from error
         return True

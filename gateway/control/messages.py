@@ -38,7 +38,9 @@ def read_request(line: bytes) -> tuple[int, str, dict[str, Any]]:
     try:
         fields = json.loads(line)
         number, verb = fields.pop("id", 0), fields.pop("verb")
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+    except RecursionError:
+        raise ControlError("bad-request", "a request is nested too deeply") from None
+    except (ValueError, KeyError, AttributeError, TypeError):
         raise ControlError("bad-request", "a request is a JSON object with a verb") from None
     if type(number) is not int or not isinstance(verb, str):
         raise ControlError("bad-request", "id is a whole number and verb a text")
