@@ -32,7 +32,8 @@ PEER = """\
 It keeps a store of its own, syncs with every peer it reaches, and goes on without any. Standard
 output is one JSON object a line:
   {"event": "ready", "peer": ...}
-  {"event": "link", "state": "open" | "closed" | "unreachable", "address": ...}
+  {"event": "link", "state": "open" | "closed", "address": ..., "peer": ...}
+  {"event": "link", "state": "refused" | "unreachable", "address": ..., "reason": ...}
   {"event": "change", "document": "orders/7", "content": {...}}    new, or changed
   {"event": "left", "document": "orders/7", "content": {...}}      matches no more
   {"event": "delivered", "document": "orders/7", "peer": ...}      that peer has it on its disk
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with contextlib.suppress(GatewayError):
                 _say(json.dumps({"ok": False, "code": error.code, "error": error.sentence}))
         if error.exit_code != ENDED_BY_READER:
-            _say(f"store-gateway: {error.sentence}", file=sys.stderr)
+            print(f"store-gateway: {error.sentence}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _say(text: str, end: str = "\n") -> None:
     """Write to standard output. Raises ``GatewayError`` when that cannot be written."""
     try:
-        _say(text, end=end, flush=True)
+        print(text, end=end, flush=True)
     except OSError as error:
         # What is left in the buffer must not fail once more when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

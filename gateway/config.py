@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from gateway.core.announcement import is_this_machine
 from gateway.core.errors import GatewayError
+from gateway.core.messages import MAX_PAIR_VALUE_BYTES
 
 EX_USAGE = 64
 EX_CONFIG = 78
@@ -42,6 +43,14 @@ def _text(right: str) -> dict[str, _Rule]:
     return {"rule": _Rule(right, lambda value: isinstance(value, str) and bool(value))}
 
 
+def _is_name(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and 0 < len(value.encode()) <= MAX_PAIR_VALUE_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+_NAME = {"rule": _Rule(f"a name for people, at most {MAX_PAIR_VALUE_BYTES} bytes", _is_name)}
 _FLAG = {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
 _TEXTS = {
     "rule": _Rule(
@@ -118,7 +127,7 @@ class Mesh:
 class Config:
     """All settings."""
 
-    name: str = field(default="gateway", metadata=_text("a name for people"))
+    name: str = field(default="gateway", metadata=_NAME)
     listen: Listen = field(default_factory=Listen)
     pages: Pages = field(default_factory=Pages)
     store: Store = field(default_factory=Store)

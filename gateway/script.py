@@ -34,6 +34,8 @@ class Script(Watcher):
         self._news: dict[tuple[str, str], dict[str, Any]] = {}
         self._is_news = asyncio.Event()
         self._opened: set[Session] = set()
+        # Why there is no link to an address that is called, as it was told last.
+        self._trouble: dict[str, dict[str, Any]] = {}
 
     def noticed(self, notice: Notice) -> None:
         """See ``Watcher``."""
@@ -42,6 +44,7 @@ class Script(Watcher):
     def opened(self, session: Session) -> None:
         """See ``Watcher``."""
         self._opened.add(session)
+        self._trouble.pop(session.address, None)
         self._put("link", session.address, state="open", **_peer(session))
 
     def closed(self, session: Session) -> None:
@@ -51,12 +54,19 @@ class Script(Watcher):
             reason = session.farewell.reason if session.farewell else "the connection was lost"
             facts = {"reason": reason, **(_refusal(session) or {}), **_peer(session)}
             self._put("link", session.address, state="closed", **facts)
-        elif (why := _refusal(session)) is not None:
-            self._put("link", session.address, state="refused", **why, **_peer(session))
+        elif session.calling:
+            why = _refusal(session) or {"code": "lost", "reason": "the connection was lost"}
+            self._no_link(session.address, state="refused", **why)
 
     def unreachable(self, address: str, sentence: str) -> None:
         """A peer cannot be called."""
-        self._put("link", address, state="unreachable", address=address, reason=sentence)
+        self._no_link(address, state="unreachable", reason=sentence)
+
+    def _no_link(self, address: str, **facts: Any) -> None:
+        """It is called again every few seconds; what is told is what is new."""
+        if self._trouble.get(address) != facts:
+            self._trouble[address] = facts
+            self._put("link", address, address=address, **facts)
 
     def answered(self, session: Session, answer: Answered) -> None:
         """See ``Watcher``."""

@@ -29,6 +29,8 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("name = 3", ["name is '3'", "a name for people"]),
+        (f"name = '{'é' * 129}'", ["name is", "at most 256 bytes"]),
+        ("name = ''", ["a name for people"]),
         ("[listen]\nport = 'x'", ["listen.port is 'x'", "a whole number from 0 to 65535"]),
         ("[listen]\nport = 99999", ["listen.port", "65535"]),
         ("[listen]\nport = true", ["listen.port"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import ROOT, GatewayProcess
+from tests.support.gateway import ROOT, GatewayProcess, eventually
 from tests.support.peer import PeerProcess
 
 pytestmark = pytest.mark.integration
@@ -86,6 +86,40 @@ def test_a_peer_that_hangs_up_at_once_is_called_again(tmp_path: Path) -> None:
                 called.close()
             kiosk.wait(lambda event: event.get("state") == "unreachable")
             kiosk.ask("put", "orders/1", {"n": 1})
+
+
+def test_a_peer_that_is_turned_away_says_why_and_says_it_once(tmp_path: Path) -> None:
+    settings = tmp_path / "gateway.toml"
+    settings.write_text("[access]\nopen = false\n")
+
+    def refused(event: dict) -> bool:
+        return bool(event.get("state") == "refused")
+
+    with GatewayProcess(tmp_path / "gateway", "--config", str(settings)) as gateway:
+        port = gateway.port
+        with PeerProcess(tmp_path / "kiosk", "--connect", f"127.0.0.1:{port}") as kiosk:
+            link = kiosk.wait(refused)
+            assert link == {
+                "event": "link", "state": "refused", "code": "unauthorised", "by": "peer",
+                "address": f"ws://127.0.0.1:{port}/mesh",
+                "reason": "this gateway does not know you; pair first",
+            }  # fmt: skip
+            # By now it has called more than once.
+            gateway.kill()
+            kiosk.wait(lambda event: event.get("state") == "unreachable")
+            assert sum(map(refused, kiosk.events)) == 1
+            gateway.start()
+            eventually(lambda: sum(map(refused, kiosk.events)) == 2)
+    with PeerProcess(
+        tmp_path / "self", "--listen", str(port), "--connect", f"127.0.0.1:{port}"
+    ) as one:
+        assert "called by itself" in one.wait(refused)["reason"]
+    address = f"ws://127.0.0.1:{port}/sync/orders/1"
+    with (
+        GatewayProcess(tmp_path / "other", port=port),
+        PeerProcess(tmp_path / "lost", "--connect", address) as lost,
+    ):
+        assert lost.wait(refused)["code"] == "malformed"
 
 
 def test_what_the_gateway_does_not_take_is_said(tmp_path: Path) -> None:
