@@ -5,6 +5,7 @@ drain the store, close it (docs/design.md).
 """
 
 import asyncio
+import json
 import logging
 import signal
 import time
@@ -68,6 +69,8 @@ IDENTITY = "identity"
 EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104
 LINK_MESSAGE_BYTES = sealed_bytes(MESSAGE_BYTES)
 EX_USAGE = 64
+# Of what is wrong in a selector.
+SHOWN_CHARACTERS = 20
 
 log = logging.getLogger("gateway")
 
@@ -475,16 +478,30 @@ def mesh_of(config: Config) -> tuple[Sequence[Interest], Sequence[str]]:
 
 def _interest(text: str) -> Interest:
     """``collection`` or ``collection selector``. Raises ``GatewayError`` ``subscription``."""
-    collection, _, selector = text.strip().partition(" ")
+    collection, selector = (*text.split(maxsplit=1), "", "")[:2]
+    selector = selector.strip()
     try:
+        if not collection or any(sign in collection for sign in '{"*/'):
+            sentence = "first comes a collection such as orders, then a blank, then the selector"
+            raise PeerError(Code.BAD_NAME, sentence)
         check_name(f"{collection}/x")
-        if "/" in collection:
-            raise PeerError(Code.BAD_NAME, "a collection has no slash in its name")
         Selector(selector)
     except PeerError as error:
-        sentence = f"cannot subscribe to {text!r}: {error.reason}"
+        reason = (error.code is Code.MALFORMED and _not_json(selector)) or error.reason
+        sentence = f"cannot subscribe to {text!r}: {reason}"
         raise GatewayError("subscription", sentence, EX_USAGE) from error
-    return Interest(collection, selector.strip())
+    return Interest(collection, selector)
+
+
+def _not_json(selector: str) -> str:
+    """Where a selector is not JSON; "" if it is."""
+    try:
+        json.loads(selector)
+    except json.JSONDecodeError as error:
+        rest = error.doc[error.pos :][:SHOWN_CHARACTERS]
+        place = f"at {rest!r}, character {error.pos + 1} of it" if rest else "at its end"
+        return f"the selector is not JSON {place}: {error.msg.lower()}"
+    return ""
 
 
 def _peer_id(folder: Path, fresh: bytes) -> bytes:

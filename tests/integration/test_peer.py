@@ -159,7 +159,7 @@ def test_documents_from_the_command_line(tmp_path: Path) -> None:
         (["--no-discovery"], "there is nobody to sync with"),
         (["--connect", "http://x"], "is not the address of a peer"),
         (["--connect", "x", "--subscribe", "orders {"], "cannot subscribe to"),
-        (["--connect", "x", "--subscribe", "a/b"], "a collection has no slash"),
+        (["--connect", "x", "--subscribe", "a/b"], "first comes a collection"),
         (["--listen", "somewhere"], "--listen takes a port"),
     ],
 )
