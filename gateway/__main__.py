@@ -24,7 +24,7 @@ INTERRUPTED = 130
 SIMULATE = """\
 Kiosks, tablets and gateways are processes of their own, each with a store of its own. Links are
 lost, devices and gateways lose power, and in the end everybody has to have the same and every
-order that was called saved. Exit code 0 if so, 1 if not.
+order that was called saved. Exit code 0 if so; 1 if not, or if there was no order to try it with.
   store-gateway simulate --kiosks 4 --tablets 4 --minutes 0.5     a first look
   store-gateway simulate --gateways 2 --outages 6 --seed 7
 """
@@ -65,7 +65,9 @@ guests above all: then nobody is seen here, and naming an address with --connect
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code of the process."""
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",
@@ -316,7 +318,7 @@ def _simulate(options: argparse.Namespace) -> int:
     names = ("kiosks", "tablets", "gateways", "minutes", "outages", "rate", "seed")
     settings = {name: getattr(options, name) for name in names}
     picture = None if options.no_picture else options.picture
-    return simulate(settings, as_json=options.json, picture=picture, keep=options.keep)
+    return simulate(settings, _say, as_json=options.json, picture=picture, keep=options.keep)
 
 
 def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[str, Any]:
@@ -381,9 +383,8 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("file", type=Path)
     restore = _command(commands, "restore", _restore, "replace all data by a backup")
     restore.add_argument("file", type=Path)
-    _simulate_arguments(
-        _command(commands, "simulate", _simulate, "run a whole shop on this machine", SIMULATE)
-    )
+    shop = "run a whole shop on this machine"
+    _simulate_arguments(_command(commands, "simulate", _simulate, shop, SIMULATE, bare=True))
     get = _command(commands, "get", _get, "print a document of the running gateway or peer")
     get.add_argument("document", help="its name: collection/id")
     for name, function, summary in (
@@ -455,7 +456,10 @@ def _command(
     function: Callable[[argparse.Namespace], int],
     summary: str,
     more: str = "",
+    *,
+    bare: bool = False,
 ) -> argparse.ArgumentParser:
+    """``bare``: of a command that has nothing to do with a gateway's settings and data."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
@@ -463,9 +467,10 @@ def _command(
         epilog=more,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=function)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML)")
-    parser.add_argument("--data", type=_named, metavar="DIR", help="folder of the data")
+    parser.set_defaults(command=function, parser=parser)
+    if not bare:
+        parser.add_argument("--config", type=Path, metavar="FILE", help="settings (TOML)")
+        parser.add_argument("--data", type=_named, metavar="DIR", help="folder of the data")
     parser.add_argument("--json", action="store_true", help="one JSON line for scripts")
     parser.add_argument("--verbose", action="store_true", help="say more on standard error")
     return parser
@@ -480,8 +485,8 @@ def _named(text: str) -> Path:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
         if "--json" in sys.argv:
-            _say(json.dumps({"ok": False, "code": "usage", "error": message}))
-        self.exit(EX_USAGE, f"store-gateway: {message}; see store-gateway --help\n")
+            print(json.dumps({"ok": False, "code": "usage", "error": message}))
+        self.exit(EX_USAGE, f"store-gateway: {message}; see {self.prog} --help\n")
 
 
 if __name__ == "__main__":

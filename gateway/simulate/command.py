@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from gateway.simulate.shop import Shop
 BAR = 24
 LINE_SECONDS = 5.0
 INTERRUPTED = 130
+EX_CANTCREAT = 73
 
 
 class Progress:
@@ -54,13 +55,21 @@ class Progress:
 
 
 def simulate(
-    settings: Mapping[str, Any], *, as_json: bool, picture: Path | None, keep: bool
+    settings: Mapping[str, Any],
+    say: Callable[[str], None],
+    *,
+    as_json: bool,
+    picture: Path | None,
+    keep: bool,
 ) -> int:
     """Run a day; 0 if all converged and nothing was lost, else 1.
 
     ``settings``: kiosks, tablets, gateways, minutes, outages, rate (orders a minute), seed.
-    Raises ``GatewayError`` when a process does not start, or the picture cannot be written.
+    ``say`` writes the verdict. Raises ``GatewayError`` when a process does not start, or, before
+    the day begins, when the picture cannot be written.
     """
+    if picture is not None:
+        _check_writable(picture)
     plan = make_plan(**settings)
     folder = Path(tempfile.mkdtemp(prefix="store-simulation-"))
     progress = Progress(plan.seconds)
@@ -85,12 +94,11 @@ def simulate(
         verdict = judge(gateways, devices, saved)
         found = facts(verdict, shop.record, shop.peers, settings)
         progress.end()
+        say(json.dumps(found) if as_json else text(found))
         if picture is not None:
             _write(picture, page(found, shop.record, plan.seconds))
-        print(json.dumps(found) if as_json else text(found))
-        if not as_json:
-            print(f"  seed              {settings['seed']}: the same seed is the same day")
-            print(f"  picture           {picture}" if picture else "", end="\n" if picture else "")
+        if picture is not None and not as_json:
+            say(f"  picture           {picture}")
         return 0 if found["well"] else 1
     finally:
         if keep:
@@ -121,9 +129,17 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
     return error
 
 
-def _write(path: Path, content: str) -> None:
+def _check_writable(path: Path) -> None:
+    was_there = path.exists()
+    _write(path, "", "a")
+    if not was_there:
+        path.unlink()
+
+
+def _write(path: Path, content: str, mode: str = "w") -> None:
     try:
-        path.write_text(content, encoding="utf-8")
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(content)
     except OSError as error:
         sentence = f"the picture cannot be written to {path}: {error.strerror}"
-        raise GatewayError("picture", sentence, 73) from error
+        raise GatewayError("picture", sentence, EX_CANTCREAT) from error

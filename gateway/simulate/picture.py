@@ -61,6 +61,7 @@ def page(found: Mapping[str, Any], record: Record, seconds: float) -> str:
         ),
         _section("What each device moved", "Sent and received over its link.", _bytes(found)),
     ]
+    verdict = "well" if found["well"] else "bad" if wrong else "open"
     shop = (
         f"{settings['kiosks']} kiosks, {settings['tablets']} tablets, {settings['gateways']} "
         f"gateway{'s' if settings['gateways'] > 1 else ''}, {settings['minutes']:g} minutes, seed "
@@ -70,7 +71,7 @@ def page(found: Mapping[str, Any], record: Record, seconds: float) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>A simulated shop</title><style>{STYLE}</style></head><body>"
-        f'<h1 class="{"well" if found["well"] else "bad"}">{escape(found["sentence"])}</h1>'
+        f'<h1 class="{verdict}">{escape(found["sentence"])}</h1>'
         f"<p>{escape(shop)}</p>{''.join(sections)}</body></html>\n"
     )
 

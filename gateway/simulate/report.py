@@ -18,7 +18,7 @@ def facts(
     late = [s.seen_at - s.rung_at for s in orders if s.seen_at is not None and not s.linked]
     saved = [s.saved_at - s.rung_at for s in orders if s.saved_at is not None]
     return {
-        "well": verdict.well and not record.refused,
+        "well": verdict.well and not record.refused and bool(orders),
         "sentence": sentence(verdict, record),
         "converged": not verdict.differing,
         "lost": list(verdict.lost),
@@ -48,17 +48,26 @@ def facts(
 def sentence(verdict: Verdict, record: Record) -> str:
     """The verdict for people."""
     if verdict.lost:
-        return f"{len(verdict.lost)} orders that were called saved are lost."
+        lost = counted(len(verdict.lost), "order that was", "orders that were")
+        return f"{lost} called saved {'is' if len(verdict.lost) == 1 else 'are'} lost."
     if verdict.differing:
         return "Not all devices ended with the same orders."
     if record.refused:
         return "Some changes were refused."
-    orders = f"all {len(record.orders)} orders" if record.orders else "no orders were made, but"
+    if not record.orders:
+        return "Nothing was tried: no order was rung up. Take a longer day, or a higher --rate."
+    count = len(record.orders)
+    orders = f"all {count} orders are" if count > 1 else "the only order is"
     trouble = sum(one.kind in ("outage", "gateway") for one in record.happened)
     times = {0: "without an outage", 1: "in spite of one outage"}.get(
         trouble, f"in spite of {trouble} outages"
     )
-    return f"Nothing was lost: {orders} are on every device that wants them, {times}."
+    return f"Nothing was lost: {orders} on every device that wants them, {times}."
+
+
+def counted(count: int, one: str, more: str) -> str:
+    """A count with the noun that fits it."""
+    return f"{count} {one if count == 1 else more}"
 
 
 def text(found: Mapping[str, Any]) -> str:
@@ -82,6 +91,7 @@ def text(found: Mapping[str, Any]) -> str:
         "the gateway": f"{found['gateway_memory_mb']} MB, {found['gateway_cpu_seconds']} s of CPU"
         " since its last start",
         "compared": f"{found['compared']} copies of {found['documents']} documents",
+        "seed": f"{found['settings']['seed']}: the same seed is the same day",
     }
     lines += [f"  {name:16}  {value}" for name, value in rows.items()]
     return "\n".join(lines)

@@ -46,8 +46,34 @@ def test_it_stops_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--kiosks", "0"], "from 1 to 200"), (["--minutes", "soon"], "minutes from 0.05")],
+    [
+        (["--kiosks", "0"], "from 1 to 200"),
+        (["--minutes", "soon"], "minutes from 0.05"),
+        (["--data", "x"], "unrecognized arguments: --data x; see store-gateway simulate --help"),
+        (["--config", "x"], "unrecognized arguments: --config x"),
+    ],
 )
 def test_wrong_numbers_are_said(arguments: list[str], said: str) -> None:
     ended = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 64 and said in ended.stderr
+
+
+def test_a_picture_that_cannot_be_written_is_said_before_the_day_begins(tmp_path: Path) -> None:
+    for picture in (tmp_path / "none" / "day.html", tmp_path):
+        ended = subprocess.run(
+            [*COMMAND, "--minutes", "5", "--picture", picture, "--json"],
+            cwd=ROOT, capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+        assert ended.returncode == 73 and json.loads(ended.stdout)["code"] == "picture"
+        assert "starting" not in ended.stderr and str(picture) in ended.stderr
+
+
+def test_a_day_without_orders_tried_nothing(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "--kiosks", "1", "--tablets", "1", "--outages", "0", "--minutes", "0.05",
+         "--rate", "1", "--picture", "day.html"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == 1 and ended.stdout.startswith("Nothing was tried")
+    assert "Nothing was tried" in (tmp_path / "day.html").read_text()

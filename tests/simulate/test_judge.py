@@ -71,8 +71,15 @@ def test_the_report_says_it_in_a_sentence() -> None:
         "count": 1, "p50": 7000.0, "p95": 7000.0, "p99": 7000.0, "max": 7000.0,
     }  # fmt: skip
     assert sentence(well, record()).startswith("Nothing was lost: all 3 orders")
-    assert sentence(bad, record()) == "1 orders that were called saved are lost."
+    assert sentence(bad, record()) == "1 order that was called saved is lost."
     assert not facts(bad, record(), [], SETTINGS)["well"]
+
+
+def test_a_day_without_orders_says_that_nothing_was_tried() -> None:
+    found = {**facts(Verdict(0, 0, [], []), Record(), [], SETTINGS), "bytes": {}}
+    assert not found["well"] and found["sentence"].startswith("Nothing was tried")
+    shown = page(found, Record(), 3.0)
+    assert 'class="well"' not in shown and 'class="bad"' not in shown
 
 
 def test_the_page_escapes_what_it_is_given() -> None:
