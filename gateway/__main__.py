@@ -21,12 +21,14 @@ SWITCH_SECONDS = 0.0005
 EX_USAGE = 64
 # As a shell says of who was ended by SIGINT.
 INTERRUPTED = 130
+# What people typed to get here, so that what help and errors name can be typed too.
+PROGRAM = os.environ.get("STORE_GATEWAY_COMMAND", "store-gateway")
 SIMULATE = """\
 Kiosks, tablets and gateways are processes of their own, each with a store of its own. Links are
 lost, devices and gateways lose power, and in the end everybody has to have the same and every
 order that was called saved. Exit code 0 if so; 1 if not, or if there was no order to try it with.
-  store-gateway simulate --kiosks 4 --tablets 4 --minutes 0.5     a first look
-  store-gateway simulate --gateways 2 --outages 6 --seed 7
+  %(prog)s --kiosks 4 --tablets 4 --minutes 0.5     a first look
+  %(prog)s --gateways 2 --outages 6 --seed 7
 """
 PEER = """\
 It keeps a store of its own, syncs with every peer it reaches, and goes on without any. Standard
@@ -49,9 +51,9 @@ Without --connect and --listen it looks for gateways and peers in the network an
 --connect it calls those and nobody else. With --listen on an address that others reach it looks
 for peers and is found by them; on this machine only it is not. See store-gateway neighbours.
 --pair is needed once: what it got by it is in its data folder from then on.
-  store-gateway peer
-  store-gateway peer --connect 192.168.1.20 --subscribe 'orders {"station": "grill"}'
-  store-gateway peer --connect 192.168.1.20 --pair 9V3ZK-0TQ4C-7RMDX-1W8AE
+  %(prog)s
+  %(prog)s --connect 192.168.1.20 --subscribe 'orders {"station": "grill"}'
+  %(prog)s --connect 192.168.1.20 --pair 9V3ZK-0TQ4C-7RMDX-1W8AE
 """
 
 
@@ -59,7 +61,7 @@ SEEN = """\
 Asks the gateway or peer that runs on this machine. Gateways in one network find each other and
 small peers find them, by multicast DNS (_store-gateway._tcp). Some networks block multicast, for
 guests above all: then nobody is seen here, and naming an address with --connect helps.
-  store-gateway neighbours --data DIR      those of the gateway that keeps its data in DIR
+  %(prog)s --data DIR      those of the gateway that keeps its data in DIR
 """
 
 
@@ -347,9 +349,9 @@ def _folder(options: argparse.Namespace) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="store-gateway",
+        prog=PROGRAM,
         description="Keeps a store's devices in sync when the internet is gone.",
-        epilog="First try: store-gateway run, then open the address it prints in two windows.",
+        epilog="First try: %(prog)s run, then open the address it prints in two windows.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
