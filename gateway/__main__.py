@@ -19,6 +19,14 @@ from gateway.core.errors import GatewayError
 # A thread that checks a large message must not hold the loop up for longer than this.
 SWITCH_SECONDS = 0.0005
 EX_USAGE = 64
+EX_UNAVAILABLE = 69
+# What a running gateway says no to (sysexits(3): usage, data, no input); else it is unavailable.
+EXIT_CODES = {
+    "usage": EX_USAGE, "bad-name": EX_USAGE, "store-backup-target": EX_USAGE,
+    "claimed": EX_USAGE, "not-claimed": EX_USAGE, "not-a-gateway": EX_USAGE,
+    "recovery-code": EX_USAGE,
+    "shared-type": 65, "refused": 65, "too-big": 65, "quota": 65, "absent": 66,
+}  # fmt: skip
 # As a shell says of who was ended by SIGINT.
 INTERRUPTED = 130
 # What people typed to get here, so that what help and errors name can be typed too.
@@ -29,6 +37,15 @@ lost, devices and gateways lose power, and in the end everybody has to have the 
 order that was called saved. Exit code 0 if so; 1 if not, or if there was no order to try it with.
   %(prog)s --kiosks 4 --tablets 4 --minutes 0.5     a first look
   %(prog)s --gateways 2 --outages 6 --seed 7
+"""
+GET = """\
+What it prints is what put takes. Exit code 66 if there is no such document.
+  %(prog)s orders/7 > order.json
+"""
+WRITE = """\
+On return it is on the gateway's disk. Fields that are as they should be are left alone.
+  %(prog)s orders/7 '{"station": "grill", "status": "open"}'
+  %(prog)s orders/7 - < order.json
 """
 PEER = """\
 It keeps a store of its own, syncs with every peer it reaches, and goes on without any. Standard
@@ -43,7 +60,7 @@ output is one JSON object a line:
 Standard input takes one request a line; each is answered by a line once it is on the disk:
   {"verb": "put", "document": "orders/7", "content": {"station": "grill"}, "id": 1}
   {"verb": "patch", "document": "orders/7", "content": {"status": "done"}}
-  {"verb": "get", "document": "orders/7"}
+  {"verb": "get", "document": "orders/7"}       content: all of it; fields: what put takes
 A link that was not let in is told with a code, such as unauthorised, revoked, other-store, version:
   {"event": "link", "state": "refused", "code": ..., "reason": ..., "address": ...}
 Without --subscribe it keeps everything.
@@ -282,8 +299,21 @@ def _restore(options: argparse.Namespace) -> int:
 
 
 def _get(options: argparse.Namespace) -> int:
-    answer = _ask(options, "get", document=options.document)
-    _say(json.dumps(answer["content"], indent=None if options.json else 2, ensure_ascii=False))
+    from gateway.core.selector import is_operator
+
+    root = {"root": options.root} if options.root else {}
+    answer = _ask(options, "get", document=options.document, **root)
+    shown = answer["content" if options.whole else "fields"]
+    _say(json.dumps(shown, indent=None if options.json else 2, ensure_ascii=False))
+    rest = [
+        name
+        for name, value in answer["content"].items()
+        if not isinstance(value, dict) or any(map(is_operator, value))
+    ]
+    if rest and not (options.whole or options.root or options.json):
+        print(
+            f"not shown, for it is no map of fields: {', '.join(rest)} (--whole)", file=sys.stderr
+        )
     return 0
 
 
@@ -330,16 +360,7 @@ def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[st
     try:
         return ControlClient(_folder(options) / "control.sock").request(verb, **arguments)
     except ControlError as error:
-        wrong_use = error.code in (
-            "usage",
-            "bad-name",
-            "store-backup-target",
-            "claimed",
-            "not-claimed",
-            "not-a-gateway",
-            "recovery-code",
-        )
-        exit_code = EX_USAGE if wrong_use else 69
+        exit_code = EXIT_CODES.get(error.code, EX_UNAVAILABLE)
         raise GatewayError(error.code, error.sentence, exit_code) from error
 
 
@@ -387,13 +408,15 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("file", type=Path)
     shop = "run a whole shop on this machine"
     _simulate_arguments(_command(commands, "simulate", _simulate, shop, SIMULATE, bare=True))
-    get = _command(commands, "get", _get, "print a document of the running gateway or peer")
+    get = _command(commands, "get", _get, "print a document of the running gateway or peer", GET)
     get.add_argument("document", help="its name: collection/id")
+    get.add_argument("--root", default="", help="only the fields of this root map")
+    get.add_argument("--whole", action="store_true", help="all of it by its roots, texts too")
     for name, function, summary in (
         ("put", _put, "make these the fields of a document"),
         ("patch", _patch, "change some fields of a document; null removes one"),
     ):
-        write = _command(commands, name, function, summary)
+        write = _command(commands, name, function, summary, WRITE)
         write.add_argument("document", help="its name: collection/id")
         write.add_argument("content", help="a JSON object; - reads it from standard input")
         write.add_argument("--root", default="", help="the root map to write to")

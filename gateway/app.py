@@ -48,6 +48,7 @@ from gateway.ports import Link, Store
 from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
+from gateway.runtime.edits import EDITS, edit
 from gateway.runtime.identity import Identity as KeptIdentity
 from gateway.runtime.local import Local
 from gateway.runtime.member_verbs import MemberVerbs
@@ -408,28 +409,16 @@ class Gateway:
             target = Path(name)
             await self._performer.writer.call(partial(self._store.backup, target))
             return {"file": str(target)}
+        if verb in EDITS:
+            return await edit(self._local, verb, arguments)
         if verb == "trace":
             return await trace_of(self._performer, self._store, arguments)
         if verb == "neighbours":
             return self._neighbourhood.listed()
-        if verb in ("get", "put", "patch"):
-            return await self._edit(verb, arguments)
         answer = self._member_verbs.answer(verb, arguments)
         if answer is not None:
             return answer
         raise GatewayError("unknown-verb", f"there is no verb {verb[:40]!r}", 64)
-
-    async def _edit(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        document, content = arguments.get("document"), arguments.get("content", {})
-        root = arguments.get("root", "")
-        if not (isinstance(document, str) and isinstance(content, dict) and isinstance(root, str)):
-            sentence = f"{verb} takes a document and, to write, content: an object"
-            raise GatewayError("usage", sentence, EX_USAGE)
-        if verb == "get":
-            return {"document": document, "content": await self._local.read(document)}
-        write = self._local.put if verb == "put" else self._local.patch
-        await write(document, content, root)
-        return {"document": document}
 
     async def _status(self) -> Mapping[str, Any]:
         figures = await self._performer.writer.call(self._store.status)

@@ -19,11 +19,12 @@ class ControlClient:
 
     def request(self, verb: str, **arguments: Any) -> dict[str, Any]:
         """The gateway's result. Raises ``ControlError``; ``not-running`` when nobody answers."""
+        line = request(1, verb, arguments)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
                 link.settimeout(self._timeout)
                 self._connect(link)
-                link.sendall(request(1, verb, arguments))
+                link.sendall(line)
                 return read_answer(_read_line(link))
         except TimeoutError:
             raise ControlError("timeout", "the gateway did not answer in time") from None

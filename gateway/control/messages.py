@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# A request is a verb and a few words; an answer may list many peers and documents.
-REQUEST_BYTES = 65_536
+# A request may hold what a document is to be, as a line of a script may (adapters.console); an
+# answer may list many peers and documents.
+REQUEST_BYTES = 262_144
 ANSWER_BYTES = 4_194_304
+TOO_LONG = f"a request is at most {REQUEST_BYTES} bytes"
 
 
 class ControlError(Exception):
@@ -19,8 +21,14 @@ class ControlError(Exception):
 
 
 def request(number: int, verb: str, arguments: Mapping[str, Any]) -> bytes:
-    """A request as a line."""
-    return _line({**arguments, "id": number, "verb": verb})
+    """A request as a line. Raises ``ControlError`` ``usage`` for one that is too long."""
+    fields = {**arguments, "id": number, "verb": verb}
+    # As it is: escaped, a text of other letters would have three times the length.
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    line = text.encode(errors="surrogatepass") + b"\n"
+    if len(line) > REQUEST_BYTES:
+        raise ControlError("usage", f"{TOO_LONG}; this one has {len(line)}")
+    return line
 
 
 def result(number: int, value: Mapping[str, Any]) -> bytes:

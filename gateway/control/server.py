@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.control.messages import (
     REQUEST_BYTES,
+    TOO_LONG,
     ControlError,
     failure,
     read_request,
@@ -93,7 +94,7 @@ class ControlServer:
                 try:
                     line = await reader.readline()
                 except ValueError:
-                    writer.write(failure(0, "bad-request", "a request is at most 64 kB"))
+                    writer.write(failure(0, "bad-request", TOO_LONG))
                     return
             if not line:
                 return

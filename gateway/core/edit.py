@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.core.errors import GatewayError
 from gateway.core.limits import Limits
-from gateway.core.selector import is_operator
+from gateway.core.selector import is_operator, same
 from gateway.core.values import EXACT, Json, escaped_key
 
 # The root map that new fields go to.
@@ -30,18 +30,35 @@ def check_content(content: Mapping[str, Any], root: str = "") -> None:
     _check(content, 0)
 
 
+def entries(projection: Mapping[str, Json], root: str = "") -> dict[str, Json]:
+    """The fields of a document, as ``put`` takes them: what its root maps hold.
+
+    Of entries of the same name that of the first root by name. ``root``: only of this root map.
+    """
+    found: dict[str, Json] = {}
+    for _, one in sorted(_root_maps(projection, root).items()):
+        found = {**one, **found}
+    return found
+
+
 def put(projection: Mapping[str, Json], content: Mapping[str, Json], root: str = "") -> Changes:
     """What makes the fields of a document these: set those that are there, remove the others.
 
-    ``root``: only of this root map. Raises like ``check_content``.
+    A field that is shown as it is to be is left alone: so shared text, bytes and the like survive
+    when what ``entries`` gave is put back. ``root``: only of this root map. Raises like
+    ``check_content``.
     """
     check_content(content, root)
     maps = _root_maps(projection, root)
     wanted = _placed(maps, content, root)
-    return {
-        name: {**{key: REMOVED for key in entries if key not in content}, **wanted.get(name, {})}
-        for name, entries in {**{name: {} for name in wanted}, **maps}.items()
-    }
+    changes: dict[str, dict[str, Any]] = {}
+    for name in {**wanted, **maps}:
+        shown, new = maps.get(name, {}), wanted.get(name, {})
+        changes[name] = {key: REMOVED for key in shown if key not in content}
+        for key, value in new.items():
+            if not (key in shown and same(shown[key], value)):
+                changes[name][key] = value
+    return changes
 
 
 def patch(projection: Mapping[str, Json], changes: Mapping[str, Json], root: str = "") -> Changes:

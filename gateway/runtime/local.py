@@ -45,22 +45,27 @@ class Local:
         """Whose documents these are; before anything else is called."""
         self._performer = performer
 
-    async def read(self, document: str) -> Mapping[str, Json]:
-        """The content of a document as JSON. Raises ``GatewayError``."""
+    async def read(self, document: str) -> Mapping[str, Json] | None:
+        """The content of a document as JSON; None if nobody ever wrote it, as far as is known
+        here. Raises ``GatewayError``."""
         room = await self._room(document)
         assert room.document is not None
-        return room.document.project()
+        return room.document.project() if room.document.clocks else None
 
     async def put(self, document: str, content: Mapping[str, Json], root: str = "") -> None:
         """Make these the fields of a document; on the disk on return. See ``edit.put``."""
         async with self._turn:
-            decided = await self._write(document, put(await self.read(document), content, root))
+            decided = await self._write(
+                document, put(await self.read(document) or {}, content, root)
+            )
         await decided
 
     async def patch(self, document: str, changes: Mapping[str, Json], root: str = "") -> None:
         """Change some fields of a document; on the disk on return. See ``edit.patch``."""
         async with self._turn:
-            decided = await self._write(document, patch(await self.read(document), changes, root))
+            decided = await self._write(
+                document, patch(await self.read(document) or {}, changes, root)
+            )
         await decided
 
     def notice(self, notice: Notice) -> None:
@@ -80,7 +85,7 @@ class Local:
             document = next(iter(self._notices))
             matches = self._notices.pop(document)
             try:
-                return Seen(document, matches, await self.read(document))
+                return Seen(document, matches, await self.read(document) or {})
             except DocumentBroken:
                 continue
 

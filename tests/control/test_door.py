@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 
 from gateway.control.client import ControlClient
-from gateway.control.messages import ControlError, read_answer, read_request
+from gateway.control.messages import REQUEST_BYTES, ControlError, read_answer, read_request, request
 from gateway.control.server import MAX_CALLERS, ControlServer
 from gateway.core.errors import GatewayError
 
@@ -66,7 +66,15 @@ def test_errors_carry_a_code_and_a_sentence(door: Door, verb: str, code: str) ->
 
 @pytest.mark.parametrize(
     "line",
-    [b"\n", b"null\n", b"[]\n", b"{}\n", b'{"id":"1","verb":"x"}\n', b"\xff\n", b"x" * 70_000],
+    [
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"id":"1","verb":"x"}\n',
+        b"\xff\n",
+        b"x" * (REQUEST_BYTES + 1_000),
+    ],
 )
 def test_broken_requests_are_answered_and_nobody_else_minds(door: Door, line: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as link:
@@ -75,6 +83,15 @@ def test_broken_requests_are_answered_and_nobody_else_minds(door: Door, line: by
         answer = json.loads(link.makefile("rb").readline())
     assert answer["code"] == "bad-request"
     assert ControlClient(door.path).request("status")
+
+
+def test_a_long_request_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    fits = "é" * ((REQUEST_BYTES - 50) // 2)
+    sent = {"text": fits, "name": "\udc80"}
+    assert read_request(request(1, "put", sent)) == (1, "put", sent)
+    with pytest.raises(ControlError) as caught:
+        ControlClient(tmp_path / "control.sock").request("put", text=fits + 50 * "x")
+    assert caught.value.code == "usage" and "at most 262144 bytes" in caught.value.sentence
 
 
 def test_nobody_there(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.crdt import DocumentBroken, edited
 from gateway.core.document import Document
-from gateway.core.edit import REMOVED, patch, put
+from gateway.core.edit import REMOVED, entries, patch, put
 from gateway.core.errors import Code, GatewayError
 from gateway.core.local_session import LocalSession
 from gateway.core.outbox import Relay
@@ -16,8 +16,8 @@ from tests.core.sessions import Given
 def after(content: dict, changes: dict, *, verb: str = "patch", root: str = "") -> dict:
     """The projection after a change of a document with these root maps."""
     author = Author(1)
-    for name, entries in content.items():
-        for key, value in entries.items():
+    for name, fields in content.items():
+        for key, value in fields.items():
             author.set(key, value, root=name)
     document = Document("orders/1")
     document.apply([(author.whole(), facts(author.whole()))])
@@ -59,6 +59,34 @@ def test_a_put_replaces_and_keeps_null() -> None:
         "y": {"b": 2},
     }
     assert after({}, {}, verb="put") == {}
+
+
+def test_what_entries_gave_is_put_back_without_a_change() -> None:
+    from pycrdt import Doc, Map, Text
+
+    doc: Doc = Doc()
+    doc.get("b", type=Map).update({"x": 1, "$price": [{"$a": b"raw"}], "both": 2})
+    doc.get("a", type=Map).update({"note": Text("hello"), "raw": b"raw", "both": 1})
+    doc.get("text", type=Text).insert(0, "not a field")
+    whole = doc.get_update()
+    document = Document("orders/1")
+    document.apply([(whole, facts(whole))])
+    fields = entries(document.project())
+    assert fields["both"] == 1 and fields["$price"] == [{"$$a": {"$bytes": "cmF3"}}]
+    assert set(fields) == {"x", "$price", "both", "note", "raw"}
+    assert document.edited(7, put(document.project(), fields)) == b""
+    assert set(entries(document.project(), "b")) == {"x", "$price", "both"}
+    update = document.edited(7, put(document.project(), {**fields, "x": 2}))
+    document.apply([(update, facts(update))])
+    assert entries(document.project()) == {**fields, "x": 2}
+
+
+def test_a_patch_removes_a_null() -> None:
+    author = Author(1)
+    author.set("gone", None, root="fields")
+    document = Document("orders/1")
+    document.apply([(author.whole(), facts(author.whole()))])
+    assert patch(document.project(), {"gone": None}) == {"fields": {"gone": REMOVED}}
 
 
 def test_what_is_there_already_changes_nothing() -> None:

@@ -41,9 +41,8 @@ def piped(*arguments: str, reader: str) -> tuple[int, str]:
 
 
 def test_a_reader_that_has_enough_ends_a_command_without_a_word(data: str) -> None:
-    for name in ("a", "b", "c"):
-        big = json.dumps({name: "x" * 60_000})
-        assert command("patch", "orders/big", "-", "--data", data, text=big).returncode == 0
+    big = json.dumps({"text": "x" * 150_000})
+    assert command("put", "orders/big", "-", "--data", data, text=big).returncode == 0
     assert piped("get", "orders/big", "--data", data, reader="| head -c 20") == (141, "")
 
 
@@ -63,6 +62,32 @@ def test_a_full_disk_is_said_in_one_sentence(
     folder = str(tmp_path / "new") if arguments[0] in ("run", "peer") else data
     code, said = piped(*arguments, "--data", folder, reader=">/dev/full </dev/null")
     assert (code, said.count("\n")) == (74, 1) and "No space left on device" in said, said
+
+
+def test_what_get_prints_is_what_put_takes(data: str) -> None:
+    where = ("orders/round", "--data", data)
+    content = {"text": "é" * 100_000, "$price": 1, "list": [1, {"a": None}]}
+    put = command("put", where[0], "-", *where[1:], text=json.dumps(content))
+    assert put.returncode == 0, put.stderr
+    got = command("get", *where)
+    assert json.loads(got.stdout) == content and got.stderr == ""
+    edited = json.dumps({**content, "list": [2]}, ensure_ascii=False)
+    assert command("put", where[0], "-", *where[1:], text=edited).returncode == 0
+    assert json.loads(command("get", *where, "--root", "fields").stdout) == json.loads(edited)
+    whole = json.loads(command("get", *where, "--whole", "--json").stdout)
+    assert whole["fields"]["$$price"] == 1
+    assert command("get", *where, "--root", "none").stdout == "{}\n"
+
+
+def test_a_document_that_is_not_there_has_its_own_exit_code(data: str) -> None:
+    gone = command("get", "orders/none", "--data", data, "--json")
+    assert (gone.returncode, json.loads(gone.stdout)["code"]) == (66, "absent")
+    assert command("put", "orders/empty", '{"a": 1}', "--data", data).returncode == 0
+    assert command("put", "orders/empty", "{}", "--data", data).returncode == 0
+    empty = command("get", "orders/empty", "--data", data)
+    assert (empty.returncode, empty.stdout) == (0, "{}\n")
+    long = command("put", "orders/1", "-", "--data", data, text='{"a": "' + "x" * 300_000 + '"}')
+    assert long.returncode == 64 and "at most 262144 bytes" in long.stderr
 
 
 def test_content_nested_without_end_is_refused(data: str) -> None:

@@ -144,7 +144,7 @@ def test_documents_from_the_command_line(tmp_path: Path) -> None:
         patch = command("patch", "orders/1", "-", "--json", *data, text='{"a": null, "d": [1]}')
         assert json.loads(patch.stdout) == {"ok": True, "document": "orders/1"}
         got = command("get", "orders/1", "--json", *data)
-        assert json.loads(got.stdout) == {"fields": {"b": {"c": None}, "d": [1]}}
+        assert json.loads(got.stdout) == {"b": {"c": None}, "d": [1]}
         assert command("put", "orders", "{}", *data).returncode == 64
         wrong = command("put", "orders/1", "[1]", *data)
         assert wrong.returncode == 64 and "JSON object" in wrong.stderr
@@ -176,6 +176,9 @@ def test_bad_requests_are_answered_and_the_peer_goes_on(tmp_path: Path) -> None:
         '{"verb": "put", "document": "orders/1", "content": [], "id": 3}',
         '{"verb": "put", "document": "orders/../1", "content": {}, "id": 4}',
         "x" * 300_000,
+        '{"verb": "put", "document": "orders/1"}',
+        '{"verb": "put", "document": "orders/1", "content": {}, "rooot": "x"}',
+        '{"verb": "get", "document": "orders/none"}',
         '{"verb": "put", "document": "orders/1", "content": {"n": 12345678901234567890123}}',
         '{"verb": "put", "document": "orders/1", "content": {"s": "\\ud800"}}',
         '{"verb": "put", "document": "orders/1", "content": {"n": 1}, "id": 5}',
@@ -190,7 +193,7 @@ def test_bad_requests_are_answered_and_the_peer_goes_on(tmp_path: Path) -> None:
         codes = [event.get("code") for event in peer.events if "ok" in event]
         assert codes == [
             "bad-request", "unknown-verb", "usage", "usage", "bad-name", "bad-request",
-            "usage", "usage", None, None,
+            "usage", "usage", "absent", "usage", "usage", None, None,
         ]  # fmt: skip
         peer._process.stdin.close()
         assert peer.stop() == 0

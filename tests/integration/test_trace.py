@@ -33,5 +33,5 @@ def test_the_way_of_an_order(tmp_path: Path) -> None:
             said = command("trace", "orders/1", *data).stdout
             assert "by kiosk" in said and "office: did not ask for it" in said
         missing = command("trace", "orders/9", *data)
-        assert missing.returncode == 69 and "there is no document orders/9" in missing.stderr
+        assert missing.returncode == 66 and "there is no document orders/9" in missing.stderr
         assert command("trace", "orders", *data).returncode == 64

@@ -26,6 +26,7 @@ async def test_changes_that_come_together_follow_each_other() -> None:
         device = local(one)
         await asyncio.gather(*(device.patch(NAME, {f"n{n}": n, "last": n}) for n in range(50)))
         content = await device.read(NAME)
+        assert content is not None
         fields = content["fields"]
         assert {fields[f"n{n}"] for n in range(50)} == set(range(50))
         stored = Document.load(NAME, b"", one.store.load(NAME).changes)

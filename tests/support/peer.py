@@ -61,7 +61,9 @@ class PeerProcess:
         assert self._process is not None and self._process.stdin is not None
         self._number += 1
         number = self._number
-        request = {"verb": verb, "document": document, "id": number, "content": content or {}}
+        request = {"verb": verb, "document": document, "id": number}
+        if verb != "get":
+            request["content"] = content or {}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = self.wait(lambda event: event.get("id") == number)
