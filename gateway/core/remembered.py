@@ -7,8 +7,13 @@ from typing import Any
 
 from gateway.core.selector import Scalar
 
-# About 200 bytes each; beyond it the longest remembered is forgotten.
+# Beyond these the longest remembered is forgotten. A value takes 110 bytes at most.
 MAX_DOCUMENTS = 50_000
+MAX_VALUES = 200_000
+# A document of which more is looked at is not remembered.
+MAX_FIELDS = 16
+# Different choices of fields that documents share.
+MAX_CHOICES = 256
 # A document with a longer text in one of its fields is not remembered.
 MAX_TEXT = 64
 _MISSING = object()
@@ -19,22 +24,27 @@ class Remembered:
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[tuple[str, ...], tuple[object, ...]]] = {}
+        self._count = 0
         # One tuple for all documents that were asked for the same names.
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def note(self, document: str, names: Collection[str], fields: Mapping[str, Any]) -> None:
         """Remember these fields beside those that are; none if one is more than a plain value."""
-        known = dict(zip(*self._values.pop(document, ((), ())), strict=True))
-        known.update((name, fields.get(name, _MISSING)) for name in names)
-        if not all(map(_is_small, known.values())):
+        known = dict(zip(*self._pop(document), strict=True))
+        asked = {name: fields.get(name, _MISSING) for name in names}
+        known = {**known, **asked} if len({*known, *asked}) <= MAX_FIELDS else asked
+        if len(known) > MAX_FIELDS or not all(map(_is_small, known.values())):
             return
-        if len(self._values) >= MAX_DOCUMENTS:
-            del self._values[next(iter(self._values))]
-        asked = tuple(sorted(known))
-        asked = self._names.setdefault(asked, asked)
-        values = (known[name] for name in asked)
+        choice = tuple(sorted(known))
+        if len(self._names) > MAX_CHOICES:
+            self._names.clear()
+        choice = self._names.setdefault(choice, choice)
+        values = (known[name] for name in choice)
         kept = tuple(sys.intern(v) if isinstance(v, str) else v for v in values)
-        self._values[document] = (asked, kept)
+        self._values[document] = (choice, kept)
+        self._count += len(kept)
+        while len(self._values) > MAX_DOCUMENTS or self._count > MAX_VALUES:
+            self._pop(next(iter(self._values)))
 
     def fields(self, document: str, names: Collection[str]) -> Mapping[str, Any] | None:
         """These fields, or None if one of them is not remembered."""
@@ -47,7 +57,12 @@ class Remembered:
 
     def forget(self, document: str) -> None:
         """A document changed."""
-        self._values.pop(document, None)
+        self._pop(document)
+
+    def _pop(self, document: str) -> tuple[tuple[str, ...], tuple[object, ...]]:
+        found = self._values.pop(document, ((), ()))
+        self._count -= len(found[1])
+        return found
 
 
 def _is_small(value: object) -> bool:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Protocol
 
 from gateway.core.document import Document
+from gateway.core.errors import Code
 from gateway.core.events import (
     Bring,
     Compared,
@@ -28,12 +29,14 @@ from gateway.core.events import (
 )
 from gateway.core.exchanges import Differing, Exchanges, Key
 from gateway.core.inventory import Inventory
+from gateway.core.meter import Meter
 from gateway.core.names import collection_of
 from gateway.core.reconcile import Catalogue
 from gateway.core.remembered import Remembered
 from gateway.core.room import Room
 from gateway.core.selector import Selector
 from gateway.core.session import Session, State
+from gateway.core.subscription import Key as SubscriptionKey
 from gateway.core.subscription import Owner, Subscriptions
 
 # Whether a document above this matches a subscription is looked at once a tick, not at
@@ -43,6 +46,11 @@ LATE_A_TICK = 8
 # So many documents stay open to a large peer because they were brought; then the oldest is closed
 # again, and brought once more when it changes. Well below what a peer takes (MAX_DOCUMENTS).
 MOST_BROUGHT = 4_096
+# A peer whose selectors take longer than its share leaves so many questions open at most.
+MAX_BEHIND = 1_000
+# What its share does not pay for: to make the fields of a document above this, per byte.
+LARGE_FIELDS_BYTES = 8_192
+STEPS_A_BYTE = 0.5
 # What live changes missed, should anything ever be, is found by the next exchange.
 EXCHANGE_SECONDS = 300.0
 
@@ -78,7 +86,8 @@ class Selections:
     def __init__(
         self, hub: Rooms, interests: Sequence[Interest], draw: Callable[[int], bytes]
     ) -> None:
-        self.subscriptions = Subscriptions()
+        self._meter = Meter()
+        self.subscriptions = Subscriptions(self._meter)
         self._hub = hub
         self._interests = interests
         for number, interest in enumerate(interests, 1):
@@ -153,14 +162,18 @@ class Selections:
 
     def look(self, document: str, owner: Owner) -> list[Effect]:
         """Whether a document, which is in memory, matches what one owner subscribed to."""
-        return self._judge(document, (owner,))
+        return self._judge(document, (owner,), beginning=True)
+
+    def affords(self, owner: Owner) -> bool:
+        """Whether more may be looked at for an owner before the next tick."""
+        return self._meter.allows(owner)
 
     def glance(self, document: str, owner: Owner) -> bool:
         """Whether ``look`` has nothing to do but to note what matches; if so, it is done.
 
         For a document that is not in memory, so that it need not be read.
         """
-        names = self.subscriptions.fields(collection_of(document))
+        names = self.subscriptions.fields(collection_of(document), (owner,))
         fields = self._remembered.fields(document, names)
         if fields is None or self.subscriptions.wants(owner, document):
             return False
@@ -247,7 +260,8 @@ class Selections:
 
     def tick(self, now: float) -> list[Effect]:
         """Look at large documents that changed; compare with who it is time for."""
-        effects: list[Effect] = []
+        self._meter.renew()
+        effects = self._catch_up()
         for name in list(islice(self._late, LATE_A_TICK)):
             del self._late[name]
             if self._hub.needs(name):
@@ -268,19 +282,46 @@ class Selections:
             effects += self._judge(document)
         return effects
 
-    def _judge(self, document: str, only: Collection[Owner] = ()) -> list[Effect]:
+    def _catch_up(self) -> list[Effect]:
+        """Ask subscriptions what they were not asked when documents changed."""
+        effects = self._overloaded()
+        for key in self.subscriptions.behind():
+            name = self.subscriptions.next_behind(key)
+            while name and self._meter.allows(key[0]):
+                if self._hub.needs(name):
+                    self.subscriptions.skip(key, name)
+                    self._missed.add(name)
+                    effects.append(Load(name))
+                else:
+                    effects += self._judge(name, (key[0],), late=key)
+                name = self.subscriptions.next_behind(key)
+        return effects
+
+    def _judge(
+        self,
+        document: str,
+        only: Collection[Owner] = (),
+        *,
+        beginning: bool = False,
+        late: SubscriptionKey | None = None,
+    ) -> list[Effect]:
         room = self._hub.rooms[document]
         assert room.document is not None
-        names = self.subscriptions.fields(collection_of(document))
-        fields = room.document.fields(names)
+        names = self.subscriptions.fields(collection_of(document), only)
+        fields = room.document.plain_fields(names)
+        if fields is None:
+            fields = room.document.all_fields()
+            if room.stored_bytes > LARGE_FIELDS_BYTES:
+                for owner in only:
+                    self._meter.take(owner, round(STEPS_A_BYTE * room.stored_bytes))
         self._remembered.note(document, names, fields)
-        before, now = self.subscriptions.judge(document, fields, only)
+        before, now = self.subscriptions.judge(document, fields, only, late)
         effects: list[Effect] = []
         for owner in now:
             if owner is None or owner.reconciles:
                 self._inventory.note(document)
             # At the beginning an exchange finds what differs.
-            if owner is not None and not (only and owner.reconciles):
+            if owner is not None and not (beginning and owner.reconciles):
                 effects += self._bring(owner, room)
         for owner in before - now:
             # It has to learn what made the document leave.
@@ -289,6 +330,14 @@ class Selections:
             effects += [] if session is None else self.answered(session, document)
         if None in before | now:
             effects.append(Notice(document, matches=None in now))
+        return effects
+
+    def _overloaded(self) -> list[Effect]:
+        """End the links of peers whose selectors take far more than their share."""
+        effects: list[Effect] = []
+        for owner in self.subscriptions.far_behind(MAX_BEHIND):
+            owner.close(Code.TOO_MANY, "subscriptions that take too long to look through")
+            effects.append(Wake(owner))
         return effects
 
     def _bring(self, session: Session, room: Room) -> list[Effect]:

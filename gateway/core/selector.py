@@ -5,6 +5,9 @@ Syntax"), a subset without regular expressions; docs/selectors.md says it for ap
 developers, and ``tests/vectors/selector.json`` holds the cases that the JavaScript side
 runs too. A field that is missing matches nothing but ``{"$exists": false}``; ``$not`` and
 ``$nor`` are the plain contrary, so they match what is missing.
+
+What a selector costs is counted in steps, which do not depend on the machine: both sides
+have to give up at the same document.
 """
 
 import json
@@ -19,6 +22,8 @@ SELECTOR_BYTES = 4_096
 MAX_NESTING = 16
 # Values and operators of one selector: each may cost a comparison per document.
 MAX_TERMS = 256
+# A list may be as long as a document, and each of its elements is compared: up to 3 ms.
+MAX_STEPS = 10_000
 
 Json = Any
 # What can stand for a whole set of documents in an index.
@@ -27,14 +32,34 @@ Scalar = str | bool | int | float
 _EXACT = 2**53
 _MISSING = object()
 _MINUS_ZERO = {"$number": "-0"}
-_Test = Callable[[Json], bool]
+
+
+class _TooManySteps(Exception):
+    """It would take too long to find out."""
+
+
+class _Steps:
+    """Counts what it takes to look through lists."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def take(self, elements: int, size: int) -> None:
+        """Each element is compared with values of this size."""
+        if self.taken + elements * size > MAX_STEPS:
+            raise _TooManySteps
+        self.taken += elements * size
+
+
+_Test = Callable[[Json, _Steps], bool]
 
 
 class Selector:
     """One parsed selector.
 
-    ``text``: as it was given. ``fields``: the names of the top-level fields it looks at. ``equal``: those whose value
-    must be this one scalar, with the value; a document with another cannot match.
+    ``text``: as it was given. ``fields``: the names of the top-level fields it looks at. ``equal``:
+    those whose value must be this one scalar, with the value; a document with another cannot
+    match. ``terms``: how many it has of what is bounded.
     """
 
     def __init__(self, text: str) -> None:
@@ -43,12 +68,23 @@ class Selector:
         parser = _Parser()
         wanted = _load(text) if text else {}
         self._test = parser.selector(wanted, 0, top=True)
+        self._size = _size(wanted)
+        self.terms = parser.terms
         self.fields = frozenset(parser.fields)
         self.equal: dict[str, Scalar | None] = dict(_equalities(wanted))
 
     def matches(self, fields: Mapping[str, Json]) -> bool:
         """Whether a document with these fields (``fields_of``) is wanted."""
-        return self._test(fields)
+        return self.judge(fields)[0]
+
+    def judge(self, fields: Mapping[str, Json]) -> tuple[bool, int]:
+        """Whether it is wanted, and about how many values were compared for it."""
+        steps = _Steps()
+        try:
+            wanted = self._test(fields, steps)
+        except _TooManySteps:
+            wanted = False
+        return wanted, steps.taken + self._size
 
 
 def fields_of(projection: Mapping[str, Json]) -> dict[str, Json]:
@@ -72,7 +108,7 @@ class _Parser:
 
     def __init__(self) -> None:
         self.fields: set[str] = set()
-        self._terms = 0
+        self.terms = 0
 
     def selector(self, wanted: Json, nesting: int, *, top: bool = False) -> _Test:
         """The test of an object's fields; ``top``: they are those of the document."""
@@ -95,7 +131,7 @@ class _Parser:
         if top:
             self.fields.add(path[0])
         test = self._condition(wanted, nesting + 1)
-        return lambda fields: test(_at(fields, path))
+        return lambda fields, steps: test(_at(fields, path), steps)
 
     def _condition(self, wanted: Json, nesting: int) -> _Test:
         """The test of one value."""
@@ -104,7 +140,7 @@ class _Parser:
         operators = [key for key in wanted if is_operator(key)]
         if not operators:
             nested = self.selector(wanted, nesting)
-            return lambda value: isinstance(value, dict) and nested(value)
+            return lambda value, steps: isinstance(value, dict) and nested(value, steps)
         if len(operators) < len(wanted):
             raise _wrong("operators and fields beside each other")
         self._count(nesting, len(wanted))
@@ -115,33 +151,27 @@ class _Parser:
             case "$eq":
                 return _same_as(wanted)
             case "$ne":
-                same = _same_as(wanted)
-                return lambda value: value is not _MISSING and not same(value)
+                return _there(_negated(_same_as(wanted)))
             case "$gt" | "$gte" | "$lt" | "$lte":
                 return _ordered(wanted, _ORDERS[name])
-            case "$in" | "$nin":
-                among = _some([_same_as(one) for one in self._list(name, wanted, nesting)])
-                if name == "$in":
-                    return among
-                return lambda value: value is not _MISSING and not among(value)
+            case "$in":
+                return _among(self._list(name, wanted, nesting))
+            case "$nin":
+                return _there(_negated(_among(self._list(name, wanted, nesting))))
             case "$all":
-                tests = [_same_as(one) for one in self._list(name, wanted, nesting)]
-                return lambda value: (
-                    isinstance(value, list) and all(any(map(test, value)) for test in tests)
-                )
+                return _holding(self._list(name, wanted, nesting))
             case "$exists":
                 if not isinstance(wanted, bool):
                     raise _wrong("$exists takes true or false")
-                return lambda value: (value is not _MISSING) is wanted
+                return lambda value, _: (value is not _MISSING) is wanted
             case "$size":
                 if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
                     raise _wrong("$size takes a whole number")
-                return lambda value: isinstance(value, list) and len(value) == wanted
+                return lambda value, _: isinstance(value, list) and len(value) == wanted
             case "$not":
                 return _negated(self._condition(wanted, nesting + 1))
             case "$elemMatch":
-                test = self._condition(wanted, nesting + 1)
-                return lambda value: isinstance(value, list) and any(map(test, value))
+                return _element(self._condition(wanted, nesting + 1), _size(wanted))
             case _:
                 raise _wrong(f"{name[:20]} is not known, or not known here")
 
@@ -152,33 +182,78 @@ class _Parser:
         return wanted
 
     def _count(self, nesting: int, terms: int) -> None:
-        self._terms += terms
-        if nesting > MAX_NESTING or self._terms > MAX_TERMS:
+        self.terms += terms
+        if nesting > MAX_NESTING or self.terms > MAX_TERMS:
             raise PeerError(Code.TOO_BIG, "a selector of too many terms, or nested too deeply")
 
 
 def _every(tests: list[_Test]) -> _Test:
-    return tests[0] if len(tests) == 1 else lambda value: all(test(value) for test in tests)
+    if len(tests) == 1:
+        return tests[0]
+    return lambda value, steps: all(test(value, steps) for test in tests)
 
 
 def _some(tests: list[_Test]) -> _Test:
-    return lambda value: any(test(value) for test in tests)
+    return lambda value, steps: any(test(value, steps) for test in tests)
 
 
 def _negated(test: _Test) -> _Test:
-    return lambda value: not test(value)
+    return lambda value, steps: not test(value, steps)
+
+
+def _there(test: _Test) -> _Test:
+    return lambda value, steps: value is not _MISSING and test(value, steps)
 
 
 def _same_as(wanted: Json) -> _Test:
-    return lambda value: value is not _MISSING and same(value, wanted)
+    return lambda value, _: value is not _MISSING and same(value, wanted)
+
+
+def _among(wanted: list[Json]) -> _Test:
+    """Equal to one of these; plain values are looked up."""
+    plain = {_typed(one) for one in wanted if _is_scalar(one)}
+    others = [one for one in wanted if not _is_scalar(one)]
+
+    def test(value: Json, _: _Steps) -> bool:
+        value = _plain(value)
+        if _is_scalar(value):
+            return _typed(value) in plain
+        return value is not _MISSING and any(same(value, one) for one in others)
+
+    return test
+
+
+def _holding(wanted: list[Json]) -> _Test:
+    """A list that holds all of these."""
+    size = _size(wanted)
+
+    def test(value: Json, steps: _Steps) -> bool:
+        if not isinstance(value, list):
+            return False
+        steps.take(len(value), size)
+        return all(any(same(element, one) for element in value) for one in wanted)
+
+    return test
+
+
+def _element(condition: _Test, size: int) -> _Test:
+    """A list of which one element fulfils a condition of this size."""
+
+    def test(value: Json, steps: _Steps) -> bool:
+        if not isinstance(value, list):
+            return False
+        steps.take(len(value), size)
+        return any(condition(element, steps) for element in value)
+
+    return test
 
 
 def _ordered(wanted: Json, holds: Callable[[Any, Any], bool]) -> _Test:
     """Numbers are compared with numbers and texts, by code points, with texts."""
     if _is_number(wanted):
-        return lambda value: _is_number(value := _plain(value)) and holds(value, wanted)
+        return lambda value, _: _is_number(value := _plain(value)) and holds(value, wanted)
     if isinstance(wanted, str):
-        return lambda value: isinstance(value, str) and holds(value, wanted)
+        return lambda value, _: isinstance(value, str) and holds(value, wanted)
     raise _wrong("only numbers and texts have an order")
 
 
@@ -221,6 +296,25 @@ def _plain(value: Json) -> Json:
     return 0 if value == _MINUS_ZERO else value
 
 
+def _size(wanted: Json) -> int:
+    """How many values there are, and parts of paths to look for them."""
+    size = 1
+    if isinstance(wanted, dict):
+        size += sum(1 + key.count(".") + _size(one) for key, one in wanted.items())
+    elif isinstance(wanted, list):
+        size += sum(map(_size, wanted))
+    return size
+
+
+def _is_scalar(value: Json) -> bool:
+    return value is None or isinstance(value, Scalar)
+
+
+def _typed(value: Scalar | None) -> object:
+    """What a plain value is looked up by: true is not 1."""
+    return (isinstance(value, bool), value)
+
+
 def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -238,7 +332,7 @@ def _equalities(wanted: Json) -> Iterator[tuple[str, Scalar | None]]:
                 yield from _equalities(part)
         elif not is_operator(key) and "." not in key:
             value = one.get("$eq", one) if isinstance(one, dict) else one
-            if value is None or isinstance(value, Scalar):
+            if _is_scalar(value):
                 yield key, value
 
 

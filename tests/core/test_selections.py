@@ -1,20 +1,25 @@
 """Who is brought which documents: subscriptions, exchanges, large peers."""
 
+import json
 import random
+from itertools import pairwise
 
 import pytest
 
 from gateway.core import exchanges as exchanges_module
 from gateway.core import hub as hub_module
 from gateway.core import messages as m
+from gateway.core import meter as meter_module
 from gateway.core import remembered as remembered_module
 from gateway.core import selections as selections_module
+from gateway.core import subscription as subscription_module
 from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import Code
 from gateway.core.events import (
     Compared,
     DocumentOpened,
     LinkOpened,
+    Load,
     Notice,
     Scan,
     Subscribed,
@@ -525,3 +530,94 @@ def test_the_longest_remembered_is_forgotten(monkeypatch: pytest.MonkeyPatch) ->
         remembered.note(f"orders/{number}", [], {})
     assert remembered.fields("orders/0", []) is None
     assert remembered.fields("orders/1", []) == remembered.fields("orders/2", []) == {}
+
+
+def test_many_fields_are_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered_module, "MAX_FIELDS", 3)
+    monkeypatch.setattr(remembered_module, "MAX_CHOICES", 1)
+    remembered = remembered_module.Remembered()
+    remembered.note("orders/1", "abcd", {"a": 1})
+    assert remembered.fields("orders/1", "a") is None
+    remembered.note("orders/1", "abc", {"a": 1})
+    assert remembered.fields("orders/1", "ab") == {"a": 1}
+    remembered.note("orders/1", "d", {"d": 2})
+    assert remembered.fields("orders/1", "d") == {"d": 2}
+    assert remembered.fields("orders/1", "a") is None
+    for number in range(100):
+        remembered.note("orders/1", str(number), {})
+    assert len(remembered._names) <= 2
+    monkeypatch.setattr(remembered_module, "MAX_VALUES", 4)
+    for number in range(3):
+        remembered.note(f"menu/{number}", "ab", {})
+    assert remembered.fields("menu/0", "a") is None and remembered.fields("menu/2", "a") == {}
+
+
+def test_costly_selectors_are_asked_a_few_a_tick_and_delay_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(meter_module, "STEPS_A_TICK", 1_500)
+    store, ada, _ = pair()
+    greedy, plain = RecordingSession("greedy"), RecordingSession("plain")
+    greedy.address = "10.0.0.1:1"
+    for session in (greedy, plain):
+        store.hub.join(session)
+    for number in range(16):
+        among = {"l": {"$elemMatch": {"$in": list(range(8, 9 + number))}}}
+        store.hub.link(greedy, subscribed(greedy, json.dumps(among), number))
+    store.hub.link(plain, subscribed(plain, '{"station": "grill"}'))
+    author = Author(1)
+    store.update(ada, author.set("l", [15] * 100))
+    store.turn()
+    store.update(ada, order("grill", author))
+    store.turn()
+    assert [name for name, _ in plain.asked] == [NAME] and greedy.asked == []
+    waiting = [len(store.hub.selections.subscriptions.behind())]
+    assert not store.hub.selections.affords(greedy) and store.hub.selections.affords(plain)
+    while waiting[-1]:
+        store.hub.tick(1.0)
+        waiting.append(len(store.hub.selections.subscriptions.behind()))
+    assert all(0 < before - after <= 4 for before, after in pairwise(waiting))
+    assert [name for name, _ in greedy.asked] == [NAME]
+
+
+def test_what_was_not_asked_is_read_again_and_too_much_ends_the_link(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(meter_module, "STEPS_A_TICK", 1)
+    monkeypatch.setattr(subscription_module, "FREE_STEPS", 0)
+    monkeypatch.setattr(selections_module, "MAX_BEHIND", 2)
+    store, ada, _ = pair()
+    greedy = RecordingSession("greedy")
+    store.hub.join(greedy)
+    for number in range(2):
+        store.hub.link(greedy, subscribed(greedy, '{"a": {"$gt": 1}}', number))
+    store.update(ada, Author(1).set("a", 2))
+    store.turn()
+    store.hub.rooms[NAME].document, document = None, store.hub.rooms[NAME].document
+    assert Load(NAME) in store.hub.tick(1.0)
+    store.hub.rooms[NAME].document = document
+    assert store.hub.selections.subscriptions.behind() == []
+    store.hub.selections.loaded(NAME)
+    for number in range(3):
+        name = f"orders/{number}"
+        store.say(ada, DocumentOpened(name, b"\x00"))
+        store.update(ada, Author(2).set("a", 2), document=name)
+        store.turn()
+    store.hub.tick(2.0)
+    assert greedy.farewell is not None and greedy.farewell.code is Code.TOO_MANY
+
+
+def test_fields_of_a_large_document_are_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selections_module, "LARGE_FIELDS_BYTES", 500)
+    monkeypatch.setattr(meter_module, "STEPS_A_TICK", 250)
+    store, ada, _ = pair()
+    store.update(ada, Author(1).set("l", ["x"] * 600))
+    store.turn()
+    small = RecordingSession("small")
+    store.hub.join(small)
+    store.hub.link(small, subscribed(small, '{"n": 1}'))
+    store.hub.selections.look(NAME, small)
+    assert store.hub.selections.affords(small)
+    store.hub.link(small, subscribed(small, '{"l": {"$size": 1}}'))
+    store.hub.selections.look(NAME, small)
+    assert not store.hub.selections.affords(small)

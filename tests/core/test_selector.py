@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import Code, PeerError
-from gateway.core.selector import MAX_NESTING, MAX_TERMS, SELECTOR_BYTES, Selector, fields_of
+from gateway.core.selector import (
+    MAX_NESTING,
+    MAX_STEPS,
+    MAX_TERMS,
+    SELECTOR_BYTES,
+    Selector,
+    fields_of,
+)
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "selector.json").read_text(encoding="utf-8")
@@ -71,3 +78,21 @@ def test_a_root_that_is_a_map_and_a_sequence_shows_its_entries() -> None:
         "x": {"$text": [{"insert": "a"}]},
         "y": "plain",
     }
+
+
+def test_how_many_steps_it_takes_does_not_grow_with_the_document() -> None:
+    among = list(range(100, 300))
+    selector = Selector(json.dumps({"l": {"$elemMatch": {"$in": among}}}))
+    for length in (10, 50, 40_000):
+        wanted, steps = selector.judge({"l": [5] * length})
+        assert not wanted and steps <= MAX_STEPS + 300
+    assert selector.judge({"l": [5] * 10})[1] > 2_000
+    assert not selector.matches({"l": [150] * 50}) and selector.matches({"l": [150]})
+    assert Selector('{"a": {"b.c": [1, {"d": 2}]}}').judge({}) == (False, 10)
+
+
+def test_lists_are_compared_with_lists_and_objects() -> None:
+    selector = Selector('{"a": {"$in": [[1], {"b": 2}, "x"]}}')
+    assert selector.matches({"a": [1]}) and selector.matches({"a": {"b": 2}})
+    assert not selector.matches({"a": [2]}) and not selector.matches({})
+    assert not Selector('{"a": {"$all": [1]}}').matches({"a": 1})

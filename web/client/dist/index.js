@@ -1176,8 +1176,11 @@ var Session = class {
 
 // src/selector.ts
 import * as Y5 from "yjs";
+var TooManySteps = class {
+};
 var MAX_NESTING = 16;
 var MAX_TERMS = 256;
+var MAX_STEPS = 1e4;
 var MISSING = /* @__PURE__ */ Symbol("missing");
 var Odd = class {
 };
@@ -1186,7 +1189,21 @@ var SelectorError = class extends Error {
 };
 function compile(selector) {
   let terms = 0;
-  return entries(selector, 0);
+  let steps = 0;
+  const test = entries(selector, 0);
+  return (fields) => {
+    steps = 0;
+    try {
+      return test(fields);
+    } catch (error) {
+      if (error instanceof TooManySteps) return false;
+      throw error;
+    }
+  };
+  function look(list2, size) {
+    steps += list2.length * size;
+    if (steps > MAX_STEPS) throw new TooManySteps();
+  }
   function count(nesting, more) {
     terms += more;
     if (nesting > MAX_NESTING || terms > MAX_TERMS) wrong("too many terms, or nested too deeply");
@@ -1206,8 +1223,8 @@ function compile(selector) {
     }
     if (isOperator(key)) wrong(`${key} is not known, or not known here`);
     const path = key.split(".");
-    const test = condition(wanted, nesting + 1);
-    return (fields) => test(at(fields, path));
+    const test2 = condition(wanted, nesting + 1);
+    return (fields) => test2(at(fields, path));
   }
   function condition(wanted, nesting) {
     const keys = isObject(wanted) ? Object.keys(wanted) : [];
@@ -1245,7 +1262,12 @@ function compile(selector) {
       }
       case "$all": {
         const all = list(name, wanted, nesting);
-        return (value) => Array.isArray(value) && all.every((one) => value.some((item) => same2(item, one)));
+        const size = sizeOf(wanted);
+        return (value) => {
+          if (!Array.isArray(value)) return false;
+          look(value, size);
+          return all.every((one) => value.some((item) => same2(item, one)));
+        };
       }
       case "$exists":
         if (typeof wanted !== "boolean") wrong("$exists takes true or false");
@@ -1256,8 +1278,13 @@ function compile(selector) {
       case "$not":
         return not(condition(wanted, nesting + 1));
       case "$elemMatch": {
-        const test = condition(wanted, nesting + 1);
-        return (value) => Array.isArray(value) && value.some(test);
+        const test2 = condition(wanted, nesting + 1);
+        const size = sizeOf(wanted);
+        return (value) => {
+          if (!Array.isArray(value)) return false;
+          look(value, size);
+          return value.some(test2);
+        };
       }
       default:
         return wrong(`${name} is not known, or not known here`);
@@ -1344,6 +1371,11 @@ function same2(value, wanted) {
     return Object.keys(value).length === keys.length && keys.every((key) => key in value && same2(value[key], wanted[key]));
   }
   return value === wanted;
+}
+function sizeOf(wanted) {
+  if (Array.isArray(wanted)) return wanted.reduce((size, one) => size + sizeOf(one), 1);
+  if (!isObject(wanted)) return 1;
+  return Object.entries(wanted).reduce((size, [key, one]) => size + key.split(".").length + sizeOf(one), 1);
 }
 function at(value, path) {
   for (const key of path) {

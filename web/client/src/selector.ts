@@ -7,9 +7,12 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 export type Selector = { [key: string]: Json }
 type Fields = Record<string, unknown>
 type Test = (value: unknown) => boolean
+class TooManySteps {}
 
 const MAX_NESTING = 16
 const MAX_TERMS = 256
+// Counted as the gateway counts them: both have to give up at the same document.
+const MAX_STEPS = 10_000
 const MISSING = Symbol('missing')
 // What JSON cannot say: it is there, and equal to nothing.
 class Odd {}
@@ -20,7 +23,23 @@ export class SelectorError extends Error {}
 /** The test of a selector: give it the fields of a document. Throws `SelectorError`. */
 export function compile(selector: Selector): (fields: Fields) => boolean {
   let terms = 0
-  return entries(selector, 0)
+  let steps = 0
+  const test = entries(selector, 0)
+  return (fields) => {
+    steps = 0
+    try {
+      return test(fields)
+    } catch (error) {
+      if (error instanceof TooManySteps) return false
+      throw error
+    }
+  }
+
+  // To look through a list each of its elements is compared with values of this size.
+  function look(list: unknown[], size: number): void {
+    steps += list.length * size
+    if (steps > MAX_STEPS) throw new TooManySteps()
+  }
 
   function count(nesting: number, more: number): void {
     terms += more
@@ -78,7 +97,12 @@ export function compile(selector: Selector): (fields: Fields) => boolean {
       }
       case '$all': {
         const all = list(name, wanted, nesting)
-        return (value) => Array.isArray(value) && all.every((one) => value.some((item) => same(item, one)))
+        const size = sizeOf(wanted)
+        return (value) => {
+          if (!Array.isArray(value)) return false
+          look(value, size)
+          return all.every((one) => value.some((item) => same(item, one)))
+        }
       }
       case '$exists':
         if (typeof wanted !== 'boolean') wrong('$exists takes true or false')
@@ -89,7 +113,12 @@ export function compile(selector: Selector): (fields: Fields) => boolean {
       case '$not': return not(condition(wanted, nesting + 1))
       case '$elemMatch': {
         const test = condition(wanted, nesting + 1)
-        return (value) => Array.isArray(value) && value.some(test)
+        const size = sizeOf(wanted)
+        return (value) => {
+          if (!Array.isArray(value)) return false
+          look(value, size)
+          return value.some(test)
+        }
       }
       default: return wrong(`${name} is not known, or not known here`)
     }
@@ -183,6 +212,13 @@ function same(value: unknown, wanted: unknown): boolean {
     return Object.keys(value).length === keys.length && keys.every((key) => key in value && same(value[key], wanted[key]))
   }
   return value === wanted
+}
+
+/** How many values there are, and parts of paths to look for them. */
+function sizeOf(wanted: Json): number {
+  if (Array.isArray(wanted)) return wanted.reduce<number>((size, one) => size + sizeOf(one), 1)
+  if (!isObject(wanted)) return 1
+  return Object.entries(wanted).reduce((size, [key, one]) => size + key.split('.').length + sizeOf(one), 1)
 }
 
 function at(value: unknown, path: string[]): unknown {
