@@ -49,6 +49,9 @@ from gateway.core.session import Session, State
 IDLE_ROOMS = 256
 # Together all peers may have this many documents open; each costs a few kB.
 MAX_ROOMS = 50_000
+# The last of them are for who has only a few open: others cannot lock a new device out.
+RESERVED_ROOMS = 10_000
+FEW_ROOMS = 1_000
 # Parts of answers held until the last one came, of one link (docs/protocol.md section 8).
 MAX_HELD_BYTES = 16_777_216
 # A change of a larger document, which may take the library a millisecond, lets others of so many
@@ -188,13 +191,10 @@ class Hub:
             session.close(error.code, error.reason)
             return [Wake(session)]
 
-    def enter(self, session: Session, room: Room) -> bool:
+    @property
+    def full(self) -> bool:
         """See ``selections.Rooms``."""
-        if self._full:
-            return False
-        self._occupy(session, room)
-        room.enter(session)
-        return True
+        return self._used >= MAX_ROOMS - RESERVED_ROOMS
 
     def let_go(self, session: Session, room: Room) -> list[Effect]:
         """See ``selections.Rooms``."""
@@ -455,19 +455,22 @@ class Hub:
     def _opened(self, session: Session, room: Room, event: DocumentOpened) -> list[Effect]:
         inspect_state_vector(event.state_vector, self.limits)
         self._occupy(session, room)
-        room.open(session, event.state_vector)
+        asked = self.selections.entered(session, room.name)
+        room.open(session, event.state_vector, asked=asked)
         # With its answer, which follows, it is known whether it wants the document.
         return [Wake(session)]
 
     def _occupy(self, session: Session, room: Room) -> None:
-        if self._full:
+        held = self.sessions[session]
+        few = len(held) < FEW_ROOMS and self._used < MAX_ROOMS
+        if self.full and not few and room.name not in held:
             raise PeerError(Code.TOO_MANY, "too many documents are open on this gateway")
         self._idle.pop(room.name, None)
-        self.sessions[session].add(room.name)
+        held.add(room.name)
 
     @property
-    def _full(self) -> bool:
-        return len(self.rooms) - len(self._idle) >= MAX_ROOMS
+    def _used(self) -> int:
+        return len(self.rooms) - len(self._idle)
 
     def _presence_received(
         self, session: Session, room: Room, event: PresenceReceived

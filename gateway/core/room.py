@@ -93,17 +93,17 @@ class Room:
         self._tail_bytes = sum(len(change) + ROW_BYTES for change in stored.changes)
         self._tail_rows = len(stored.changes)
 
-    def enter(self, session: Session) -> None:
-        """A session takes part: ask it for what we lack and show it who is here."""
-        assert self.document is not None
+    def enter(self, session: Session, *, asked: bool = False) -> None:
+        """A session takes part: ask it for what we lack, unless it was, and show who is here."""
         self.members[session] = False
-        session.ask(self.name, self.document.state_vector())
+        if not asked:
+            self.ask(session)
         session.offer_presence(self.name, None)
 
-    def open(self, session: Session, state_vector: bytes) -> None:
+    def open(self, session: Session, state_vector: bytes, *, asked: bool = False) -> None:
         """A session told what it has: answer it, and pass on changes from now on."""
         if session not in self.members:
-            self.enter(session)
+            self.enter(session, asked=asked)
         self.members[session] = True
         session.outbox.owe(self.name, state_vector)
 

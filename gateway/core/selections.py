@@ -46,6 +46,10 @@ LATE_A_TICK = 8
 # So many documents stay open to a large peer because they were brought; then the oldest is closed
 # again, and brought once more when it changes. Well below what a peer takes (MAX_DOCUMENTS).
 MOST_BROUGHT = 4_096
+# Documents brought to any peer, as many as it may open itself.
+MAX_BROUGHT = 20_000
+# A peer that was brought so many without an answer is brought more slowly.
+UNANSWERED = 256
 # A peer whose selectors take longer than its share leaves so many questions open at most.
 MAX_BEHIND = 1_000
 # What its share does not pay for: to make the fields of a document above this, per byte.
@@ -73,8 +77,9 @@ class Rooms(Protocol):
     def needs(self, document: str) -> bool:
         """Whether a document is not in memory."""
 
-    def enter(self, session: Session, room: Room) -> bool:
-        """Let a session take part in a document; False if there is no room for more."""
+    @property
+    def full(self) -> bool:
+        """Whether there is room for no more documents but those of who has few."""
 
     def let_go(self, session: Session, room: Room) -> list[Effect]:
         """Send what is queued and owed of a document, then close it to the session."""
@@ -100,6 +105,8 @@ class Selections:
         self._large: dict[Session, None] = {}
         # Documents a session is in only because we brought them, the oldest first.
         self._brought: defaultdict[Session, dict[str, None]] = defaultdict(dict)
+        # Those of them that it has not opened: nothing is kept for it in the document.
+        self._unopened: defaultdict[Session, set[str]] = defaultdict(set)
         self._late: dict[str, None] = {}
         # Documents that left the memory before they were looked at.
         self._missed: set[str] = set()
@@ -156,6 +163,7 @@ class Selections:
         self.subscriptions.leave(session)
         self._exchanges.leave(session)
         self._brought.pop(session, None)
+        self._unopened.pop(session, None)
         self._large.pop(session, None)
         self._again.pop(session, None)
         self._scanned = {done for done in self._scanned if done[0] is not session}
@@ -163,6 +171,17 @@ class Selections:
     def look(self, document: str, owner: Owner) -> list[Effect]:
         """Whether a document, which is in memory, matches what one owner subscribed to."""
         return self._judge(document, (owner,), beginning=True)
+
+    def entered(self, session: Session, document: str) -> bool:
+        """A session takes part in a document; whether it was brought it, and so asked for it."""
+        unopened = self._unopened.get(session, set())
+        brought = document in unopened
+        unopened.discard(document)
+        return brought
+
+    def answers(self, session: Session) -> bool:
+        """Whether a peer answers what it is brought."""
+        return len(self._unopened.get(session, ())) < UNANSWERED
 
     def affords(self, owner: Owner) -> bool:
         """Whether more may be looked at for an owner before the next tick."""
@@ -247,6 +266,7 @@ class Selections:
     def released(self, session: Session, document: str) -> None:
         """A peer has no more interest in a document."""
         self._brought[session].pop(document, None)
+        self.entered(session, document)
 
     def loaded(self, document: str) -> None:
         """A document is in memory."""
@@ -341,16 +361,22 @@ class Selections:
         return effects
 
     def _bring(self, session: Session, room: Room) -> list[Effect]:
+        """Open a document to a peer; it takes part in it once it opens it too."""
+        assert room.document is not None
         welcome = session.state is State.OPEN and session.may_read(room.name)
-        if session in room.members or not welcome or not self._hub.enter(session, room):
+        brought = self._brought[session] if welcome else {}
+        if not welcome or self._hub.full or room.name in brought or session in room.members:
             return []
-        brought = self._brought[session]
+        if len(brought) >= MAX_BROUGHT:
+            session.close(Code.TOO_MANY, f"subscriptions to more than {MAX_BROUGHT} documents")
+            return [Wake(session)]
         brought[room.name] = None
+        self._unopened[session].add(room.name)
+        room.ask(session)
         effects: list[Effect] = [Wake(session)]
         if session.large and len(brought) > MOST_BROUGHT:
             oldest = next(iter(brought))
-            answered = self._hub.rooms[oldest].members.get(session)
-            if answered and not session.awaits(oldest):
+            if oldest not in self._unopened[session] and not session.awaits(oldest):
                 effects += self._let_go(session, oldest)
             else:
                 brought[oldest] = brought.pop(oldest)

@@ -48,6 +48,8 @@ from gateway.runtime.writer import Writer
 MAX_WAITING_BYTES = 8_388_608
 # Made before it is sent, for all peers together.
 MADE_BYTES = 1_048_576
+# Between two documents for a peer that does not answer those before: it may not want them.
+UNANSWERED_SECONDS = 0.05
 MISTAKE = "the gateway made a mistake; connect again"
 
 log = logging.getLogger("gateway")
@@ -363,6 +365,8 @@ class Performer:
 
     async def _can_take(self, session: Session) -> bool:
         """Whether the session is still there, once its link is not congested."""
+        if not self.hub.selections.answers(session):
+            await asyncio.sleep(UNANSWERED_SECONDS)
         while (link := self._links.get(session)) is not None and link.congested:
             await link.writable()
         return link is not None

@@ -630,6 +630,24 @@ def test_the_number_of_open_documents_is_bounded(monkeypatch: pytest.MonkeyPatch
     assert ada.farewell is not None and ada.farewell.code is Code.TOO_MANY
 
 
+def test_the_last_rooms_are_for_who_has_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "MAX_ROOMS", 6)
+    monkeypatch.setattr(hub_module, "RESERVED_ROOMS", 3)
+    monkeypatch.setattr(hub_module, "FEW_ROOMS", 2)
+    store, greedy, new = Store(), RecordingSession("greedy"), RecordingSession("new")
+    for session in (greedy, new):
+        store.hub.join(session)
+    for number in range(3):
+        store.say(greedy, DocumentOpened(f"o/{number}", b"\x00"))
+    store.say(greedy, DocumentOpened("o/0", b"\x00"))
+    assert greedy.state is State.OPEN and store.hub.full
+    for name in ("n/1", "n/2"):
+        store.say(new, DocumentOpened(name, b"\x00"))
+    assert new.state is State.OPEN
+    store.say(greedy, DocumentOpened("o/3", b"\x00"))
+    assert greedy.farewell is not None and greedy.farewell.code is Code.TOO_MANY
+
+
 def test_compaction_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_module, "COMPACT_BYTES", 2_000)
     store, ada, _ = pair()

@@ -27,11 +27,13 @@ from gateway.core.events import (
     Unsubscribed,
     Wake,
 )
+from gateway.core.framing import frame, records
+from gateway.core.mesh_session import MeshSession
 from gateway.core.selections import EXCHANGE_SECONDS
 from gateway.core.selector import Selector
 from tests.core.devices import Device, Wire, settle
 from tests.core.edits import Author
-from tests.core.sessions import RecordingSession
+from tests.core.sessions import FromHub, RecordingSession
 from tests.core.test_hub import NAME, pair, read
 
 GRILL = 'orders {"station": "grill"}'
@@ -503,7 +505,7 @@ def test_a_subscription_reads_only_documents_whose_fields_are_not_remembered(
         wire.cut()
         reads.append(gateway.loads)
     everything, again, none, other, both = reads
-    assert everything >= 29 and again <= 3 and none <= 1 and other >= 29 and both <= 1
+    assert everything >= 29 and again <= 4 and none <= 1 and other >= 29 and both <= 1
     gateway.set("orders/1", "station", "grill")
     tablet = Device(3, GRILL)
     settle(Wire(tablet, gateway))
@@ -621,3 +623,54 @@ def test_fields_of_a_large_document_are_paid_for(monkeypatch: pytest.MonkeyPatch
     store.hub.link(small, subscribed(small, '{"l": {"$size": 1}}'))
     store.hub.selections.look(NAME, small)
     assert not store.hub.selections.affords(small)
+
+
+def test_what_is_brought_and_not_answered_is_not_kept_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_module, "IDLE_ROOMS", 3)
+    monkeypatch.setattr(hub_module, "MAX_ROOMS", 4)
+    monkeypatch.setattr(hub_module, "RESERVED_ROOMS", 2)
+    monkeypatch.setattr(selections_module, "UNANSWERED", 8)
+    gateway = Device(1)
+    for number in range(20):
+        gateway.set(f"orders/{number:02}", "station", "grill")
+    silent = gateway.session(calling=False)
+    say(gateway, silent, m.Hello(1, 1, b"s" * 16, 0, 262_144), m.Auth(m.AUTH_NONE, b""))
+    say(gateway, silent, m.Subscribe(1, "orders", ""))
+    gateway.turn()
+    assert silent.awaits("orders/00") and silent.awaits("orders/19")
+    assert len(gateway.hub.rooms) <= 4 and not gateway.hub.full
+    assert not gateway.hub.selections.answers(silent)
+    settle(Wire(Device(2, GRILL), gateway))
+    say(gateway, silent, m.Open(1, "orders/00", b"\x00"), m.Diff(1, 0, b"", b"\x00\x00"))
+    assert gateway.hub.rooms["orders/00"].members[silent]
+    before = len([one for one in said(gateway, silent) if isinstance(one, m.Open)])
+    assert before == 20, "it was not asked twice"
+    gateway.set("orders/00", "station", "bar")
+    assert [type(one) for one in said(gateway, silent)] == [m.Ack, m.Update]
+    say(gateway, silent, m.Close(1))
+    assert gateway.hub.rooms["orders/00"].members == {}
+    gateway.perform(gateway.hub.leave(silent))
+    assert gateway.hub.selections.answers(silent)
+
+
+def test_so_many_documents_are_brought_to_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selections_module, "MAX_BROUGHT", 5)
+    gateway = Device(1)
+    for number in range(6):
+        gateway.set(f"orders/{number}", "station", "grill")
+    silent = gateway.session(calling=False)
+    say(gateway, silent, m.Hello(1, 1, b"s" * 16, 0, 262_144), m.Auth(m.AUTH_NONE, b""))
+    say(gateway, silent, m.Subscribe(1, "orders", ""))
+    gateway.turn()
+    assert silent.farewell is not None and silent.farewell.code is Code.TOO_MANY
+
+
+def say(device: Device, session: MeshSession, *said: m.Record) -> None:
+    device.take(session, b"".join(frame(m.encode(one)) for one in said))
+
+
+def said(device: Device, session: MeshSession) -> list[m.Record | None]:
+    messages = session.data_to_send(FromHub(device.hub))
+    return [m.decode(record) for message in messages for record in records(message)]
