@@ -3,13 +3,14 @@
 import asyncio
 
 from gateway.core.errors import PeerError
-from gateway.core.events import Compared, Event, UpdateReceived
+from gateway.core.events import Compared, Event, Subscribed, Unsubscribed, UpdateReceived
 from gateway.core.guard import inspect_update
 from gateway.core.session import Session, State
 from gateway.ports import Clock, Link
 from gateway.runtime.budget import Budget
 from gateway.runtime.perform import Performer
 from gateway.runtime.threads import Helper
+from gateway.runtime.turns import Turns
 
 # Above this an update is inspected beside the loop, so that nobody else waits for it.
 HEAVY_BYTES = 8_192
@@ -26,6 +27,7 @@ async def serve(
 ) -> None:
     """Run a session over a link until one of them closes. Raises only our own faults."""
     performer.join(session, link)
+    turns = Turns(session, performer, budget)
     try:
         for event in session.first_events():
             await performer.take(session, event)
@@ -33,10 +35,11 @@ async def serve(
             for number, message in enumerate(batch, 1):
                 for place, event in enumerate(session.receive(message), 1):
                     if isinstance(event, Compared):
-                        began = budget.now()
-                        await performer.take(session, event)
-                        await asyncio.sleep(budget.spend(link.address, began))
+                        turns.take(event)
+                        await asyncio.sleep(0)
                     else:
+                        if isinstance(event, Subscribed | Unsubscribed):
+                            turns.forget(event.number)
                         await _take(session, event, performer, helper)
                     while link.congested and _lives(session):
                         await link.writable()
@@ -48,6 +51,7 @@ async def serve(
                 if not number % TURN_MESSAGES:
                     await asyncio.sleep(0 if number < BACKLOG_MESSAGES else BACKLOG_PAUSE_SECONDS)
     finally:
+        turns.close()
         performer.leave(session)
 
 

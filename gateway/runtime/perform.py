@@ -14,11 +14,11 @@ from gateway.core.events import (
     Answered,
     Bring,
     Compact,
-    Compared,
     Declined,
     Delivered,
     Effect,
     Event,
+    LinkEvent,
     LinkOpened,
     Load,
     MemberEvent,
@@ -27,9 +27,7 @@ from gateway.core.events import (
     Persist,
     Receipt,
     Scan,
-    Subscribed,
     Survey,
-    Unsubscribed,
     Wake,
     WakeAll,
     Walk,
@@ -129,10 +127,8 @@ class Performer:
 
     async def take(self, session: Session, event: Event, facts: UpdateFacts | None = None) -> None:
         """Let the hub decide on an event, its document loaded first."""
-        if isinstance(event, LinkOpened | Subscribed | Unsubscribed | Compared):
-            self.perform(self.hub.link(session, event))
-            if isinstance(event, LinkOpened):
-                self._watcher.opened(session)
+        if isinstance(event, LinkEvent):
+            self.link(session, event)
             return
         if isinstance(event, Delivered | Declined):
             self._watcher.answered(session, event)
@@ -152,6 +148,15 @@ class Performer:
         self.perform(self.hub.handle(session, event, facts))
         if self.hub.due:
             self._schedule()
+
+    def link(self, session: Session, event: LinkEvent) -> None:
+        """Let the hub decide on an event that is about no single document."""
+        try:
+            self.perform(self.hub.link(session, event))
+        except Exception as error:  # noqa: BLE001
+            self._fault(error)
+        if isinstance(event, LinkOpened):
+            self._watcher.opened(session)
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Perform effects in their order."""

@@ -8,7 +8,13 @@ import pytest
 from gateway.core.events import Compared, Event
 from gateway.core.hub import Hub, Quotas
 from gateway.runtime import budget as budget_module
-from gateway.runtime.budget import CREDIT_SECONDS, SHARE, Budget
+from gateway.runtime.budget import (
+    CREDIT_SECONDS,
+    LINK_SECONDS,
+    MAX_DEBT_SECONDS,
+    SHARE,
+    Budget,
+)
 from gateway.runtime.peer import serve
 from gateway.runtime.perform import Performer
 from gateway.runtime.threads import Helper
@@ -29,19 +35,29 @@ class Watch:
 def used(budget: Budget, watch: Watch, address: str, seconds: float) -> float:
     began = budget.now()
     watch.at += seconds
-    return budget.spend(address, began)
+    assert budget.spend(address, began) == pytest.approx(seconds)
+    return budget.pause(address, 1.0)
 
 
 def test_a_burst_is_free_then_there_is_a_share() -> None:
     watch = Watch()
     budget = Budget(watch)
-    assert used(budget, watch, "10.0.0.1:1", CREDIT_SECONDS) == 0
-    pause = used(budget, watch, "10.0.0.1:2", 0.01)
-    assert 0.9 < pause < 0.01 / SHARE
+    assert used(budget, watch, "10.0.0.1:1", 0.9 * CREDIT_SECONDS) == 0
+    pause = used(budget, watch, "10.0.0.1:2", 0.2)
+    assert 9 < pause < 0.2 / SHARE
     assert used(budget, watch, "10.0.0.2:1", 0.01) == 0
     watch.at += pause + CREDIT_SECONDS / SHARE
-    assert used(budget, watch, "10.0.0.1:3", CREDIT_SECONDS) == 0
+    assert used(budget, watch, "10.0.0.1:3", 0.9 * CREDIT_SECONDS) == 0
     assert used(budget, watch, "10.0.0.1:3", CREDIT_SECONDS) > 0
+
+
+def test_a_link_that_used_little_does_not_wait_for_others_at_its_address() -> None:
+    watch = Watch()
+    budget = Budget(watch)
+    assert used(budget, watch, "10.0.0.1:1", CREDIT_SECONDS + MAX_DEBT_SECONDS / 2) > 0
+    assert budget.pause("10.0.0.1:2", 0.0) == 0 and budget.pause("10.0.0.1:2", LINK_SECONDS) > 0
+    assert used(budget, watch, "10.0.0.1:1", MAX_DEBT_SECONDS) > 0
+    assert budget.pause("10.0.0.1:2", 0.0) > 0 and budget.pause("10.0.0.2:2", 0.0) == 0
 
 
 def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,8 +66,8 @@ def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = Budget(watch)
     for host in ("a", "b", "c"):
         used(budget, watch, f"{host}:1", 2 * CREDIT_SECONDS)
-    assert used(budget, watch, "c:1", 0.0) > 0
-    assert used(budget, watch, "a:1", 0.0) == 0
+    assert budget.pause("c:1", 1.0) > 0
+    assert budget.pause("a:1", 1.0) == 0
 
 
 class Comparing(RecordingSession):
