@@ -70,7 +70,7 @@ def _standing(hub: Hub, room: Room | None, session: Session, document: str) -> t
     if opened is None:
         return _outside(hub, session, document)
     if not opened:
-        return "asked", "was offered it and has not answered yet"
+        return "asked", "is in it and has not said yet what it has"
     progress = session.progress(document)
     return progress.standing.value, _SENTENCES.get(progress.standing) or _behind(hub, progress)
 
@@ -80,7 +80,7 @@ def _outside(hub: Hub, session: Session, document: str) -> tuple[str, str]:
         return "not-wanted", "did not ask for it: no subscription of it matches"
     if session.reconciles:
         return "equal", "has the same; it was equal when it was compared"
-    return "asked", "wants it; it is about to be offered"
+    return "asked", "wants it, and has not taken it yet"
 
 
 def _behind(hub: Hub, progress: Progress) -> str:

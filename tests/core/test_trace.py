@@ -78,7 +78,7 @@ def test_why_a_peer_has_nothing_of_it() -> None:
     assert peers(store)["c"]["in_sync"]
     store.hub.selections.look(NAME, late)
     assert peers(store)["l"]["state"] == "asked"
-    assert "has not answered" in peers(store)["l"]["sentence"]
+    assert "has not taken it yet" in peers(store)["l"]["sentence"]
 
 
 def test_a_peer_that_wants_it_and_was_not_offered_it_yet() -> None:
@@ -87,7 +87,8 @@ def test_a_peer_that_wants_it_and_was_not_offered_it_yet() -> None:
     large.large = True
     store.hub.join(large)
     assert peers(store)["large"]["state"] == "asked"
-    assert "about to be" in peers(store)["large"]["sentence"]
+    store.say(large, DocumentEntered(NAME))
+    assert "has not said yet" in peers(store)["large"]["sentence"]
 
 
 def test_a_document_nobody_opened() -> None:
