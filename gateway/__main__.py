@@ -209,8 +209,10 @@ def _announce(facts: Mapping[str, Any]) -> None:
     _say(f"  Data       {facts['data']}\n")
     if facts["open"]:
         _say("Open: whoever reaches this port may read and write; store-gateway claim ends that.")
-    else:
+    elif facts["claimed"]:
         _say("Closed: only members of the store are let in.", end=" ")
+    else:
+        _say("Closed: nobody is let in until store-gateway claim (access.open).", end=" ")
     _say("Ctrl-C stops it; nothing saved is lost.")
 
 

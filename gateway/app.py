@@ -250,7 +250,12 @@ class Gateway:
             self._addresses_shown = addresses
             spawn(keep_time(self._performer, self._clock))
             spawn(keep_backup(self._store, self._performer.writer, folder / BACKUP))
-            facts = {**addresses, "data": str(folder), "open": self._is_open}
+            facts = {
+                **addresses,
+                "data": str(folder),
+                "open": self._is_open,
+                "claimed": not self._members.is_open,
+            }
             if ready is not None:
                 ready(facts)
             if script is not None:
