@@ -1,7 +1,7 @@
 """This device among the members of its store: whom it lets in, whom it calls, who is shut out.
 
-Keeps what it learns on the disk before anybody is told. The files are small and change a
-few times a day, so they are written in the loop.
+What it is and whom it paired is on the disk before anybody is told; who was revoked is shut
+out at once. The files are small and change a few times a day, so they are written in the loop.
 """
 
 import logging
@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from gateway.core.certificates import store_hint
 from gateway.core.entrance import Accepting, Calling, Device, PairingSecret
-from gateway.core.errors import Code, PeerError
+from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.events import DevicePaired, MemberEvent, MembershipGained, RevocationsHeard
 from gateway.core.membership import Admitted, Keys, Membership
 from gateway.core.pairing import PairingWindow, PairRequest
@@ -128,21 +128,19 @@ class Members:
         return device.epoch < membership.revocations.lowest_epoch(device.peer)
 
     def heard(self, session: Session, event: MemberEvent) -> None:
-        """A session learned something about the store."""
-        match event:
-            case DevicePaired():
-                self.paired = event.device
-                self.keep(event.device)
-            case MembershipGained():
-                began_with = _hash(self._pairing)
-                self.gain(Belonging(event.membership, began_with=began_with), session)
-            case RevocationsHeard():
-                self.spread(event.entries, session)
+        """A session learned something about the store; what cannot be kept does not count."""
+        try:
+            self._learn(session, event)
+        except GatewayError as error:
+            log.warning("what a member said cannot be kept: %s", error.sentence)
+            if not isinstance(event, RevocationsHeard):
+                self._close(session, Code.UNAVAILABLE, "this cannot be kept at the moment")
 
     def keep(self, device: Device) -> None:
         """Keep a device that was paired."""
-        self.devices[device.peer] = device
-        self.identity.keep_devices(self.devices.values())
+        devices = {**self.devices, device.peer: device}
+        self.identity.keep_devices(devices.values())
+        self.devices = devices
 
     def gain(self, belonging: Belonging, source: Session | None = None) -> None:
         """Be of a store from now on; strangers that were let in before go."""
@@ -157,16 +155,16 @@ class Members:
                 self._close(session, Code.UNAUTHORISED, CLAIMED)
 
     def spread(self, entries: Iterable[bytes], source: Session | None = None) -> None:
-        """Revocations that were not known here: keep them, shut out, pass on."""
+        """Revocations that were not known here: shut out, pass on, keep."""
         membership = self.membership
         assert membership is not None
-        self.identity.keep_revocations(membership.revocations)
         for session in self.sessions():
             if session.member is not None and membership.shut_out(session.member):
                 self._close(session, Code.REVOKED, SHUT_OUT)
             elif session is not source:
                 session.revoked(entries)
                 self._wake(session)
+        self.identity.keep_revocations(membership.revocations)
 
     def links(self) -> Mapping[str, str]:
         """How members are linked at the moment, by peer id."""
@@ -182,6 +180,17 @@ class Members:
         """All sessions there are."""
         assert self._performer is not None
         return list(self._performer.hub.sessions)
+
+    def _learn(self, session: Session, event: MemberEvent) -> None:
+        match event:
+            case DevicePaired():
+                self.keep(event.device)
+                self.paired = event.device
+            case MembershipGained():
+                began_with = _hash(self._pairing)
+                self.gain(Belonging(event.membership, began_with=began_with), session)
+            case RevocationsHeard():
+                self.spread(event.entries, session)
 
     def _close(self, session: Session, code: Code, reason: str) -> None:
         session.close(code, reason)

@@ -22,11 +22,14 @@ class Files:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
+        self.full = False
 
     def read(self, name: str) -> Any:
         return self.values.get(name)
 
     def write(self, name: str, value: Any) -> None:
+        if self.full:
+            raise GatewayError("identity-failed", "the disk is full", 74)
         self.values[name] = value
 
 
@@ -335,3 +338,35 @@ def test_acceptors_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPat
     for number in range(5):
         hub.members.calling(f"10.0.0.{number}")
     assert list(hub.members._called) == ["10.0.0.3", "10.0.0.4"]
+
+
+def test_a_full_disk_keeps_nobody_out_and_lets_nobody_in() -> None:
+    hub = claimed()
+    till = Site(2, by_code(hub("pair")["code"]))
+    hub.files.full = True
+    _, two = link(till, hub)
+    assert two.farewell is not None and two.farewell.code is Code.UNAVAILABLE
+    assert hub("devices")["devices"] == [] and hub.members.paired is None
+    hub.files.full = False
+    window = hub("pair")
+    till = Site(2, by_code(window["code"]))
+    till.members.calling("there")
+    till.files.full = True
+    one, _ = link(till, hub)
+    assert one.farewell is not None and one.farewell.code is Code.UNAVAILABLE
+    assert till.members.membership is None and not till.members.is_open
+
+
+def test_a_revocation_that_cannot_be_kept_shuts_out_all_the_same() -> None:
+    hub = claimed()
+    till = Site(2, by_code(hub("pair")["code"]))
+    _, session = link(till, hub)
+    other = claimed_like(hub, Site(3))
+    other.files.full = True
+    with pytest.raises(GatewayError):
+        other("revoke", peer=till.peer.hex())
+    hub.files.full = True
+    for _ in range(2):
+        _, teller = link(other, hub)
+    assert session.farewell is not None and session.farewell.code is Code.REVOKED
+    assert teller.state is State.OPEN

@@ -281,6 +281,18 @@ def test_at_a_change_of_the_network_sessions_over_lost_addresses_end_and_others_
     run(work)
 
 
+def test_who_becomes_a_member_of_a_store_announces_it_and_calls_its_members_only() -> None:
+    async def work(desk: Desk) -> None:
+        await desk.other.start([HERE], replace(ANNOUNCED, store="941e30ff"), Deaf())
+        assert desk.row()["state"] == "other-store"
+        desk.it.of_store("941e30ff")
+        await desk.until(lambda: desk.sessions)
+        announced = [own.store for own in desk.air.announced.values() if own.peer == OUR]
+        assert announced == ["941e30ff"] and desk.row()["state"] == "linked"
+
+    run(work)
+
+
 def test_without_a_network_this_is_said_until_there_is_one() -> None:
     async def work(desk: Desk) -> None:
         await appear(desk)
