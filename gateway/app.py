@@ -14,7 +14,6 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway import __version__
 from gateway.adapters.console import Console
@@ -22,13 +21,14 @@ from gateway.adapters.crash_note import CrashNote
 from gateway.adapters.identity_file import IdentityFolder
 from gateway.adapters.loop import new_event_loop
 from gateway.adapters.pages import Pages
+from gateway.adapters.rtnetlink import own_addresses
 from gateway.adapters.sqlite_recovery import BACKUP
 from gateway.adapters.sqlite_store import SqliteStore
-from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocketServer, own_address
+from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocketServer
 from gateway.config import Config, peer_url
 from gateway.control.server import ControlServer
 from gateway.core import messages
-from gateway.core.announcement import Announcement
+from gateway.core.announcement import Announcement, announced
 from gateway.core.entrance import PairingSecret
 from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.framing import MESSAGE_BYTES
@@ -67,7 +67,8 @@ CONTROL_SOCKET = "control.sock"
 CRASHED = "the gateway died twice while it applied this"
 STDIN, STDOUT = 0, 1
 IDENTITY = "identity"
-EVERYWHERE = ("0.0.0.0", "[::]")  # noqa: S104
+# Where what listens everywhere is reached on this machine.
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 LINK_MESSAGE_BYTES = sealed_bytes(MESSAGE_BYTES)
 EX_USAGE = 64
 # Of what is wrong in a selector.
@@ -447,9 +448,13 @@ class Gateway:
 
     def _reached_at(self) -> Sequence[str]:
         """Where others reach this gateway."""
-        host, _, port = urlsplit(self._addresses_shown.get("mesh", "")).netloc.rpartition(":")
-        own = own_address() if host in EVERYWHERE else host
-        return [f"{own}:{port}"] if own else []
+        if not self._config.listen.enabled:
+            return []
+        port = self._addresses_shown["mesh"].rpartition(":")[2].partition("/")[0]
+        found = announced(self._config.listen.host, own_addresses())
+        # Listening on a name or on loopback only, or in no network.
+        hosts = found or (LOOPBACK.get(self._config.listen.host, self._config.listen.host),)
+        return [f"{_shown(host)}:{port}" for host in hosts]
 
     def _addresses(self, port: int) -> dict[str, str]:
         base = f"ws://{_shown(self._config.listen.host)}:{port}"

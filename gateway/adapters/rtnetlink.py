@@ -49,7 +49,7 @@ class Network:
 
     def addresses(self) -> Sequence[Address]:
         """See ``Network``."""
-        self._told = tuple(_addresses())
+        self._told = tuple(own_addresses())
         return self._told
 
     async def changed(self) -> None:
@@ -68,7 +68,7 @@ class Network:
         self._socket.close()
 
     def _differs(self) -> bool:
-        return _slept() - self._slept > SLEPT_SECONDS or tuple(_addresses()) != self._told
+        return _slept() - self._slept > SLEPT_SECONDS or tuple(own_addresses()) != self._told
 
     async def _stir(self, seconds: float) -> bool:
         """Whether the kernel said something within the time."""
@@ -94,7 +94,8 @@ def _slept() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-def _addresses() -> Iterator[Address]:
+def own_addresses() -> Iterator[Address]:
+    """The addresses of this device, those of its loopback too."""
     usable = {
         index: _is_usable(flags)
         for _, _, index, flags, _ in map(_LINK.unpack_from, _dump(RTM_GETLINK, RTM_NEWLINK))

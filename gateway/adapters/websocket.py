@@ -391,17 +391,6 @@ class WebSocketCaller:
         self._transports.discard(transport)
 
 
-def own_address() -> str:
-    """The address of this machine that others in its network most likely reach, or nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Nothing is sent: the kernel only says which way it would go.
-            probe.connect(("10.255.255.255", 1))
-        except OSError:
-            return ""
-        return str(probe.getsockname()[0])
-
-
 def _cause(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "nothing answered in time"

@@ -81,6 +81,11 @@ class MemberVerbs:
         minutes = arguments.get("minutes", MINUTES)
         if not isinstance(minutes, int | float) or not 0 < minutes <= MAX_MINUTES:
             raise _usage(f"a pairing is open for up to {MAX_MINUTES} minutes")
+        addresses = tuple(self._addresses()[:MAX_ADDRESSES])
+        if not addresses:
+            raise GatewayError(
+                "not-listening", "nobody can reach this gateway: it does not listen", EX_USAGE
+            )
         if members.window is not None:
             members.window.close()
         secret, code = members.draw(KEY_BYTES), pairing_code(members.draw(CHARACTERS))
@@ -88,7 +93,6 @@ class MemberVerbs:
         members.window = PairingWindow(secret, code, role, grants, until)
         members.paired = None
         self._windows += 1
-        addresses = tuple(self._addresses()[:MAX_ADDRESSES])
         static = membership.keys.noise.public
         uri = Invitation(static, secret, membership.store, addresses).uri()
         return {

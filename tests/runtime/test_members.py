@@ -59,6 +59,7 @@ class Site:
         self.peer = bytes([number]) * 16
         self.files, self.clock = Files(), Clock()
         self.hints: list[str] = []
+        self.addresses = ["10.0.0.7:8787"]
         self.start(pairing)
 
     def start(self, pairing: Any = None) -> None:
@@ -66,7 +67,7 @@ class Site:
         self.members = Members(self.peer, identity, self.clock, self._draw, "Till", pairing)
         self.performer = FakePerformer()
         self.members.attach(cast(Performer, self.performer), self.hints.append)
-        self.verbs = MemberVerbs(self.members, lambda: ["10.0.0.7:8787"])
+        self.verbs = MemberVerbs(self.members, lambda: self.addresses)
 
     def __call__(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
         answer = self.verbs.answer(verb, arguments)
@@ -187,6 +188,12 @@ def test_a_pairing_from_the_window_to_the_list() -> None:
     assert "credential" in hub.files.values["devices"][0]
     hub.start()
     assert len(hub("devices")["devices"]) == 1
+
+
+def test_who_cannot_be_reached_pairs_nobody() -> None:
+    hub = claimed()
+    hub.addresses = []
+    hub.refuses("not-listening", "pair")
 
 
 def test_a_new_window_ends_the_one_before_and_each_can_be_closed() -> None:
