@@ -490,7 +490,10 @@ class MeshSession:
         if hello.message_bytes < HANDSHAKE_BYTES:
             raise PeerError(Code.MALFORMED, f"a peer must take messages of {HANDSHAKE_BYTES} bytes")
         if hello.peer == self._local.peer:
-            raise PeerError(Code.TOO_MANY, "this is the same peer")
+            raise PeerError(
+                Code.TOO_MANY,
+                "this is the same peer: called by itself, or its data folder was copied",
+            )
         self._message_bytes = min(hello.message_bytes, MESSAGE_BYTES)
         self.payload_bytes = min(self._message_bytes - RECONCILE_OVERHEAD, MAX_PAYLOAD_BYTES)
         both = hello.features & self._local.features

@@ -120,7 +120,7 @@ def test_a_second_gateway_joins_and_both_sync_sealed(tmp_path: Path) -> None:
 
 
 def second_has(gateway: GatewayProcess, document: str) -> object:
-    return command(gateway.folder, "get", document).get("fields")
+    return command(gateway.folder, "get", document).get("n")
 
 
 def test_a_revoked_device_is_out_at_once_and_a_phone_tells_the_other_gateway(
