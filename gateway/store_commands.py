@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -115,11 +116,15 @@ def _claim(options: argparse.Namespace, ask: Ask) -> int:
 
 def _pair(options: argparse.Namespace, ask: Ask) -> int:
     given = {"role": options.role, "grants": options.grant, "minutes": options.minutes}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     window = ask("pair", **{key: value for key, value in given.items() if value is not None})
     try:
         _show(options, window)
         state = _wait(options, partial(ask, "pairing", window=window["window"]))
     except KeyboardInterrupt:
+        # A second one must not leave the window open.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         ask("pair-close", window=window["window"])
         print("\nClosed; nobody was paired.", file=sys.stderr)
         return EX_INTERRUPTED
