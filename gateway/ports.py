@@ -35,8 +35,11 @@ class Store(Protocol):
         The snapshot is on the disk before anything it replaces is removed; that may be later.
         """
 
-    def names(self) -> Sequence[str]:
-        """The names of all stored documents, sorted."""
+    def names(self, collection: str = "") -> Sequence[str]:
+        """The names of all stored documents, or those of one collection, sorted.
+
+        The second takes time for its own documents only.
+        """
 
     def quarantined(self) -> frozenset[bytes]:
         """Digests (BLAKE2b, 16 bytes) of the updates in quarantine."""

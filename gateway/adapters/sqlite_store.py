@@ -9,7 +9,7 @@ import os
 import sqlite3
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import blake2b
 from itertools import islice
@@ -53,6 +53,8 @@ class SqliteStore:
         self._recovered = recovered
         self._failure: GatewayError | None = None
         self._documents: dict[str, int] = {}
+        # The same by collection.
+        self._names: defaultdict[str, list[str]] = defaultdict(list)
         # The sequence numbers of each document's changes, by the document's number.
         self._changes: defaultdict[int, array[int]] = defaultdict(_no_numbers)
         # Those of changes that a snapshot replaced and that are there still; their bytes.
@@ -109,7 +111,7 @@ class SqliteStore:
                     quarantined = True
             if quarantined:
                 self._trim_quarantine()
-        self._documents.update(made)
+        self._learn(made)
         self._sequence += len(records)
         self._usage.update(grown)
         for number, sequence in written:
@@ -179,16 +181,21 @@ class SqliteStore:
                     _listed(replaced),
                 )
                 replaced, replaced_bytes = array("q"), 0
-        self._documents.update(made)
+        self._learn(made)
         self._sequence = sequence + len(keep)
         self._changes[number] = array("q", range(sequence + 1, self._sequence + 1))
         self._replaced, self._replaced_bytes = replaced, replaced_bytes
         new_bytes = len(snapshot) + sum(map(len, keep))
         self._usage[_collection(document)] += new_bytes - rows_bytes - snapshot_bytes
 
-    def names(self) -> Sequence[str]:
+    def names(self, collection: str = "") -> Sequence[str]:
         """See ``Store``."""
-        return sorted(self._documents)
+        return sorted(self._names.get(collection, ()) if collection else self._documents)
+
+    def _learn(self, made: Mapping[str, int]) -> None:
+        self._documents.update(made)
+        for name in made:
+            self._names[_collection(name)].append(name)
 
     def quarantined(self) -> frozenset[bytes]:
         """See ``Store``."""
@@ -260,7 +267,7 @@ class SqliteStore:
 
     def _count(self) -> None:
         """Read what is kept in memory about the database; after that it is kept up to date."""
-        self._documents.update(self._rows("SELECT name, id FROM document"))
+        self._learn(dict(self._rows("SELECT name, id FROM document")))
         self._sequence = self._one(sqlite_file.LAST_SEQUENCE)
         snapshots = self._rows("SELECT document, sequence, length(bytes) FROM snapshot")
         starts = {number: sequence for number, sequence, _ in snapshots}

@@ -6,7 +6,7 @@ docs/design.md are kept here.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
@@ -123,6 +123,8 @@ class Hub:
         # For how many turns large documents have let others go first.
         self._put_off = 0
         self._total = sum(usage.values())
+        # Those in memory, by collection.
+        self._held_of: dict[str, dict[str, None]] = {}
         # Loaded, but nobody is in them: by last use, the longest unused first.
         self._idle: dict[str, None] = {}
         self._present: set[str] = set()
@@ -132,6 +134,10 @@ class Hub:
         self._day_began = 0.0
         self._kept_refusals = 0
         self._kept_refusals_since = 0.0
+
+    def held(self, collection: str) -> Collection[str]:
+        """The documents of a collection that are in memory."""
+        return self._held_of.get(collection, ())
 
     def join(self, session: Session) -> None:
         """A link was made."""
@@ -161,6 +167,7 @@ class Hub:
             # Before, or the one that somebody waits for might be the one that has to go.
             self._retire()
             room = self.rooms[document] = Room(document)
+            self._held_of.setdefault(collection_of(document), {})[document] = None
             self._idle[document] = None
         if room.document is None:
             room.loaded(stored)
@@ -509,4 +516,8 @@ class Hub:
             self.selections.dropped(name)
             del self._idle[name]
             del self.rooms[name]
+            held = self._held_of[collection_of(name)]
+            del held[name]
+            if not held:
+                del self._held_of[collection_of(name)]
             self._present.discard(name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.core import messages as m
 from gateway.core.acks import Decided
+from gateway.core.allotment import Allotment
 from gateway.core.deliveries import Deliveries
 from gateway.core.entrance import Accepting, Calling, Entrance
 from gateway.core.errors import Code, PeerError
@@ -31,10 +32,9 @@ from gateway.core.events import (
 )
 from gateway.core.framing import MESSAGE_BYTES, batches, frame, records
 from gateway.core.membership import Admitted, allows
-from gateway.core.names import check_name
+from gateway.core.names import MAX_NAME_BYTES, check_collection, check_name
 from gateway.core.outbox import Diff, Documents, Outbox, Relay
 from gateway.core.reconcile import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES
-from gateway.core.selector import Selector
 from gateway.core.session import SEND_BYTES, Farewell, Progress, Standing, State
 from gateway.core.split import split_update
 
@@ -45,7 +45,6 @@ HANDSHAKE_BYTES = 4_096
 PING_SECONDS = 15.0
 SILENCE_SECONDS = 45.0
 MAX_DOCUMENTS = 20_000
-MAX_SUBSCRIPTIONS = 256
 # Bytes of a DIFF record around its update: length, type, handle, flags, fingerprint.
 DIFF_OVERHEAD = 40
 # Those of a RECONCILE record around its ranges.
@@ -131,7 +130,7 @@ class MeshSession:
         self._asked: set[str] = set()
         # Documents we sent CLOSE for; the peer's own is still to come, and only completes it.
         self._closing: set[str] = set()
-        self._subscriptions: set[int] = set()
+        self._allotment = Allotment()
         self.started = self._now = self._heard_at = self._sent_at = now
         self._heard_before = self._sent_before = 0
         self._nonce = 0
@@ -294,6 +293,7 @@ class MeshSession:
         self._now = now
         if self.state is State.CLOSED:
             return False
+        self._allotment.renew()
         if self.received_bytes != self._heard_before:
             self._heard_before, self._heard_at = self.received_bytes, now
         if self.sent_bytes != self._sent_before:
@@ -377,7 +377,8 @@ class MeshSession:
             case m.Subscribe():
                 return self._subscribed(record)
             case m.Unsubscribe():
-                self._subscriptions.discard(record.subscription)
+                self._allotment.change()
+                self._allotment.drop(record.subscription)
                 return Unsubscribed(record.subscription)
             case m.Reconcile():
                 number, ours = divmod(record.exchange, 2)
@@ -540,13 +541,15 @@ class MeshSession:
             raise PeerError(Code.TOO_MANY, f"more than {MAX_DOCUMENTS} open documents")
 
     def _subscribed(self, record: m.Subscribe) -> Event | None:
-        if not self._may(f"{record.collection}/", m.RIGHT_READ):
-            self.deny(record.collection, Code.FORBIDDEN, "no right to read this collection")
+        selector = self._allotment.read(record.selector)
+        try:
+            check_collection(record.collection)
+            if not self._may(f"{record.collection}/", m.RIGHT_READ):
+                raise PeerError(Code.FORBIDDEN, "no right to read this collection")
+        except PeerError as error:
+            self.deny(record.collection[:MAX_NAME_BYTES], error.code, error.reason)
             return None
-        self._subscriptions.add(record.subscription)
-        if len(self._subscriptions) > MAX_SUBSCRIPTIONS:
-            raise PeerError(Code.TOO_MANY, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
-        selector = Selector(record.selector)
+        self._allotment.hold(record.subscription, selector, record.selector)
         return Subscribed(record.subscription, record.collection, selector)
 
     def _stale(self, handle: int) -> Event:

@@ -46,6 +46,13 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_collection(collection: str) -> None:
+    """Raise ``PeerError(BAD_NAME)`` if no document could be in a collection of this name."""
+    check_name(f"{collection[: MAX_NAME_BYTES + 1]}/x")
+    if "/" in collection:
+        raise PeerError(Code.BAD_NAME, "a collection is the first part of a document name")
+
+
 def name_from_path(path: str) -> str:
     """The document name in the path of a URL, percent-decoded once.
 

@@ -6,6 +6,8 @@ Relaying does not wait for the disk; every ack does (invariant 2).
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain
 from typing import cast
 
 from gateway.core.document import DocumentBroken
@@ -102,6 +104,7 @@ class Performer:
         self._scans = Scans(self._names, self._visit, self._visited, self._fault)
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._scheduled = False
+        self._ticked = asyncio.Event()
         self._slack = asyncio.Event()
         self._slack.set()
         # The sentence of a disk that takes nothing at the moment, or "".
@@ -185,6 +188,8 @@ class Performer:
     def tick(self, now: float) -> None:
         """Let time pass for the hub."""
         self.perform(self.hub.tick(now))
+        self._ticked.set()
+        self._ticked.clear()
 
     def round_trips(self) -> dict[Session, float | None]:
         """Of each session's link, in milliseconds."""
@@ -347,14 +352,19 @@ class Performer:
     async def _names(self, walk: Walk) -> Sequence[str]:
         if isinstance(walk, Bring):
             return walk.documents
-        stored = cast(Sequence[str], await self.writer.call(self._stored_names))
-        prefix = f"{walk.collection}/" if isinstance(walk, Scan) else ""
-        return sorted(name for name in {*stored, *self.hub.rooms} if name.startswith(prefix))
+        collection = walk.collection if isinstance(walk, Scan) else ""
+        call = self.writer.call(partial(self._stored_names, collection))
+        stored = cast(Sequence[str], await call)
+        held = self.hub.held(collection) if collection else self.hub.rooms
+        return list(dict.fromkeys(chain(stored, held)))
 
     async def _visit(self, walk: Walk, document: str) -> bool:
         session = _session(walk)
         if session is not None and session not in self._links:
             return False
+        if isinstance(walk, Scan):
+            while not self.hub.selections.affords(walk.owner):
+                await self._ticked.wait()
         if self.hub.needs(document) and _needless(self.hub.selections, walk, document):
             return True
         if session is not None and not await self._can_take(session):

@@ -86,6 +86,7 @@ class StoreContract:
         for view in now_and_later(store, open_again):
             assert view.load("orders/1") == StoredDocument(b"", (b"one", b"2", b"one"))
             assert view.names() == ["menu/1", "orders/1"]
+            assert view.names("orders") == ["orders/1"] and view.names("order") == []
 
     def test_an_empty_group_changes_nothing(self, open_again: Open) -> None:
         store = open_again()

@@ -630,6 +630,17 @@ def test_the_number_of_open_documents_is_bounded(monkeypatch: pytest.MonkeyPatch
     assert ada.farewell is not None and ada.farewell.code is Code.TOO_MANY
 
 
+def test_documents_in_memory_are_known_by_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "IDLE_ROOMS", 1)
+    store, ada = Store(), RecordingSession()
+    store.hub.join(ada)
+    for name in ("o/1", "o/2", "n/1"):
+        store.say(ada, DocumentOpened(name, b"\x00"))
+    assert list(store.hub.held("o")) == ["o/1", "o/2"] and list(store.hub.held("n")) == ["n/1"]
+    store.hub.leave(ada)
+    assert [*store.hub.held("o"), *store.hub.held("n")] == list(store.hub.rooms) == ["n/1"]
+
+
 def test_the_last_rooms_are_for_who_has_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "MAX_ROOMS", 6)
     monkeypatch.setattr(hub_module, "RESERVED_ROOMS", 3)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.core import allotment as allotment_module
 from gateway.core import mesh_session as ms
 from gateway.core import messages as m
 from gateway.core.errors import Code, PeerError
@@ -447,11 +448,20 @@ def test_subscriptions_need_the_right_to_read() -> None:
 
 
 def test_the_number_of_subscriptions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ms, "MAX_SUBSCRIPTIONS", 2)
+    monkeypatch.setattr(allotment_module, "MAX_SUBSCRIPTIONS", 2)
     session = opened()
     for number in (1, 2, 2, 3):
         say(session, m.Subscribe(number, "orders", ""))
     assert code(session) is Code.TOO_MANY
+
+
+@pytest.mark.parametrize("collection", ["", ".", "a/b", "x" * 65, "x" * 250_000, "a\x00"])
+def test_a_collection_has_a_name(collection: str) -> None:
+    session = opened()
+    assert say(session, m.Subscribe(1, collection, "")) == []
+    (denied,) = hear(session)
+    assert isinstance(denied, m.Deny) and denied.code == Code.BAD_NAME
+    assert len(denied.document) <= 200 and session.state is State.OPEN
 
 
 def test_what_left_a_subscription_is_closed_after_what_is_queued() -> None:

@@ -42,8 +42,9 @@ class MemoryStore:
         self.rows = [r for r in self.rows if r.document != document]
         self.rows += [Change(document, update, "") for update in (snapshot, *keep)]
 
-    def names(self) -> Sequence[str]:
-        return sorted({row.document for row in self.rows})
+    def names(self, collection: str = "") -> Sequence[str]:
+        prefix = f"{collection}/" if collection else ""
+        return sorted({row.document for row in self.rows if row.document.startswith(prefix)})
 
     def quarantined(self) -> frozenset[bytes]:
         return frozenset()

@@ -8,6 +8,7 @@ from functools import partial, wraps
 
 import pytest
 
+from gateway.core import meter, selections
 from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import Code, GatewayError
 from gateway.core.events import DocumentOpened, Subscribed, UpdateReceived
@@ -17,7 +18,7 @@ from gateway.core.records import Change
 from gateway.core.selector import Selector
 from gateway.core.session import State
 from gateway.core.split import split_update
-from gateway.runtime import answers
+from gateway.runtime import answers, perform
 from gateway.runtime.perform import Performer
 from gateway.runtime.threads import Helper
 from tests.core.edits import Author
@@ -269,6 +270,45 @@ async def test_a_subscription_finds_what_is_stored_and_asked_again_looks_again()
 
 
 @asynchronous
+async def test_a_walk_waits_for_its_share_of_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter, "STEPS_A_TICK", 1_000)
+    async with running() as one:
+        for number in range(6):
+            rows = Author(number + 1).set("l", [1] * 300)
+            one.store.rows.append(Change(f"orders/{number}", rows, ""))
+        greedy = one.join("greedy")
+        await one.performer.take(greedy, subscribed(1, '{"l": {"$elemMatch": {"$in": [1]}}}'))
+        await until(lambda: len(greedy.asked) == 1)
+        other = one.join("other")
+        other.address = "10.0.0.1:1"
+        await one.performer.take(other, subscribed(1, ""))
+        await until(lambda: len(other.asked) == 6)
+        asked = [len(greedy.asked)]
+        while asked[-1] < 6:
+            one.performer.tick(1.0)
+            await until(lambda: len(greedy.asked) > asked[-1])
+            asked.append(len(greedy.asked))
+        assert asked == [1, 2, 3, 4, 5, 6]
+
+
+@asynchronous
+async def test_who_does_not_answer_is_brought_more_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selections, "UNANSWERED", 2)
+    monkeypatch.setattr(perform, "UNANSWERED_SECONDS", 3_600.0)
+    async with running() as one:
+        one.store.rows += [Change(f"orders/{n}", Author(n + 1).set("a", 1), "") for n in range(6)]
+        session = one.join("screen")
+        await one.performer.take(session, subscribed(1, ""))
+        await until(lambda: len(session.asked) == 2)
+        other = one.join("other")
+        await one.performer.take(other, Subscribed(1, "menu", Selector("")))
+        await until(lambda: len(one.performer._scans._queues) == 1)
+        assert len(session.asked) == 2
+        for task in one.performer._scans._tasks:
+            task.cancel()
+
+
+@asynchronous
 async def test_a_scan_ends_with_its_session_and_a_lost_store_is_said() -> None:
     async with running() as one:
         one.store.rows += [Change(f"orders/{n}", Author(n + 1).set("a", 1), "") for n in range(500)]
@@ -276,10 +316,10 @@ async def test_a_scan_ends_with_its_session_and_a_lost_store_is_said() -> None:
         await one.performer.take(session, subscribed(1, ""))
         await until(lambda: len(session.asked) > 0)
         one.performer.leave(session)
-        await until(lambda: not one.performer._scans._again)
+        await until(lambda: not one.performer._scans._queues)
         assert len(session.asked) < 500
 
-        def fails() -> list[str]:
+        def fails(collection: str = "") -> list[str]:
             raise GatewayError("store-failed", "the disk failed")
 
         one.performer._stored_names = fails
