@@ -642,6 +642,7 @@ def test_what_is_brought_and_not_answered_is_not_kept_in_memory(
     assert silent.awaits("orders/00") and silent.awaits("orders/19")
     assert len(gateway.hub.rooms) <= 4 and not gateway.hub.full
     assert not gateway.hub.selections.answers(silent)
+    assert not any(silent in room.members for room in gateway.hub.rooms.values())
     settle(Wire(Device(2, GRILL), gateway))
     say(gateway, silent, m.Open(1, "orders/00", b"\x00"), m.Diff(1, 0, b"", b"\x00\x00"))
     assert gateway.hub.rooms["orders/00"].members[silent]
