@@ -22,11 +22,12 @@ EX_USAGE = 64
 EX_UNAVAILABLE = 69
 # What a running gateway says no to (sysexits(3): usage, data, no input); else it is unavailable.
 EXIT_CODES = {
-    "usage": EX_USAGE, "bad-name": EX_USAGE, "store-backup-target": EX_USAGE,
-    "claimed": EX_USAGE, "not-claimed": EX_USAGE, "not-a-gateway": EX_USAGE,
-    "recovery-code": EX_USAGE,
+    "usage": EX_USAGE, "bad-name": EX_USAGE, "store-backup-target": EX_USAGE, "claimed": EX_USAGE,
+    "not-claimed": EX_USAGE, "not-a-gateway": EX_USAGE, "recovery-code": EX_USAGE,
     "shared-type": 65, "refused": 65, "too-big": 65, "quota": 65, "absent": 66,
 }  # fmt: skip
+# A LAN needs less; a gateway that starts at the same time is there by then.
+ONCE_SECONDS = 30.0
 # As a shell says of who was ended by SIGINT.
 INTERRUPTED = 130
 # What people typed to get here, so that what help and errors name can be typed too.
@@ -61,7 +62,11 @@ Standard input takes one request a line; each is answered by a line once it is o
   {"verb": "put", "document": "orders/7", "content": {"station": "grill"}, "id": 1}
   {"verb": "patch", "document": "orders/7", "content": {"status": "done"}}
   {"verb": "get", "document": "orders/7"}       content: all of it; fields: what put takes
-A link that was not let in is told with a code, such as unauthorised, revoked, other-store, version:
+An id is a text or a whole number, and comes back as it came. At the end of the input the peer goes
+on, until SIGTERM or until nobody reads it. With --once it says {"event": "done"} and ends: exit
+code 0 when peers have all of it on their disks, 65 when some was not taken, 75 when nobody had it
+in time.
+A link that was not let in is told once, with a code (unauthorised, revoked, other-store, ...):
   {"event": "link", "state": "refused", "code": ..., "reason": ..., "address": ...}
 Without --subscribe it keeps everything.
 Without --connect and --listen it looks for gateways and peers in the network and calls them. With
@@ -70,6 +75,7 @@ for peers and is found by them; on this machine only it is not. See store-gatewa
 --pair is needed once: what it got by it is in its data folder from then on.
   %(prog)s
   %(prog)s --connect 192.168.1.20 --subscribe 'orders {"station": "grill"}'
+  %(prog)s --connect 192.168.1.20 --once < orders.jsonl
   %(prog)s --connect 192.168.1.20 --pair 9V3ZK-0TQ4C-7RMDX-1W8AE
 """
 
@@ -141,7 +147,7 @@ def _peer(options: argparse.Namespace) -> int:
             " or leave --no-discovery out"
         )
         raise GatewayError("nobody", sentence, EX_USAGE)
-    app.run(settings, os.urandom, None, pairing)
+    app.run(settings, os.urandom, None, pairing, options.timeout if options.once else None)
     return 0
 
 
@@ -396,6 +402,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CODE",
         help="become a member of the store by this code, or a QR code's text",
     )
+    peer.add_argument(
+        "--once", action="store_true",
+        help="end when the input ended and a peer has all that was changed by it",
+    )  # fmt: skip
+    peer.add_argument(
+        "--timeout", type=_seconds, default=ONCE_SECONDS, metavar="S",
+        help=f"with --once: seconds after the end of the input to give up ({ONCE_SECONDS:g})",
+    )  # fmt: skip
     peer.add_argument("--listen", metavar="[ADDRESS:]PORT", help="let other peers call this one")
     _mesh_arguments(peer)
     _command(commands, "check-config", _check, "check a settings file and exit")
@@ -453,6 +467,16 @@ def _count(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return whole
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"seconds from 0 to 86400, not {text!r}")
+    return seconds
 
 
 def _minutes(text: str) -> float:

@@ -93,12 +93,13 @@ def run(
     draw: Callable[[int], bytes],
     ready: Ready | None,
     pairing: PairingSecret | None = None,
+    once: float | None = None,
 ) -> None:
     """Run the gateway until it is told to stop. Raises ``GatewayError`` for our faults.
 
     ``draw(count)`` gives random bytes; ``ready`` is called once everything listens. Without it
     the device is in the hands of a script, on standard input and output (``gateway.script``).
-    ``pairing`` is what it was given to become a member of a store.
+    ``pairing`` is what it was given to become a member of a store. ``once``: see ``Script``.
     """
     folder = Path(config.store.folder)
     interests, addresses = mesh_of(config)
@@ -111,7 +112,7 @@ def run(
         try:
             gateway = Gateway(config, peer, store, note, interests, addresses, draw, members)
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(gateway.run(ready))
+                runner.run(gateway.run(ready, once))
         finally:
             note.close()
     finally:
@@ -171,7 +172,7 @@ class Gateway:
         self._peer = peer.hex()
         self._addresses_shown: dict[str, str] = {}
 
-    async def run(self, ready: Ready | None) -> None:
+    async def run(self, ready: Ready | None, once: float | None = None) -> None:
         """Start, serve until told to stop, stop in order."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -179,7 +180,9 @@ class Gateway:
         self._helper = Helper("guard")
         self._budget = Budget(self._clock)
         console = None if ready else Console(STDIN, STDOUT)
-        script = Script(console, self._answer, self._local, self._stop.set) if console else None
+        script: Script | None = None
+        if console is not None:
+            script = Script(console, self._answer, self._local, self._stop.set, once)
         self._caller = WebSocketCaller(LINK_MESSAGE_BYTES)
         self._neighbourhood = self._neighbours()
         watchers: list[Watcher] = [self._neighbourhood, *([script] if script else [])]
@@ -261,6 +264,7 @@ class Gateway:
                 ready(facts)
             if script is not None:
                 await script.ready(peer=self._peer, **facts)
+                spawn(script.listen())
                 for work in (script.tell_news(), script.tell_changes(), script.serve()):
                     spawn(work)
             for url in self._addresses_to_call:

@@ -5,14 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.adapters.console import Console
-from gateway.control.lines import Handler, Lines
-from gateway.core.errors import Code
+from gateway.control.answers import Handler
+from gateway.control.lines import Lines
+from gateway.core.errors import Code, GatewayError
 from gateway.core.events import Answered, Delivered, Notice
 from gateway.core.session import Session
 from gateway.core.text import shown
 from gateway.runtime.local import Local
 from gateway.runtime.perform import Watcher
 
+EX_DATA = 65
+EX_TEMPFAIL = 75
 # Characters of what a peer says when it closes.
 REASON = 200
 
@@ -20,16 +23,27 @@ REASON = 200
 class Script(Watcher):
     """Tells of links, of the documents this device subscribed to, and of what others took.
 
-    Who reads slowly is told the last of several alike. ``on_deaf`` is called when nobody
-    reads any more.
+    Who reads slowly is told the last of several alike. ``on_end`` is called when nobody
+    reads any more; and, with ``once``, when the input ended and a peer has all that was changed by
+    it. That may take ``once`` seconds.
     """
 
     def __init__(
-        self, console: Console, handler: Handler, local: Local, on_deaf: Callable[[], None]
+        self,
+        console: Console,
+        handler: Handler,
+        local: Local,
+        on_end: Callable[[], None],
+        once: float | None = None,
     ) -> None:
+        self._console = console
         self._lines = Lines(console, handler)
         self._local = local
-        self._on_deaf = on_deaf
+        self._on_end = on_end
+        self._once = once
+        self._declined = False
+        if once is not None:
+            local.expect_deliveries()
         # What is to be told, by event and what it is about.
         self._news: dict[tuple[str, str], dict[str, Any]] = {}
         self._is_news = asyncio.Event()
@@ -44,6 +58,7 @@ class Script(Watcher):
     def opened(self, session: Session) -> None:
         """See ``Watcher``."""
         self._opened.add(session)
+        self._local.look()
         self._trouble.pop(session.address, None)
         self._put("link", session.address, state="open", **_peer(session))
 
@@ -73,7 +88,10 @@ class Script(Watcher):
         if isinstance(answer, Delivered):
             for name in answer.documents:
                 self._put("delivered", name, document=name, peer=session.identity)
+                self._local.look(name)
         else:
+            self._declined = True
+            self._local.decline(answer.document)
             self._put(
                 "refused",
                 answer.document,
@@ -88,9 +106,16 @@ class Script(Watcher):
         await self._tell("ready", facts)
 
     async def serve(self) -> None:
-        """Answer requests until the input ends."""
+        """Answer requests until the input ends. Raises ``GatewayError`` as ``_finish`` does."""
         if not await self._lines.serve():
-            self._on_deaf()
+            self._on_end()
+        elif self._once is not None:
+            await self._finish(self._once)
+
+    async def listen(self) -> None:
+        """End when nobody reads any more, also while there is nothing to tell."""
+        await self._console.deaf()
+        self._on_end()
 
     async def tell_news(self) -> None:
         """Tell of links and of what others took, for ever."""
@@ -98,8 +123,7 @@ class Script(Watcher):
             while not self._news:
                 self._is_news.clear()
                 await self._is_news.wait()
-            event, about = next(iter(self._news))
-            await self._tell(event, self._news.pop((event, about)))
+            await self._tell_waiting()
 
     async def tell_changes(self) -> None:
         """Tell of documents, for ever."""
@@ -108,6 +132,32 @@ class Script(Watcher):
             event = "change" if seen.matches else "left"
             await self._tell(event, {"document": seen.document, "content": seen.content})
 
+    async def _tell_waiting(self) -> None:
+        while self._news:
+            event, about = next(iter(self._news))
+            await self._tell(event, self._news.pop((event, about)))
+
+    async def _finish(self, seconds: float) -> None:
+        """End well, or raise ``GatewayError``: ``not-delivered`` or ``not-taken``."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._local.all_delivered()
+        except TimeoutError:
+            count = self._local.undelivered
+            what = f"{count} document{'s are' if count > 1 else ' is'}"
+            sentence = (
+                f"{what} on no other device after {seconds:g} s; it is kept here: run this again,"
+                " or the peer without --once"
+            )
+            raise GatewayError("not-delivered", sentence, EX_TEMPFAIL) from None
+        await self._tell_waiting()
+        # Lines are written in their order: once this is out, all before it are.
+        await self._tell("done", {})
+        if self._declined or self._lines.failures:
+            sentence = "some of it was not taken; see the lines with an error and those refused"
+            raise GatewayError("not-taken", sentence, EX_DATA)
+        self._on_end()
+
     def _put(self, event: str, about: str, **facts: Any) -> None:
         self._news.pop((event, about), None)
         self._news[event, about] = facts
@@ -115,7 +165,7 @@ class Script(Watcher):
 
     async def _tell(self, event: str, facts: dict[str, Any]) -> None:
         if not await self._lines.tell(event, **facts):
-            self._on_deaf()
+            self._on_end()
 
 
 def _peer(session: Session) -> dict[str, Any]:

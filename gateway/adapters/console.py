@@ -30,6 +30,7 @@ class Console:
         self._target = target
         self._reader = ThreadPoolExecutor(1, "console-in")
         self._writer = ThreadPoolExecutor(1, "console-out")
+        self._watcher = ThreadPoolExecutor(1, "console-watch")
         self._stopped, self._stop = os.pipe()
         self._rest = b""
         self._skipping = False
@@ -46,11 +47,16 @@ class Console:
         """Write a line; False once nobody reads any more. Raises ``GatewayError`` ``output``."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._print, line)
 
+    async def deaf(self) -> None:
+        """Return once nobody reads any more, also while there is nothing to write."""
+        await asyncio.get_running_loop().run_in_executor(self._watcher, self._watch)
+
     def close(self) -> None:
         """End reading and writing; what nobody took by now is lost."""
         os.write(self._stop, b"\0")
         self._reader.shutdown(wait=True, cancel_futures=True)
         self._writer.shutdown(wait=True)
+        self._watcher.shutdown(wait=True)
         os.close(self._stopped)
         os.close(self._stop)
 
@@ -82,6 +88,13 @@ class Console:
         except OSError as error:
             sentence = f"standard input cannot be read: {error.strerror}"
             raise GatewayError("input", sentence, EX_IOERR) from error
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        # No event is asked for: that the reader of a pipe is gone is told without.
+        poll.register(self._target, 0)
+        poll.register(self._stopped, select.POLLIN)
+        poll.poll()
 
     def _print(self, line: str) -> bool:
         data = line.encode(errors="surrogateescape") + b"\n"

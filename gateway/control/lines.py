@@ -1,16 +1,10 @@
 """The admin door's messages as lines of a script: requests come in, answers and events go out."""
 
 import json
-import logging
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from gateway.control.messages import ControlError, failure, read_request, result
-from gateway.core.errors import GatewayError
-
-log = logging.getLogger("gateway.control")
-
-Handler = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+from gateway.control.answers import Handler, answer
+from gateway.control.messages import failure
 
 
 class LineIO(Protocol):
@@ -24,11 +18,15 @@ class LineIO(Protocol):
 
 
 class Lines:
-    """Answers requests by ``handler(verb, arguments)``, and tells of events."""
+    """Answers requests by ``handler(verb, arguments)``, and tells of events.
+
+    ``failures``: how many requests were answered with an error.
+    """
 
     def __init__(self, lines: LineIO, handler: Handler) -> None:
         self._lines = lines
         self._handler = handler
+        self.failures = 0
 
     async def serve(self) -> bool:
         """Answer one request after the other; True when the input ends, False as in ``tell``."""
@@ -36,27 +34,17 @@ class Lines:
             try:
                 line = await self._lines.line()
             except ValueError as error:
-                answer = failure(0, "bad-request", str(error))
+                done, said = False, failure(0, "bad-request", str(error))
             else:
                 if line is None:
                     return True
                 if not line.strip():
                     continue
-                answer = await self._answer(line)
-            if not await self._lines.write(answer.decode().rstrip("\n")):
+                done, said = await answer(line.encode(errors="replace"), self._handler)
+            self.failures += not done
+            if not await self._lines.write(said.decode().rstrip("\n")):
                 return False
 
     async def tell(self, event: str, **facts: Any) -> bool:
         """Write an event; False once nobody reads any more."""
         return await self._lines.write(json.dumps({"event": event, **facts}))
-
-    async def _answer(self, line: str) -> bytes:
-        number = 0
-        try:
-            number, verb, arguments = read_request(line.encode(errors="replace"))
-            return result(number, await self._handler(verb, arguments))
-        except (ControlError, GatewayError) as error:
-            return failure(number, error.code, error.sentence)
-        except Exception:
-            log.exception("a request failed")
-            return failure(number, "internal", "the gateway made a mistake; see its log")

@@ -11,6 +11,13 @@ ANSWER_BYTES = 4_194_304
 TOO_LONG = f"a request is at most {REQUEST_BYTES} bytes"
 
 
+# Whole numbers beyond it are not what they were when a script in JavaScript reads them.
+EXACT = 2**53
+
+# What a request was called by who sent it; its answer bears it too.
+Id = int | str
+
+
 class ControlError(Exception):
     """The gateway did not do it, or cannot be asked: a stable code and a plain sentence."""
 
@@ -31,28 +38,28 @@ def request(number: int, verb: str, arguments: Mapping[str, Any]) -> bytes:
     return line
 
 
-def result(number: int, value: Mapping[str, Any]) -> bytes:
+def result(number: Id, value: Mapping[str, Any]) -> bytes:
     """A good answer as a line."""
     return _line({"id": number, "ok": True, "result": value})
 
 
-def failure(number: int, code: str, sentence: str) -> bytes:
+def failure(number: Id, code: str, sentence: str) -> bytes:
     """A bad answer as a line."""
     return _line({"id": number, "ok": False, "code": code, "error": sentence})
 
 
-def read_request(line: bytes) -> tuple[int, str, dict[str, Any]]:
-    """Number, verb and arguments. Raises ``ControlError`` ``bad-request``."""
+def read_request(line: bytes) -> tuple[Id, dict[str, Any]]:
+    """Id (0 if there is none) and the rest. Raises ``ControlError`` ``bad-request``."""
     try:
         fields = json.loads(line)
-        number, verb = fields.pop("id", 0), fields.pop("verb")
+        number = fields.pop("id", 0)
     except RecursionError:
         raise ControlError("bad-request", "a request is nested too deeply") from None
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError):
         raise ControlError("bad-request", "a request is a JSON object with a verb") from None
-    if type(number) is not int or not isinstance(verb, str):
-        raise ControlError("bad-request", "id is a whole number and verb a text")
-    return number, verb, fields
+    if not (isinstance(number, str) or (type(number) is int and abs(number) <= EXACT)):
+        raise ControlError("bad-request", "id is a text, or a whole number within 2^53")
+    return number, fields
 
 
 def read_answer(line: bytes) -> dict[str, Any]:

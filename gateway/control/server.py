@@ -1,21 +1,12 @@
 """The admin door: a Unix socket whose file's rights say who may come in."""
 
 import asyncio
-import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from gateway.control.messages import (
-    REQUEST_BYTES,
-    TOO_LONG,
-    ControlError,
-    failure,
-    read_request,
-    result,
-)
+from gateway.control.answers import Handler, answer
+from gateway.control.messages import REQUEST_BYTES, TOO_LONG, failure
 from gateway.core.errors import GatewayError
 
 # The pages, a script and a technician; more at once is a mistake.
@@ -24,10 +15,6 @@ IDLE_SECONDS = 10.0
 REFUSAL_SECONDS = 1.0
 SOCKET_MODE = 0o660
 EX_TEMPFAIL = 75
-
-Handler = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-
-log = logging.getLogger("gateway.control")
 
 
 class ControlServer:
@@ -98,21 +85,9 @@ class ControlServer:
                     return
             if not line:
                 return
-            writer.write(await self._answer(line))
+            _, said = await answer(line, self._handler)
+            writer.write(said)
             await writer.drain()
-
-    async def _answer(self, line: bytes) -> bytes:
-        number = 0
-        try:
-            number, verb, arguments = read_request(line)
-            return result(number, await self._handler(verb, arguments))
-        except ControlError as error:
-            return failure(number, error.code, error.sentence)
-        except GatewayError as error:
-            return failure(number, error.code, error.sentence)
-        except Exception:
-            log.exception("a request failed")
-            return failure(number, "internal", "the gateway made a mistake; see its log")
 
 
 def _answers(path: str) -> bool:

@@ -26,14 +26,14 @@ async def edit(local: Local, verb: str, arguments: Mapping[str, Any]) -> Mapping
     """Do it and return the result.
 
     Of ``get``: ``content``, the whole document by roots, and ``fields``, what ``put`` takes.
-    Raises ``GatewayError``: ``usage``, ``absent``, and as ``Local`` does.
+    Raises ``GatewayError``: ``usage``, ``no-document``, and as ``Local`` does.
     """
     _check(verb, arguments)
     document, root = arguments["document"], arguments.get("root", "")
     if verb == "get":
         content = await local.read(document)
         if content is None:
-            raise GatewayError("absent", f"there is no document {document} here", EX_NOINPUT)
+            raise GatewayError("no-document", f"there is no document {document} here", EX_NOINPUT)
         return {"document": document, "content": content, "fields": entries(content, root)}
     write = local.put if verb == "put" else local.patch
     await write(document, arguments["content"], root)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from gateway.core.document import DocumentBroken
 from gateway.core.edit import Changes, patch, put
 from gateway.core.errors import Code, GatewayError
-from gateway.core.events import Notice, UpdateReceived
+from gateway.core.events import Bring, Notice, UpdateReceived
 from gateway.core.local_session import LocalSession
 from gateway.core.names import own_name
 from gateway.core.room import Room
+from gateway.core.session import Session, Standing, State
 from gateway.core.values import Json
 from gateway.runtime.perform import Performer
 
@@ -34,12 +35,16 @@ class Local:
         self._session = LocalSession(identity, self._decided)
         self._client = client
         self._number = 0
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._waiting: dict[int, tuple[str, asyncio.Future[None]]] = {}
         # One change at a time: each is made of the document as the one before left it.
         self._turn = asyncio.Lock()
         self._performer: Performer | None = None
         self._notices: dict[str, bool] = {}
         self._noticed = asyncio.Event()
+        # Written by us, and as far as we know on the disk of nobody else; kept when asked for.
+        self._undelivered: set[str] = set()
+        self._expects = False
+        self._delivery = asyncio.Event()
 
     def attach(self, performer: Performer) -> None:
         """Whose documents these are; before anything else is called."""
@@ -68,6 +73,53 @@ class Local:
             )
         await decided
 
+    def expect_deliveries(self) -> None:
+        """From now on remember what was written, also what was there already."""
+        self._expects = True
+
+    @property
+    def undelivered(self) -> int:
+        """How many documents were written that no peer is known to have on its disk."""
+        return len(self._undelivered)
+
+    def look(self, document: str = "") -> None:
+        """A link is new, or a peer says that it has, or does not take, a document."""
+        if document and any(self._has(session, document) for session in self._peers()):
+            self._undelivered.discard(document)
+        self._delivery.set()
+
+    def decline(self, document: str) -> None:
+        """Nobody is expected to take a document any more."""
+        self._undelivered.discard(document)
+        self._delivery.set()
+
+    async def all_delivered(self) -> None:
+        """Return once peers have all that was written; nothing more may be written meanwhile."""
+        assert self._performer is not None
+        offered: set[Session] = set()
+        for document in tuple(self._undelivered):
+            self.look(document)
+        while self._undelivered:
+            self._delivery.clear()
+            # What a peer had before is not told: it is opened to it, and then answered.
+            for session in self._peers() - offered:
+                offered.add(session)
+                wants = self._performer.hub.selections.wants
+                wanted = tuple(name for name in self._undelivered if wants(session, name))
+                self._performer.perform([Bring(session, wanted)] if wanted else [])
+            await self._delivery.wait()
+
+    def _peers(self) -> set[Session]:
+        assert self._performer is not None
+        sessions = self._performer.hub.sessions
+        return {one for one in sessions if one.kind == "mesh" and one.state is State.OPEN}
+
+    def _has(self, session: Session, document: str) -> bool:
+        assert self._performer is not None
+        room = self._performer.hub.rooms.get(document)
+        answered = room is not None and room.members.get(session)
+        return bool(answered) and session.progress(document).standing is Standing.HAS
+
     def notice(self, notice: Notice) -> None:
         """A document of our subscriptions changed."""
         self._notices[notice.document] = notice.matches
@@ -95,14 +147,19 @@ class Local:
         assert room.document is not None
         decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         update = room.document.edited(self._client, changes)
+        if self._expects:
+            self._undelivered.add(document)
         if not update:
             decided.set_result(None)
             return decided
         self._number += 1
-        self._waiting[self._number] = decided
+        self._waiting[self._number] = document, decided
         event = UpdateReceived(document, update, self._number, answer=False, more=False)
         await self._performer.take(self._session, event)
         await self._room(document)
+        # It is handed to the links by now: only what is delivered from here on counts.
+        if self._expects:
+            self._undelivered.add(document)
         return decided
 
     async def _room(self, document: str) -> Room:
@@ -119,7 +176,9 @@ class Local:
         return room
 
     def _decided(self, number: int, code: Code | None, reason: str) -> None:
-        decided = self._waiting.pop(number)
+        document, decided = self._waiting.pop(number)
+        if code is not None:
+            self.decline(document)
         if decided.done():
             return
         if code is None:

@@ -50,3 +50,24 @@ def test_a_fault_of_ours_is_an_answer_and_the_next_request_is_heard(
     assert (failed["id"], failed["code"]) == (2, "store-full")
     assert good == {"id": 3, "ok": True, "result": {"verb": "x"}}
     assert "a fault of ours" in caplog.text
+
+
+@pytest.mark.parametrize("number", [0, 7, -1, 2**53, "one", "", "\ud800", "é"])
+def test_an_id_comes_back_as_it_came(number: int | str) -> None:
+    for verb in ("x", "fail", "break", 7, None):
+        (said,) = answers(json.dumps({"verb": verb, "id": number}))
+        assert said["id"] == number and said["ok"] == (verb == "x")
+
+
+@pytest.mark.parametrize("number", ["true", "1.5", "null", "[1]", str(2**53 + 1), str(10**22)])
+def test_another_id_is_refused(number: str) -> None:
+    (said,) = answers(f'{{"verb": "x", "id": {number}}}')
+    assert (said["id"], said["code"]) == (0, "bad-request")
+    assert said["error"] == "id is a text, or a whole number within 2^53"
+
+
+def test_failures_are_counted() -> None:
+    scripted = Scripted('{"verb": "x"}', '{"verb": "fail"}', "nonsense", '{"verb": "x", "ok": 0}')
+    lines = Lines(scripted, handler)
+    asyncio.run(lines.serve())
+    assert lines.failures == 2

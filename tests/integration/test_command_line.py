@@ -81,7 +81,7 @@ def test_what_get_prints_is_what_put_takes(data: str) -> None:
 
 def test_a_document_that_is_not_there_has_its_own_exit_code(data: str) -> None:
     gone = command("get", "orders/none", "--data", data, "--json")
-    assert (gone.returncode, json.loads(gone.stdout)["code"]) == (66, "absent")
+    assert (gone.returncode, json.loads(gone.stdout)["code"]) == (66, "no-document")
     assert command("put", "orders/empty", '{"a": 1}', "--data", data).returncode == 0
     assert command("put", "orders/empty", "{}", "--data", data).returncode == 0
     empty = command("get", "orders/empty", "--data", data)

@@ -193,7 +193,7 @@ def test_bad_requests_are_answered_and_the_peer_goes_on(tmp_path: Path) -> None:
         codes = [event.get("code") for event in peer.events if "ok" in event]
         assert codes == [
             "bad-request", "unknown-verb", "usage", "usage", "bad-name", "bad-request",
-            "usage", "usage", "absent", "usage", "usage", None, None,
+            "usage", "usage", "no-document", "usage", "usage", None, None,
         ]  # fmt: skip
         peer._process.stdin.close()
         assert peer.stop() == 0
@@ -210,5 +210,65 @@ def test_it_ends_when_nobody_reads_it_any_more(tmp_path: Path) -> None:
     process.stdout.close()
     process.stdin.write(b'{"verb": "put", "document": "orders/1", "content": {"n": 1}}\n')
     process.stdin.flush()
+    assert process.wait(timeout=10) == 0
+    process.stdin.close()
+
+
+def test_once_ends_when_a_peer_has_everything(tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"verb": "put", "document": f"orders/{n % 7}", "content": {"n": n}, "id": n})
+        for n in range(20)
+    ]
+    with GatewayProcess(tmp_path / "gateway") as gateway:
+        once = ("peer", "--once", "--connect", f"127.0.0.1:{gateway.port}", "--data")
+        ended = command(*once, str(tmp_path / "one"), text="\n".join(lines))
+        assert (ended.returncode, ended.stderr) == (0, "")
+        said = [json.loads(line) for line in ended.stdout.splitlines()]
+        assert said[-1] == {"event": "done"} and sum("ok" in line for line in said) == 20
+        # Not what it said counts, but what is there.
+        data = ("--data", str(gateway.folder), "--json")
+        got = [json.loads(command("get", f"orders/{n}", *data).stdout) for n in range(7)]
+        assert got == [*({"n": n} for n in range(14, 20)), {"n": 13}]
+        assert command(*once, str(tmp_path / "two"), text="").returncode == 0
+        wrong = command(*once, str(tmp_path / "two"), text='{"verb": "put"}')
+        assert wrong.returncode == 65 and "not taken" in wrong.stderr
+
+
+def test_once_gives_up_and_delivers_when_it_is_run_again(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path / "gateway") as gateway:
+        port = gateway.port
+    line = '{"verb": "put", "document": "orders/1", "content": {"n": 1}}'
+    once = ("peer", "--once", "--connect", f"127.0.0.1:{port}", "--data", str(tmp_path / "one"))
+    late = command(*once, "--timeout", "1", text=line)
+    assert late.returncode == 75 and "1 document is on no other device after 1 s" in late.stderr
+    assert late.stdout.count('"unreachable"') == 1
+    assert late.stderr.count("\n") == 1 and "Traceback" not in late.stderr
+    with GatewayProcess(tmp_path / "gateway", port=port) as gateway:
+        assert command(*once, text=line).returncode == 0
+        got = command("get", "orders/1", "--data", str(gateway.folder), "--json")
+        assert json.loads(got.stdout) == {"n": 1}
+        # And once more, when there is nothing new for anybody.
+        assert command(*once, text=line).returncode == 0
+
+
+def test_once_says_when_the_gateway_does_not_take_it(tmp_path: Path) -> None:
+    settings = tmp_path / "gateway.toml"
+    settings.write_text("[store]\nmax_collection_bytes = 65536\n")
+    with GatewayProcess(tmp_path / "gateway", "--config", str(settings)) as gateway:
+        line = json.dumps({"verb": "put", "document": "a/1", "content": {"t": "x" * 70_000}})
+        arguments = ("--connect", f"127.0.0.1:{gateway.port}", "--data", str(tmp_path / "one"))
+        ended = command("peer", "--once", *arguments, text=line)
+        assert ended.returncode == 65 and '"refused"' in ended.stdout
+
+
+def test_a_reader_that_goes_ends_it_although_there_is_nothing_to_say(tmp_path: Path) -> None:
+    folder = tmp_path / "peer"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", "peer", "--listen", "0", "--data", str(folder)],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdin is not None
+    process.stdout.readline()
+    process.stdout.close()
     assert process.wait(timeout=10) == 0
     process.stdin.close()

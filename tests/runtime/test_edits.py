@@ -16,7 +16,7 @@ async def test_a_document_is_written_and_read() -> None:
         device = local(one)
         with pytest.raises(GatewayError) as caught:
             await edit(device, "get", {"document": NAME})
-        assert (caught.value.code, caught.value.exit_code) == ("absent", 66)
+        assert (caught.value.code, caught.value.exit_code) == ("no-document", 66)
         await edit(device, "put", {"document": NAME, "content": {"a": 1, "b": 2}, "root": "order"})
         await edit(device, "patch", {"document": NAME, "content": {"b": None}})
         got = await edit(device, "get", {"document": NAME})

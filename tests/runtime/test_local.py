@@ -97,3 +97,25 @@ async def test_what_was_subscribed_to_is_seen_once_in_its_last_form() -> None:
             assert await waiting == Seen(NAME, False, {"fields": {"open": False, "n": 2}})
         finally:
             await asyncio.to_thread(performer.close)
+
+
+@asynchronous
+async def test_what_was_written_is_expected_until_a_peer_has_all_of_it() -> None:
+    async with running() as one:
+        device = local(one)
+        await device.put(NAME, {"a": 1})
+        assert device.undelivered == 0
+        device.expect_deliveries()
+        await device.put(NAME, {"a": 1})
+        await device.patch("orders/2", {"a": 2})
+        assert device.undelivered == 2
+        waiting = asyncio.create_task(device.all_delivered())
+        # Nobody is there who could have it.
+        device.look(NAME)
+        await asyncio.sleep(0)
+        assert device.undelivered == 2 and not waiting.done()
+        device.decline(NAME)
+        one.performer.hub = one.hub = Hub(Quotas(1, 1, 1), {}, frozenset())
+        with pytest.raises(GatewayError):
+            await device.put("orders/2", {"a": 3})
+        await asyncio.wait_for(waiting, 5)
