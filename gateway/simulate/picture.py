@@ -4,13 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from gateway.simulate.report import kilobytes, milliseconds
+from gateway.runtime.caller import LONGEST_PAUSE_SECONDS
+from gateway.simulate.report import counted, kilobytes, milliseconds
 from gateway.simulate.shop import Record
 
-WIDTH, LEFT, RIGHT = 900, 110, 24
-INNER = WIDTH - LEFT - RIGHT
+# Units of a drawing, whatever its width on the screen: only shapes are drawn, all text is HTML, so
+# that it has its size on a phone too.
+WIDTH = 1_000
+DAY_HEIGHT, ROW_HEIGHT = 130, 18
+# A label of the time has about 40 px; a phone leaves 230 for them.
+MOST_TIMES = 5
 BUCKETS_MS = (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000)
 MOST_BARS = 40
+OUTAGES = ("gateway", "outage")
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1c1e21; --soft: #5f6671; --line: #d5d9de;
@@ -26,13 +32,26 @@ h1.well { color: var(--good); } h1.bad { color: var(--bad); }
 h2 { font-size: 18px; margin: 34px 0 2px; }
 p { margin: 0 0 8px; color: var(--soft); }
 ul { padding-left: 20px; }
-svg { width: 100%; height: auto; display: block; }
-text { font: 13px system-ui, sans-serif; fill: var(--soft); }
+svg { width: 100%; display: block; }
+.row { display: grid; grid-template-columns: 84px 1fr 66px; gap: 0 8px; align-items: center;
+  font-size: 13px; color: var(--soft); min-height: 24px; }
+.row.open { grid-template-columns: 84px 1fr; padding-right: 16px; }
+.row > :first-child { text-align: right; white-space: nowrap; }
+.row.day > :first-child { align-self: start; }
+.place { position: relative; }
+.dots, .times { height: 18px; } .times { border-top: 1px solid var(--line); }
+.dots i, .times span { position: absolute; transform: translateX(-50%); }
+.dots i { top: 5px; width: 7px; height: 7px; border-radius: 50%; background: var(--mark); }
+.bar { height: 16px; background: var(--bar); }
+.scale { font-size: 13px; } .scale span { white-space: nowrap; margin-left: 10px; }
+.scale i { display: inline-block; width: 24px; height: 12px; margin-right: 4px;
+  background: var(--mark); vertical-align: -1px; }
 .facts { display: flex; flex-wrap: wrap; gap: 12px 32px; margin: 18px 0 0; padding: 0;
   list-style: none; }
 .facts b { display: block; font-size: 22px; color: var(--text); }
 .facts span { color: var(--soft); font-size: 14px; }
-@media (max-width: 600px) { text { font-size: 20px; } .facts b { font-size: 20px; } }
+@media (max-width: 600px) { .facts { gap: 12px 24px; } .facts b { font-size: 20px; }
+  .row { grid-template-columns: 72px 1fr 46px; } .row.open { grid-template-columns: 72px 1fr; } }
 """
 
 
@@ -56,7 +75,9 @@ def page(found: Mapping[str, Any], record: Record, seconds: float) -> str:
         ),
         _section(
             "How far behind the kitchens were",
-            "Orders rung up for a station and not yet on its screen; the darker, the more.",
+            "Orders rung up for a screen and not yet on it. Grey: no device reached a gateway. Who "
+            f"lost the gateway or its link calls again after at most {LONGEST_PAUSE_SECONDS:g} "
+            "seconds; a screen is behind until it and the kiosk are back.",
             _behind(record, seconds),
         ),
         _section("What each device moved", "Sent and received over its link.", _bytes(found)),
@@ -79,19 +100,24 @@ def page(found: Mapping[str, Any], record: Record, seconds: float) -> str:
 def _facts(found: Mapping[str, Any]) -> str:
     direct, trouble = found["latency_ms"], found["latency_in_trouble_ms"]
     happened = found["happened"]
-    outages = happened.get("gateway", 0) + happened.get("outage", 0)
+    outages = sum(happened.get(kind, 0) for kind in OUTAGES)
+    down = happened.get("peer", 0) + happened.get("restart", 0)
     facts = [
-        (f"{found['orders']:,}", "orders"),
+        _counted(found["orders"], "order", "orders"),
         (milliseconds(direct["p50"]), "kiosk to kitchen, half of them"),
         (milliseconds(direct["p95"]), "95 of 100"),
         (milliseconds(trouble["max"]), "the longest, in trouble"),
-        (str(outages), "outages"),
-        (str(happened.get("peer", 0) + happened.get("restart", 0)), "devices went down"),
-        (str(happened.get("cut", 0)), "links lost"),
+        _counted(outages, "outage", "outages"),
+        _counted(down, "device went down", "devices went down"),
+        _counted(happened.get("cut", 0), "link lost", "links lost"),
         (f"{found['caught_up_seconds']:g} s", "until all had caught up"),
     ]
     items = "".join(f"<li><b>{escape(a)}</b><span>{escape(b)}</span></li>" for a, b in facts)
     return f'<ul class="facts">{items}</ul>'
+
+
+def _counted(count: int, one: str, more: str) -> tuple[str, str]:
+    return f"{count:,}", one if count == 1 else more
 
 
 def _section(title: str, explanation: str, picture: str) -> str:
@@ -99,34 +125,38 @@ def _section(title: str, explanation: str, picture: str) -> str:
 
 
 def _day(record: Record, seconds: float) -> str:
-    height, base = 190, 150
     per = max(1.0, seconds / 120)
     counts = [0] * (int(seconds / per) + 1)
     for seen in record.orders.values():
         counts[min(len(counts) - 1, int(seen.rung_at / per))] += 1
     most = max(1, *counts)
-    parts = [_time_axis(seconds, base)]
-    for one in record.happened:
-        x = _x(one.began, seconds)
-        title = f"<title>{escape(one.name)}</title>"
-        if one.kind in ("gateway", "outage"):
-            width = max(3.0, _x(one.ended, seconds) - x)
-            parts.append(
-                f'<rect x="{x:.1f}" y="20" width="{width:.1f}" height="{base - 20}"'
-                f' fill="var(--trouble)">{title}</rect>'
-            )
-        else:
-            parts.append(f'<circle cx="{x:.1f}" cy="12" r="4" fill="var(--mark)">{title}</circle>')
-    bar = INNER / len(counts)
+    parts = _outages(record, seconds, DAY_HEIGHT)
+    bar = WIDTH / len(counts)
     for place, count in enumerate(counts):
-        if count:
-            tall = count / most * (base - 30)
-            parts.append(
-                f'<rect x="{LEFT + place * bar:.1f}" y="{base - tall:.1f}"'
-                f' width="{max(1.0, bar - 1):.1f}" height="{tall:.1f}" fill="var(--bar)"/>'
-            )
-    parts.append(_label(LEFT - 8, 36, f"{most / per:.1f} / s", end=True))
-    return _svg(height, parts, "Orders a second, outages and failures over the day")
+        tall = count / most * DAY_HEIGHT
+        parts.append(_rect(place * bar, DAY_HEIGHT - tall, max(1.0, bar - 1), tall, "bar"))
+    dots = [
+        f'<i style="left:{100 * one.began / seconds:.2f}%" title="{escape(one.name)}"></i>'
+        for one in record.happened
+        if one.kind not in OUTAGES
+    ]
+    drawing = _svg(DAY_HEIGHT, parts, "Orders a second, outages and failures over the day")
+    return (
+        _row("", f'<div class="place dots">{"".join(dots)}</div>')
+        + _row(f"{most / per:.1f} / s", drawing, kind="open day")
+        + _times(seconds)
+    )
+
+
+def _outages(record: Record, seconds: float, height: int, color: str = "trouble") -> list[str]:
+    return [
+        _rect(
+            _x(one.began, seconds), 0, max(3.0, _x(one.ended - one.began, seconds)), height,
+            color, title=one.name,
+        )
+        for one in record.happened
+        if one.kind in OUTAGES
+    ]  # fmt: skip
 
 
 def _latencies(record: Record) -> str:
@@ -143,83 +173,103 @@ def _latencies(record: Record) -> str:
         low = high
     rows.append((f"above {_short(low)}", 0.0 + sum(v >= low for v in times), ""))
     used = [place for place, row in enumerate(rows) if row[1]]
-    return _bars(rows[used[0] : used[-1] + 1] if used else rows[:1], "Orders by latency")
+    return _bars(rows[used[0] : used[-1] + 1] if used else rows[:1])
 
 
 def _behind(record: Record, seconds: float) -> str:
-    rows = sorted(record.behind.items(), key=lambda item: (len(item[0]), item[0]))[:MOST_BARS]
-    most = max((count for _, samples in rows for _, count in samples), default=0) or 1
-    high = 22
-    parts = []
-    for row, (name, samples) in enumerate(rows):
-        y = row * high
-        parts.append(_label(LEFT - 8, y + 15, name, end=True))
-        parts.append(
-            f'<rect x="{LEFT}" y="{y + 3}" width="{INNER}" height="{high - 6}" fill="var(--line)"'
-            ' opacity="0.4"/>'
-        )
-        ends = [at for at, _ in samples[1:]] + [seconds]
-        for (at, count), end in zip(samples, ends, strict=False):
+    rows = sorted(record.behind.items(), key=lambda item: (len(item[0]), item[0]))
+    most = max((count for _, samples in rows for _, count in samples), default=0)
+    shown = []
+    for name, samples in rows[:MOST_BARS]:
+        parts = _outages(record, seconds, ROW_HEIGHT, "line")
+        changes = [samples[place] for place in range(len(samples)) if _differs(samples, place)]
+        ends = [at for at, _ in changes[1:]] + [seconds]
+        for (at, count), end in zip(changes, ends, strict=True):
             if count and at < seconds:
-                x = _x(at, seconds)
-                wide = _x(min(end, seconds), seconds) - x
-                parts.append(
-                    f'<rect x="{x:.1f}" y="{y + 3}" width="{wide:.1f}" height="{high - 6}"'
-                    f' fill="var(--mark)" opacity="{0.25 + 0.75 * count / most:.2f}">'
-                    f"<title>{count} orders behind</title></rect>"
-                )
-    base = len(rows) * high
-    parts.append(_time_axis(seconds, base))
-    return _svg(base + 40, parts, f"Orders behind by kitchen, at most {most}")
+                wide = _x(min(end, seconds) - at, seconds)
+                title = counted(count, "order behind", "orders behind")
+                shade = _shade(count, most)
+                parts.append(_rect(_x(at, seconds), 2, wide, ROW_HEIGHT - 4, "mark", shade, title))
+        shown.append(_row(escape(name), _svg(ROW_HEIGHT, parts, f"How far behind {name} was")))
+    return "".join(shown) + _times(seconds) + _scale(most) + _rest(rows)
+
+
+def _differs(samples: Sequence[tuple[float, int]], place: int) -> bool:
+    return place == 0 or samples[place][1] != samples[place - 1][1]
+
+
+def _shade(count: int, most: int) -> float:
+    return 0.25 + 0.75 * count / most
+
+
+def _scale(most: int) -> str:
+    if not most:
+        return "<p>No screen was behind when it was looked at, twice a second.</p>"
+    shades = "".join(
+        f'<span><i style="opacity:{_shade(count, most):.2f}"></i>'
+        f"{counted(count, 'order', 'orders')}</span>"
+        for count in sorted({1, (most + 1) // 2, most})
+    )
+    return f'<p class="scale">Behind by{shades}</p>'
+
+
+def _rest(rows: Sequence[Any]) -> str:
+    more = len(rows) - MOST_BARS
+    return f"<p>{counted(more, 'device is', 'devices are')} not shown.</p>" if more > 0 else ""
 
 
 def _bytes(found: Mapping[str, Any]) -> str:
     moved = {name: one["sent"] + one["received"] for name, one in found["bytes"].items()}
     rows = [(name, float(count), kilobytes(count)) for name, count in moved.items()]
-    return _bars(rows[:MOST_BARS], "Bytes by device")
+    return _bars(rows[:MOST_BARS]) + _rest(rows)
 
 
-def _bars(rows: Sequence[tuple[str, float, str]], title: str) -> str:
-    high, left = 24, 150
+def _bars(rows: Sequence[tuple[str, float, str]]) -> str:
     most = max((value for _, value, _ in rows), default=0.0) or 1.0
-    parts = []
-    for row, (name, value, shown) in enumerate(rows):
-        y = row * high
-        wide = value / most * (WIDTH - left - 110)
-        parts.append(_label(left - 8, y + 16, name, end=True))
-        parts.append(
-            f'<rect x="{left}" y="{y + 4}" width="{wide:.1f}" height="{high - 8}"'
-            ' fill="var(--bar)"/>'
+    return "".join(
+        _row(
+            escape(name), f'<div class="bar" style="width:{100 * value / most:.1f}%"></div>', shown
         )
-        parts.append(_label(left + wide + 8, y + 16, shown))
-    return _svg(len(rows) * high + 4, parts, title)
+        for name, value, shown in rows
+    )
 
 
-def _time_axis(seconds: float, y: float) -> str:
-    step = next((s for s in (5, 10, 15, 30, 60, 120, 300, 600) if seconds / s <= 9), 1_800)
-    parts = [f'<line x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}" stroke="var(--line)"/>']
-    at = 0
-    while at <= seconds:
-        minutes, rest = divmod(at, 60)
-        parts.append(_label(_x(at, seconds), y + 22, f"{minutes}:{rest:02}", middle=True))
-        at += step
-    return "".join(parts)
+def _times(seconds: float) -> str:
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 18_000)
+    step = next((s for s in steps if seconds / s <= MOST_TIMES), 36_000)
+    labels = [
+        f'<span style="left:{100 * at / seconds:.2f}%">{at // 60}:{at % 60:02}</span>'
+        for at in range(0, int(seconds) + 1, step)
+    ]
+    return _row("", f'<div class="place times">{"".join(labels)}</div>')
 
 
-def _label(x: float, y: float, text: str, *, end: bool = False, middle: bool = False) -> str:
-    anchor = ' text-anchor="end"' if end else ' text-anchor="middle"' if middle else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}"{anchor}>{escape(text)}</text>'
+def _row(name: str, drawing: str, value: str | None = None, kind: str = "open") -> str:
+    """A name, a drawing and, in the rows that have one, a value."""
+    if value is None:
+        return f'<div class="row {kind}"><span>{name}</span>{drawing}</div>'
+    return f'<div class="row"><span>{name}</span>{drawing}<span>{value}</span></div>'
 
 
-def _svg(height: float, parts: Iterable[str], title: str) -> str:
+def _rect(
+    x: float, y: float, wide: float, high: float, color: str, opacity: float = 1.0, title: str = ""
+) -> str:
+    inside = f"<title>{escape(title)}</title>" if title else ""
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}"'
+        f' fill="var(--{color})" opacity="{opacity:.2f}">{inside}</rect>'
+    )
+
+
+def _svg(height: int, parts: Iterable[str], title: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" preserveAspectRatio="none" style="height:{height}px"'
+        f' role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 
 
 def _x(at: float, seconds: float) -> float:
-    return LEFT + at / seconds * INNER
+    return at / seconds * WIDTH
 
 
 def _range(low: int, high: int) -> str:

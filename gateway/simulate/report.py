@@ -104,7 +104,7 @@ def kilobytes(count: float) -> str:
 
 def milliseconds(value: float) -> str:
     """A time for people."""
-    return f"{value / 1000:.1f} s" if value >= 10_000 else f"{value:.0f} ms"
+    return f"{value / 1000:.1f} s" if value >= 1_000 else f"{value:.0f} ms"
 
 
 def _shown(found: Mapping[str, float]) -> str:

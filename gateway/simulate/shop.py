@@ -54,7 +54,7 @@ class Record:
 
     orders: dict[str, Seen] = field(default_factory=dict)
     happened: list[Happened] = field(default_factory=list)
-    # Orders of its station that a tablet had not seen, by tablet, with their times.
+    # Orders for its screen that a tablet had not seen, by tablet, with their times.
     behind: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
     changes: int = 0
     patches: int = 0
@@ -277,9 +277,11 @@ class Shop:
 
     def _changed(self, peer: Peer, document: str, fields: Line) -> None:
         seen = self.record.orders.get(document)
-        if seen is None or fields.get("station") != peer.device.station:
+        if seen is None:
             return
         peer.seen.add(document)
+        if fields.get("station") != peer.device.station:
+            return
         if seen.seen_at is None:
             seen.seen_at = self._now()
         following = NEXT.get(str(fields.get("status")))
@@ -291,12 +293,12 @@ class Shop:
 
     def _sample(self, now: float) -> None:
         for peer in self.peers:
-            station = peer.device.station
-            if not station:
+            if peer.device.kiosk:
                 continue
+            # A tablet without a station shows all orders.
             made = {
                 name for name, seen in self.record.orders.items()
-                if seen.order.content["station"] == station
+                if peer.device.station in ("", seen.order.content["station"])
             }  # fmt: skip
             behind = self.record.behind.setdefault(peer.device.name, [])
             behind.append((now, len(made - peer.seen)))

@@ -89,4 +89,20 @@ def test_the_page_escapes_what_it_is_given() -> None:
     assert "<script>" not in shown and "<b>lost</b>" not in shown and "<i>tablet" not in shown
     assert 'class="bad"' in shown and "&lt;script&gt;all" in shown
     assert "http://" not in shown and "https://" not in shown
+    # All text is HTML of its own size: what is drawn has none, and may be squeezed.
+    assert "<text" not in shown and "viewport" in shown
     assert "all lacks orders/1" in text({**found, "differing": ["all lacks orders/1"]})
+
+
+def test_the_page_says_what_its_shades_mean_and_counts_in_english() -> None:
+    found = {**facts(Verdict(3, 9, [], []), record(), [], SETTINGS), "bytes": {}}
+    found["happened"] = {"peer": 1, "cut": 2, "gateway": 1}
+    shown = page(found, record(), 60.0)
+    for words in ("device went down", "links lost", "<span>outage</span>", "3 orders behind"):
+        assert words in shown, words
+    assert "at most 5 seconds" in shown and "Behind by" in shown and "</i>2 orders</span>" in shown
+    many = record()
+    many.behind = {f"tablet-{number}": [(0.0, 1)] for number in range(50)}
+    assert "10 devices are not shown" in page(found, many, 60.0)
+    many.behind = {"tablet-1": [(0.0, 0)]}
+    assert "No screen was behind" in page(found, many, 60.0)
