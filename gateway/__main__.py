@@ -24,7 +24,7 @@ EX_UNAVAILABLE = 69
 EXIT_CODES = {
     "usage": EX_USAGE, "bad-name": EX_USAGE, "store-backup-target": EX_USAGE, "claimed": EX_USAGE,
     "not-claimed": EX_USAGE, "not-a-gateway": EX_USAGE, "recovery-code": EX_USAGE,
-    "shared-type": 65, "refused": 65, "too-big": 65, "quota": 65, "absent": 66,
+    "shared-type": 65, "refused": 65, "too-big": 65, "quota": 65, "no-document": 66,
 }  # fmt: skip
 # A LAN needs less; a gateway that starts at the same time is there by then.
 ONCE_SECONDS = 30.0

@@ -18,7 +18,7 @@ EX_NOINPUT = 66
 async def trace_of(
     performer: Performer, store: Store, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The control verb ``trace``. Raises ``GatewayError`` ``usage`` and ``absent``."""
+    """The control verb ``trace``. Raises ``GatewayError`` ``usage`` and ``no-document``."""
     document = arguments.get("document")
     if not isinstance(document, str):
         raise GatewayError("usage", "name a document: collection/id", EX_USAGE)
@@ -26,5 +26,5 @@ async def trace_of(
     history = partial(store.history, document)
     rows = cast(Sequence[StoredRow], await performer.writer.call(history))
     if not rows and document not in performer.hub.rooms:
-        raise GatewayError("absent", f"there is no document {document} here", EX_NOINPUT)
+        raise GatewayError("no-document", f"there is no document {document} here", EX_NOINPUT)
     return trace(performer.hub, document, rows)
