@@ -95,6 +95,54 @@ def test_the_page_names_what_was_not_met() -> None:
     assert "NOT MET" in report.table(result([4], [4]))
 
 
+def measured(**scenarios: dict[str, float]) -> dict[str, Any]:
+    """A result with figures of the gateway, and others half as good, by scenario and measure."""
+    made = result([1], [1])
+    for name, figures in scenarios.items():
+        made["scenarios"][name.replace("_", "-")] = {
+            "failures": {}, "notes": {},
+            "measures": {key: {"title": key, "unit": "", "less": True} for key in figures},
+            "values": {
+                measure: {"gateway": [value], "y-websocket": [2 * value]}
+                for measure, value in figures.items()
+            },
+        }  # fmt: skip
+    return made
+
+
+def test_the_page_says_what_the_figures_mean_for_a_shop() -> None:
+    page = report.page(
+        measured(
+            fan_out={"p50-10": 0.339, "p99-10": 1200.0},
+            throughput={"rate-1x20": 38_000.0},
+            whole={"restart": 0.637},
+        )
+    )
+    meaning = page[page.index("## What it means") : page.index("## What was asked")]
+    assert "ten devices 0.339 ms after it came" in meaning and "within 1.2 s;" in meaning
+    assert "may make 100 changes a second" in meaning and "edits in 637 ms;" in meaning
+    # What was not measured is not spoken of.
+    assert "After a crash" not in report.page(result([1], [1]))
+    assert "changes a second" not in report.page(result([1], [1]))
+
+
+def test_what_is_met_comes_first_and_is_counted() -> None:
+    page = report.page(
+        measured(
+            fan_out={"p50-10": 1.0, "p99-10": 1.0}, whole={"restart": 3.0}, memory={"start": 9}
+        )
+    )
+    table = page[page.index("## What was asked") : page.index("## Figures")]
+    assert "3 of 4 are met." in table
+    verdicts = [line.split(" | ")[4] for line in table.splitlines() if "≤" in line]
+    assert verdicts == ["yes", "yes", "yes", "**no**"]
+
+
+def test_no_target_needs_the_one_before_it_to_be_understood() -> None:
+    assert [target.text for target in TARGETS if target.text.startswith("the same")] == []
+    assert len({target.text for target in TARGETS}) == len(TARGETS)
+
+
 def test_pictures_are_sound_xml() -> None:
     made = charts.pictures(result([1, 2, 3], [4, 5, 6]))
     assert set(made) == {"fan-out", "documents"}
