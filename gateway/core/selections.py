@@ -329,13 +329,14 @@ class Selections:
         assert room.document is not None
         names = self.subscriptions.fields(collection_of(document), only)
         fields = room.document.plain_fields(names)
+        large = fields is None and room.stored_bytes > LARGE_FIELDS_BYTES
         if fields is None:
             fields = room.document.all_fields()
-            if room.stored_bytes > LARGE_FIELDS_BYTES:
-                for owner in only:
-                    self._meter.take(owner, round(STEPS_A_BYTE * room.stored_bytes))
         self._remembered.note(document, names, fields)
         before, now = self.subscriptions.judge(document, fields, only, late)
+        # Only now, or a document that takes more than a share would never be asked about.
+        for owner in only if large else ():
+            self._meter.take(owner, round(STEPS_A_BYTE * room.stored_bytes))
         effects: list[Effect] = []
         for owner in now:
             if owner is None or owner.reconciles:

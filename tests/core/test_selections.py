@@ -620,9 +620,17 @@ def test_fields_of_a_large_document_are_paid_for(monkeypatch: pytest.MonkeyPatch
     store.hub.link(small, subscribed(small, '{"n": 1}'))
     store.hub.selections.look(NAME, small)
     assert store.hub.selections.affords(small)
-    store.hub.link(small, subscribed(small, '{"l": {"$size": 1}}'))
+    for number in range(3):
+        store.hub.link(small, subscribed(small, '{"l": {"$size": 600}}', number))
     store.hub.selections.look(NAME, small)
-    assert not store.hub.selections.affords(small)
+    assert not store.hub.selections.affords(small) and len(small.asked) == 1
+    store.update(ada, Author(2).set("other", 1))
+    store.turn()
+    behind = store.hub.selections.subscriptions.behind
+    assert len(behind()) == 3
+    for left in (2, 1, 0):
+        store.hub.tick(1.0)
+        assert len(behind()) == left, "one takes more than a share, and is asked all the same"
 
 
 def test_what_is_brought_and_not_answered_is_not_kept_in_memory(
