@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.control.client import ControlClient
+from gateway.control.messages import ControlError
 from tests.support.gateway import GatewayProcess
 from tests.support.lan import Lan
 from tests.support.peer import PeerProcess
@@ -47,7 +48,14 @@ class Shop:
         return sum(session["kind"] == "mesh" for session in sessions)
 
     def has(self, device: str, document: str, content: dict[str, Any]) -> Callable[[], bool]:
-        return lambda: fields(self.ask(device, "get", document=document)["content"]) == content
+        return lambda: self._fields(device, document) == content
+
+    def _fields(self, device: str, document: str) -> dict[str, Any] | None:
+        try:
+            return fields(self.ask(device, "get", document=document)["content"])
+        except ControlError as error:
+            assert error.code == "no-document", error
+            return None
 
 
 def fields(content: dict[str, Any] | None) -> dict[str, Any]:
