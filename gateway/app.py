@@ -159,15 +159,21 @@ class Gateway:
             interests=interests,
             draw=draw,
         )
-        self._local = Local(peer.hex(), 1 + int.from_bytes(draw(4), "big"))
+        client = 1 + int.from_bytes(draw(4), "big")
+        self._local = Local(peer.hex(), client)
         self._large = not interests
         self._self = LocalPeer(
             peer,
             messages.FEATURE_SAVES
             | messages.FEATURE_RECONCILE
             | messages.FEATURE_SUBSCRIPTIONS
+            | messages.FEATURE_RELAYS
             | (messages.FEATURE_LARGE if self._large else 0),
-            (("name", config.name), ("software", f"store-gateway {__version__}")),
+            (
+                ("name", config.name),
+                ("software", f"store-gateway {__version__}"),
+                ("client", str(client)),
+            ),
         )
         self._peer = peer.hex()
         self._addresses_shown: dict[str, str] = {}

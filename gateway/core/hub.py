@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
+from gateway.core.authors import FORGED, check_leaps
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     Compared,
@@ -41,7 +42,7 @@ from gateway.core.guard import (
 from gateway.core.names import collection_of
 from gateway.core.outbox import Answer
 from gateway.core.records import Change, Refusal, StoredDocument
-from gateway.core.room import PART_BYTES, Room
+from gateway.core.room import PART_BYTES, Room, cost
 from gateway.core.selections import Interest, Selections
 from gateway.core.session import Session, State
 
@@ -85,6 +86,7 @@ class Counts:
 
     updates: int = 0
     refused: int = 0
+    forged: int = 0
     closed: Counter[str] = field(default_factory=Counter)
 
 
@@ -128,6 +130,8 @@ class Hub:
         # Loaded, but nobody is in them: by last use, the longest unused first.
         self._idle: dict[str, None] = {}
         self._present: set[str] = set()
+        # Documents in which something waits for what its author says to it.
+        self._doubted: set[str] = set()
         self._written = Counter[str]()
         # Bytes of parts of answers whose last part has not come.
         self._held = Counter[Session]()
@@ -226,7 +230,11 @@ class Hub:
                     effects = self._update_received(session, room, event, facts)
                     if effects and event.answer:
                         effects += self.selections.answered(session, event.document)
-                    return effects
+                    if not room.authors.doubts:
+                        return effects
+                    if event.answer and not event.more:
+                        room.authors.answered(session)
+                    return effects + self._settle(room)
                 case DocumentOpened():
                     return self._opened(session, room, event)
                 case PresenceReceived():
@@ -362,6 +370,9 @@ class Hub:
             effects += [Wake(session) for session in told]
             if not room.presence:
                 self._present.discard(name)
+        for name in list(self._doubted):
+            self.rooms[name].authors.expire(now)
+            late += self._settle(self.rooms[name])
         return effects + late
 
     def _forget_written(self, now: float) -> None:
@@ -378,6 +389,7 @@ class Hub:
             if facts is None:
                 facts = inspect_update(event.update, self.limits)
             suspected = self._check_digest(event.update)
+            check_leaps(facts, room.clocks)
         except PeerError as error:
             return self.refused(session, event, error)
         if facts.spans or facts.deletes:
@@ -395,9 +407,43 @@ class Hub:
         parts, size = room.take_held(session)
         self._held[session] -= size
         self.counts.updates += 1
-        room.receive([*parts, incoming], alone=suspected)
-        self._due[event.document] = room
+        batch = [*parts, incoming]
+        if room.authors.doubt(batch, room.clocks, room.members, self.now, alone=suspected):
+            self._doubted.add(room.name)
+            self._held[session] += cost(batch)
+            if self._held[session] > MAX_HELD_BYTES:
+                raise PeerError(Code.TOO_BIG, "too much that its authors do not confirm")
+        else:
+            room.receive(batch, alone=suspected)
+            self._due[event.document] = room
         return []
+
+    def _settle(self, room: Room) -> list[Effect]:
+        """Ask the authors of what is in doubt, and decide on what they answered."""
+        effects: list[Effect] = [Wake(author) for author in room.ask_authors()]
+        for doubt in room.authors.settled():
+            session = doubt.batch[0].session
+            if session in self.sessions:
+                self._held[session] -= cost(doubt.batch)
+            if doubt.forged:
+                effects += self._forged(room, doubt.batch)
+            else:
+                room.receive(doubt.batch, alone=doubt.alone)
+                self._due[room.name] = room
+                effects.append(Wake(session))
+        if not room.authors.doubts:
+            self._doubted.discard(room.name)
+        return effects
+
+    def _forged(self, room: Room, batch: Sequence[Incoming]) -> list[Effect]:
+        effects: list[Effect] = []
+        self.counts.forged += 1
+        for item in batch:
+            event = UpdateReceived(room.name, item.update, item.number, item.answer, more=False)
+            effects += self.refused(item.session, event, PeerError(Code.REFUSED, FORGED))
+        if batch[0].answer:
+            effects += self.selections.answered(batch[0].session, room.name)
+        return effects
 
     def _drop_held(self, session: Session, document: str) -> list[Effect]:
         """The parts of an answer whose last part will not come stay with their author."""
@@ -501,10 +547,11 @@ class Hub:
 
     def _leave_room(self, session: Session, room: Room) -> list[Effect]:
         told = room.leave(session, self.now)
+        settled = self._settle(room) if room.authors.doubts else []
         if not room.members:
             self._idle[room.name] = None
             self._retire()
-        return [Wake(member) for member in told]
+        return [*settled, *(Wake(member) for member in told)]
 
     def _retire(self) -> None:
         """Forget what nobody is in; work that is still queued keeps its document."""

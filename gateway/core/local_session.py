@@ -65,6 +65,10 @@ class LocalSession:
         """See ``Session``."""
         return True
 
+    def writes_as(self, client: int) -> bool:
+        """See ``Session``."""
+        return True
+
     def subscribe(self, number: int, collection: str, selector: str) -> None:
         """See ``Session``."""
 

@@ -116,7 +116,9 @@ class MeshSession:
         self.granted: m.Grants = ()
         self._local = local
         self._admission = admission
-        self._subscribable = self._saves = False
+        self._subscribable = self._saves = self._relays = False
+        # The client id under which a peer that relays writes itself.
+        self._client: int | None = None
         self._deliveries = Deliveries()
         self._grants: m.Grants = ()
         self._message_bytes = MESSAGE_BYTES
@@ -208,6 +210,10 @@ class MeshSession:
     def may_read(self, document: str) -> bool:
         """See ``Session``."""
         return self._may(document, m.RIGHT_READ)
+
+    def writes_as(self, client: int) -> bool:
+        """See ``Session``."""
+        return not self._relays or client == self._client
 
     def subscribe(self, number: int, collection: str, selector: str) -> None:
         """See ``Session``."""
@@ -505,6 +511,9 @@ class MeshSession:
         self._subscribable = bool(hello.features & m.FEATURE_SUBSCRIPTIONS)
         self.identity = hello.peer.hex()
         self.about = dict(hello.about)
+        self._relays = bool(hello.features & m.FEATURE_RELAYS)
+        client = self.about.get("client", "")
+        self._client = int(client) if client.isascii() and client.isdigit() else None
         self.state = State.AUTH
         if isinstance(self._admission, Calling):
             self._put(self._admission.auth())

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gateway.core.authors import Authors
 from gateway.core.document import Applied, Document, DocumentBroken
 from gateway.core.errors import Code
 from gateway.core.events import Compact, Incoming
@@ -49,6 +50,11 @@ class Outcome:
     reload: bool = False
 
 
+def cost(parts: Iterable[Incoming]) -> int:
+    """What it costs to keep parts of an answer, or what is in doubt, until it is decided."""
+    return sum(len(part.update) + PART_BYTES for part in parts)
+
+
 class Room:
     """The sessions in one document. ``document`` is None until it was loaded."""
 
@@ -56,6 +62,7 @@ class Room:
         self.name = name
         self.document: Document | None = None
         self.presence = Presence()
+        self.authors = Authors()
         self.queue: list[Incoming] = []
         # Updates of a batch that broke the document: applied one at a time to find which.
         self.suspects: list[Incoming] = []
@@ -80,7 +87,7 @@ class Room:
     @property
     def busy(self) -> bool:
         """Whether work is queued, loaded or not."""
-        return bool(self.queue or self.suspects or self._held)
+        return bool(self.queue or self.suspects or self._held or self.authors.doubts)
 
     def next_batch(self) -> Sequence[Incoming]:
         """What the next turn will apply."""
@@ -110,6 +117,7 @@ class Room:
     def leave(self, session: Session, now: float) -> Iterable[Session]:
         """A session is gone; returns those that have to be told."""
         self.members.pop(session, None)
+        self.authors.left(session)
         return self.show(self.presence.leave(session, now), session)
 
     def show(self, clients: Sequence[int], source: Session | None) -> list[Session]:
@@ -133,6 +141,19 @@ class Room:
         lacking = self.document.diff(state_vector)
         return Answer((lacking,), self.document.fingerprint())
 
+    @property
+    def clocks(self) -> dict[int, int]:
+        """See ``Document.clocks``; the document must be loaded."""
+        assert self.document is not None
+        return self.document.clocks
+
+    def ask_authors(self) -> list[Session]:
+        """Ask the authors of what is in doubt, as far as they were not; returns whom."""
+        asked = list(self.authors.to_ask(self.name)) if self.document is not None else []
+        for session in asked:
+            self.ask(session)
+        return asked
+
     def state_vector(self) -> bytes:
         """What is known; the document must be loaded."""
         assert self.document is not None
@@ -145,7 +166,7 @@ class Room:
     def take_held(self, session: Session) -> tuple[Sequence[Incoming], int]:
         """The parts of an answer that are held, held no more, and what they cost."""
         parts = self._held.pop(session, ())
-        return parts, sum(len(part.update) + PART_BYTES for part in parts)
+        return parts, cost(parts)
 
     def admits(self, identity: str, facts: UpdateFacts) -> bool:
         """Whether the document may have the authors of an update; counts them if so."""

@@ -99,6 +99,9 @@ class Session(Protocol):
     def may_read(self, document: str) -> bool:
         """Whether the peer may have the document."""
 
+    def writes_as(self, client: int) -> bool:
+        """Whether a live change under this Yjs client id is the peer's own, not passed on."""
+
     def subscribe(self, number: int, collection: str, selector: str) -> None:
         """Ask the peer for the documents of a collection that match, now and later."""
 

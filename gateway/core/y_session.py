@@ -114,6 +114,10 @@ class YSession:
         """See ``Session``."""
         return True
 
+    def writes_as(self, client: int) -> bool:
+        """See ``Session``. A stock client may hand on what other providers of its app brought."""
+        return False
+
     def subscribe(self, number: int, collection: str, selector: str) -> None:
         """See ``Session``. There are no subscriptions here."""
 

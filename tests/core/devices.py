@@ -64,7 +64,8 @@ class Device:
 
     def session(self, *, calling: bool) -> MeshSession:
         """One side of a new link."""
-        local = LocalPeer(bytes([self.number]) * 16, self.features, ())
+        about = (("client", str(self.number * 1_000 + 1)),)
+        local = LocalPeer(bytes([self.number]) * 16, self.features | m.FEATURE_RELAYS, about)
         admission = (m.AUTH_NONE, b"") if calling else lambda method, credential: self.grants
         session = MeshSession(local, admission, "", self.hub.now)
         self.hub.join(session)

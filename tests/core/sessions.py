@@ -80,6 +80,9 @@ class RecordingSession:
         self.passed_on: list[bytes] = []
         self.turns: list[tuple[int, bool, bytes]] = []
         self.far = Progress(Standing.HAS)
+        # The client ids it writes under; None: whatever it sends live is its own.
+        self.owns: frozenset[int] | None = None
+        self.awaited = False
         self._writes = writes
 
     def first_events(self) -> Sequence[Event]:
@@ -103,6 +106,9 @@ class RecordingSession:
     def may_read(self, document: str) -> bool:
         return document.startswith(self.readable)
 
+    def writes_as(self, client: int) -> bool:
+        return self.owns is None or client in self.owns
+
     def subscribe(self, number: int, collection: str, selector: str) -> None:
         self.subscribed.append((number, collection, selector))
 
@@ -113,7 +119,7 @@ class RecordingSession:
         self.asked.append((document, state_vector))
 
     def awaits(self, document: str) -> bool:
-        return False
+        return self.awaited
 
     def offer(self, document: str, relay: Relay) -> None:
         self.outbox.offer(document, relay)

@@ -511,3 +511,21 @@ def test_how_far_a_peer_that_saves_is_with_a_document() -> None:
 def test_of_a_peer_without_acks_only_what_it_was_told_is_known() -> None:
     session = opened()
     assert session.progress("orders/1") == Progress(Standing.TOLD)
+
+
+@pytest.mark.parametrize(
+    ("features", "client", "own", "other"),
+    [
+        (0, "", True, True),
+        (m.FEATURE_RELAYS, "", False, False),
+        (m.FEATURE_RELAYS, "7", True, False),
+        (m.FEATURE_RELAYS, "\u0667", False, False),
+        (m.FEATURE_RELAYS, "seven", False, False),
+    ],
+)
+def test_what_a_peer_that_relays_writes_itself(
+    features: int, client: str, own: bool, other: bool
+) -> None:
+    session = fresh()
+    say(session, m.Hello(1, 1, PEER, features, 262_144, (("client", client),)), AUTH)
+    assert (session.writes_as(7), session.writes_as(8)) == (own, other)

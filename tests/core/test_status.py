@@ -43,7 +43,7 @@ def test_what_it_says() -> None:
     assert about == {"app": "kiosk\ufffd" + "x" * 58, "schema": "2"}
     assert said["sessions"][0]["documents"] == 2 and said["sessions"][0]["since_s"] == 5.0
     assert [d["name"] for d in said["documents"]] == ["orders/1", "orders/2"]
-    assert said["counters"] == {"updates": 1, "refused": 0, "closed": {}}
+    assert said["counters"] == {"updates": 1, "refused": 0, "forged": 0, "closed": {}}
     assert said["store"]["usage"] == {"orders": 900} and said["store"]["waiting"] == 1
     assert secret not in json.dumps(said)
 

@@ -9,9 +9,11 @@ from itertools import count
 import pytest
 
 from gateway.adapters.websocket import FREE_MISTAKES, PENALTY_SECONDS
+from gateway.core import messages as m
 from gateway.core import y_messages as y
 from tests.core.edits import Author
 from tests.support.gateway import GatewayProcess, eventually
+from tests.support.mesh import MeshClient
 from tests.support.raw import CONTINUATION, PING, TEXT, RawClient, frame
 
 pytestmark = pytest.mark.integration
@@ -264,3 +266,29 @@ def test_an_address_of_many_mistakes_is_served_late(
     # Late, but served: others may be behind the same address.
     assert answered_after("127.0.2.1") >= PENALTY_SECONDS
     neighbours.talk()
+
+
+def test_who_writes_in_the_name_of_a_neighbour_is_told_and_the_neighbour_goes_on(
+    gateway: GatewayProcess,
+) -> None:
+    honest, forger = MeshClient(gateway.port), MeshClient(gateway.port, bytes(16))
+    author, document = Author(next(NUMBERS)), "orders/forged"
+    for client in (honest, forger):
+        client.say(m.Open(1, document, b"\x00"))
+        client.hear(m.Open)
+        client.hear(m.Diff)
+        client.say(m.Diff(1, 0, b"", b"\x00\x00"))
+    honest.say(m.Update(1, author.write("mine")))
+    forger.hear(m.Update)
+    double = Author(author.doc.client_id)
+    double.take(author.whole())
+    forger.say(m.Update(1, double.write("not mine")))
+    honest.hear(m.Open)
+    honest.say(m.Diff(1, 0, b"", b"\x00\x00"))
+    refused = forger.hear(m.Refuse)
+    assert isinstance(refused, m.Refuse) and (refused.number, refused.code) == (2, 4422)
+    honest.say(m.Update(1, author.write(" again")))
+    passed_on = forger.hear(m.Update)
+    assert isinstance(passed_on, m.Update) and b" again" in passed_on.update
+    honest.close()
+    forger.close()
