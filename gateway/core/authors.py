@@ -5,7 +5,7 @@ What somebody else brings under it, beyond what its author brought itself, waits
 author has answered what it has: an author has all it ever wrote. Pure; invariant 3.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.errors import Code, PeerError
@@ -142,6 +142,10 @@ class Authors:
         settled = [doubt for doubt in self.doubts if not doubt.beyond or not doubt.asked]
         self.doubts = [doubt for doubt in self.doubts if doubt.beyond and doubt.asked]
         return settled
+
+    def known(self, clients: Iterable[int]) -> dict[int, int]:
+        """Up to which clock the authors of these ids brought them."""
+        return {client: self._authors[client].upto for client in clients}
 
     def _beyond(
         self, batch: Sequence[Incoming], clocks: Clocks, members: Collection[Session]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
-from gateway.core.authors import FORGED, check_leaps
+from gateway.core.authors import FORGED, Doubt, check_leaps
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     Compared,
@@ -42,6 +42,7 @@ from gateway.core.guard import (
 from gateway.core.names import collection_of
 from gateway.core.outbox import Answer
 from gateway.core.records import Change, Refusal, StoredDocument
+from gateway.core.remainder import remainder
 from gateway.core.room import PART_BYTES, Room, cost
 from gateway.core.selections import Interest, Selections
 from gateway.core.session import Session, State
@@ -267,10 +268,12 @@ class Hub:
             session.deny(event.document, Code.UNAVAILABLE, UNREADABLE)
         return [*effects, Wake(session)]
 
-    def refused(self, session: Session, event: UpdateReceived, error: PeerError) -> list[Effect]:
-        """The guard refused an update: tell its author, keep it for inspection.
+    def refused(
+        self, session: Session, event: UpdateReceived, error: PeerError, *, decided: bool = True
+    ) -> list[Effect]:
+        """An update was refused: tell its author, keep it for inspection.
 
-        In a flood of them only some are kept.
+        In a flood of them only some are kept. ``decided``: nothing of it is taken either.
         """
         effects = self._drop_held(session, event.document)
         self.counts.refused += 1
@@ -280,7 +283,7 @@ class Hub:
             self._kept_refusals += 1
             author = session.identity
             kept = (Refusal(event.document, event.update, author, error.code, error.reason),)
-        persist = Persist(kept, (Receipt(session, event.number),))
+        persist = Persist(kept, (Receipt(session, event.number),) if decided else ())
         return [*effects, persist, Wake(session)]
 
     def applying(self) -> list[tuple[str, str, bytes]]:
@@ -426,7 +429,7 @@ class Hub:
             if session in self.sessions:
                 self._held[session] -= cost(doubt.batch)
             if doubt.forged:
-                effects += self._forged(room, doubt.batch)
+                effects += self._forged(room, doubt)
             else:
                 room.receive(doubt.batch, alone=doubt.alone)
                 self._due[room.name] = room
@@ -435,14 +438,23 @@ class Hub:
             self._doubted.discard(room.name)
         return effects
 
-    def _forged(self, room: Room, batch: Sequence[Incoming]) -> list[Effect]:
+    def _forged(self, room: Room, doubt: Doubt) -> list[Effect]:
+        """Refuse what is forged; the rest, of somebody who was deceived too, is taken."""
         effects: list[Effect] = []
         self.counts.forged += 1
-        for item in batch:
-            event = UpdateReceived(room.name, item.update, item.number, item.answer, more=False)
-            effects += self.refused(item.session, event, PeerError(Code.REFUSED, FORGED))
-        if batch[0].answer:
-            effects += self.selections.answered(batch[0].session, room.name)
+        known = room.authors.known(doubt.beyond)
+        for item in doubt.batch:
+            rest = remainder(item, known)
+            if rest is not item:
+                event = UpdateReceived(room.name, item.update, item.number, item.answer, more=False)
+                error = PeerError(Code.REFUSED, FORGED)
+                effects += self.refused(item.session, event, error, decided=rest is None)
+            if rest is not None:
+                room.receive([rest], alone=doubt.alone)
+                self._due[room.name] = room
+        last = doubt.batch[-1]
+        if last.answer and rest is None:
+            effects += self.selections.answered(last.session, room.name)
         return effects
 
     def _drop_held(self, session: Session, document: str) -> list[Effect]:

@@ -266,18 +266,41 @@ def test_this_devices_own_app_need_not_be_asked() -> None:
     assert eve.refusals == [(1, Code.REFUSED)]
 
 
-def test_all_parts_of_a_forged_answer_are_refused() -> None:
+def test_of_an_answer_in_parts_the_one_that_is_forged_is_refused() -> None:
     store, ada, eve = linked("ada", "eve")
     author = Author(ADA)
     store.update(ada, author.write("real"))
     store.turn()
-    store.update(eve, Author(3).write("x"), answer=True, more=True)
+    store.update(eve, Author(3).write("own"), answer=True, more=True)
     store.update(eve, forged(author), answer=True)
     # What is asked meanwhile in parts settles nothing before the last one.
     store.update(ada, EMPTY, answer=True, more=True)
     assert eve.refusals == []
     store.update(ada, EMPTY, answer=True)
-    assert [number for number, _ in eve.refusals] == [1, 2] and eve.acknowledged == 2
+    store.turn()
+    assert eve.refusals == [(2, Code.REFUSED)] and eve.acknowledged == 2
+    assert store.hub.rooms[NAME].clocks == {ADA: 4, 3: 3}
+
+
+def test_who_was_deceived_itself_keeps_its_own_changes() -> None:
+    store, ada, relay = linked("ada", "relay")
+    author, own = Author(ADA), Author(3)
+    store.update(ada, author.write("real"))
+    store.turn()
+    own.take(author.whole())
+    own.set("a", 1)
+    own.take(forged(author))
+    own.write(" and what builds on it")
+    own.set("b", 2)
+    ada.awaited = True
+    store.update(relay, own.whole(), answer=True)
+    ada.awaited = False
+    store.update(ada, EMPTY, answer=True)
+    store.update(ada, EMPTY, answer=True)
+    store.turn()
+    assert relay.refusals == [(1, Code.REFUSED)] and relay.acknowledged == 1
+    assert store.content() == {"a": 1}
+    assert len(store.refusals) == 1 and len(store.hub.rooms[NAME].document.early) == 1
 
 
 def test_live_changes_of_one_sender_wait_together_until_the_author_is_asked() -> None:
