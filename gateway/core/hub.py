@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
-from gateway.core.authors import FORGED, Doubt, check_leaps
+from gateway.core.authors import check_leaps
+from gateway.core.doubts import Doubts
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     Compared,
@@ -42,8 +43,7 @@ from gateway.core.guard import (
 from gateway.core.names import collection_of
 from gateway.core.outbox import Answer
 from gateway.core.records import Change, Refusal, StoredDocument
-from gateway.core.remainder import remainder
-from gateway.core.room import PART_BYTES, Room, cost
+from gateway.core.room import Room, cost
 from gateway.core.selections import Interest, Selections
 from gateway.core.session import Session, State
 
@@ -87,7 +87,6 @@ class Counts:
 
     updates: int = 0
     refused: int = 0
-    forged: int = 0
     closed: Counter[str] = field(default_factory=Counter)
 
 
@@ -117,6 +116,7 @@ class Hub:
         self.store_trouble = ""
         self.limits = limits or Limits()
         self.selections = Selections(self, interests, draw)
+        self.doubts = Doubts(self)
         self.now = 0.0
         self._quotas = quotas
         self._quarantined = set(quarantined)
@@ -131,8 +131,6 @@ class Hub:
         # Loaded, but nobody is in them: by last use, the longest unused first.
         self._idle: dict[str, None] = {}
         self._present: set[str] = set()
-        # Documents in which something waits for what its author says to it.
-        self._doubted: set[str] = set()
         self._written = Counter[str]()
         # Bytes of parts of answers whose last part has not come.
         self._held = Counter[Session]()
@@ -215,6 +213,17 @@ class Hub:
         effects = [*self._drop_held(session, room.name), Wake(session)]
         return effects + self._leave_room(session, room)
 
+    def hold(self, session: Session, size: int) -> None:
+        """See ``doubts.Court``."""
+        self._held[session] += size
+        if size > 0 and self._held[session] > MAX_HELD_BYTES:
+            raise PeerError(Code.TOO_BIG, "too much that waits for what has not come")
+
+    def queue(self, room: Room, updates: Iterable[Incoming], *, alone: bool) -> None:
+        """See ``doubts.Court``."""
+        room.receive(updates, alone=alone)
+        self._due[room.name] = room
+
     def handle(
         self, session: Session, event: DocumentEvent, facts: UpdateFacts | None = None
     ) -> list[Effect]:
@@ -235,7 +244,7 @@ class Hub:
                         return effects
                     if event.answer and not event.more:
                         room.authors.answered(session)
-                    return effects + self._settle(room)
+                    return effects + self.doubts.settle(room)
                 case DocumentOpened():
                     return self._opened(session, room, event)
                 case PresenceReceived():
@@ -373,10 +382,7 @@ class Hub:
             effects += [Wake(session) for session in told]
             if not room.presence:
                 self._present.discard(name)
-        for name in list(self._doubted):
-            self.rooms[name].authors.expire(now)
-            late += self._settle(self.rooms[name])
-        return effects + late
+        return effects + late + self.doubts.tick(now)
 
     def _forget_written(self, now: float) -> None:
         if now - self._day_began >= DAY_SECONDS:
@@ -402,60 +408,19 @@ class Hub:
             self._written[session.identity] += len(event.update)
         incoming = Incoming(session, event.update, facts, event.number, event.answer)
         if event.more:
-            self._held[session] += len(event.update) + PART_BYTES
-            if self._held[session] > MAX_HELD_BYTES:
-                raise PeerError(Code.TOO_BIG, "answers in too many parts")
+            self.hold(session, cost([incoming]))
             room.hold(incoming)
             return []
         parts, size = room.take_held(session)
         self._held[session] -= size
         self.counts.updates += 1
         batch = [*parts, incoming]
-        if room.authors.doubt(batch, room.clocks, room.members, self.now, alone=suspected):
-            self._doubted.add(room.name)
-            self._held[session] += cost(batch)
-            if self._held[session] > MAX_HELD_BYTES:
-                raise PeerError(Code.TOO_BIG, "too much that its authors do not confirm")
+        if room.doubts(batch, self.now, alone=suspected):
+            self.doubts.raised(room)
+            self.hold(session, cost(batch))
         else:
-            room.receive(batch, alone=suspected)
-            self._due[event.document] = room
+            self.queue(room, batch, alone=suspected)
         return []
-
-    def _settle(self, room: Room) -> list[Effect]:
-        """Ask the authors of what is in doubt, and decide on what they answered."""
-        effects: list[Effect] = [Wake(author) for author in room.ask_authors()]
-        for doubt in room.authors.settled():
-            session = doubt.batch[0].session
-            if session in self.sessions:
-                self._held[session] -= cost(doubt.batch)
-            if doubt.forged:
-                effects += self._forged(room, doubt)
-            else:
-                room.receive(doubt.batch, alone=doubt.alone)
-                self._due[room.name] = room
-                effects.append(Wake(session))
-        if not room.authors.doubts:
-            self._doubted.discard(room.name)
-        return effects
-
-    def _forged(self, room: Room, doubt: Doubt) -> list[Effect]:
-        """Refuse what is forged; the rest, of somebody who was deceived too, is taken."""
-        effects: list[Effect] = []
-        self.counts.forged += 1
-        known = room.authors.known(doubt.beyond)
-        for item in doubt.batch:
-            rest = remainder(item, known)
-            if rest is not item:
-                event = UpdateReceived(room.name, item.update, item.number, item.answer, more=False)
-                error = PeerError(Code.REFUSED, FORGED)
-                effects += self.refused(item.session, event, error, decided=rest is None)
-            if rest is not None:
-                room.receive([rest], alone=doubt.alone)
-                self._due[room.name] = room
-        last = doubt.batch[-1]
-        if last.answer and rest is None:
-            effects += self.selections.answered(last.session, room.name)
-        return effects
 
     def _drop_held(self, session: Session, document: str) -> list[Effect]:
         """The parts of an answer whose last part will not come stay with their author."""
@@ -559,7 +524,7 @@ class Hub:
 
     def _leave_room(self, session: Session, room: Room) -> list[Effect]:
         told = room.leave(session, self.now)
-        settled = self._settle(room) if room.authors.doubts else []
+        settled = self.doubts.settle(room)
         if not room.members:
             self._idle[room.name] = None
             self._retire()

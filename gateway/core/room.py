@@ -181,6 +181,10 @@ class Room:
         self._brought[identity] = brought
         return True
 
+    def doubts(self, batch: Sequence[Incoming], now: float, *, alone: bool) -> bool:
+        """Whether updates of one session wait for what their authors say to them."""
+        return self.authors.doubt(batch, self.clocks, self.members, now, alone=alone)
+
     def receive(self, updates: Iterable[Incoming], *, alone: bool = False) -> None:
         """Queue what belongs together, for this turn or each for one of its own."""
         queue = self.suspects if alone else self.queue

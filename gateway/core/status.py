@@ -66,7 +66,7 @@ def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> 
         "counters": {
             "updates": hub.counts.updates,
             "refused": hub.counts.refused,
-            "forged": hub.counts.forged,
+            "forged": hub.doubts.forged,
             "closed": dict(hub.counts.closed),
         },
         "limits": hub.limits.as_dict(),

@@ -3,6 +3,8 @@
 Each legitimate way of docs/decisions.md (Authors) is a test of its own, with two ends at least.
 """
 
+from typing import Any
+
 import pytest
 
 from gateway.core import authors as authors_module
@@ -21,7 +23,7 @@ ADA, BEA = 11, 22
 NONE: frozenset[int] = frozenset()
 
 
-def linked(*names: str) -> tuple[Store, *tuple[RecordingSession, ...]]:
+def linked(*names: str) -> tuple[Any, ...]:
     store = Store()
     sessions = [RecordingSession(name) for name in names]
     store.join(*sessions)
@@ -57,7 +59,7 @@ def test_forged_structs_are_refused_once_their_author_has_said_that_it_did_not_m
     assert eve.acknowledged == 0
     store.update(ada, EMPTY, answer=True)
     assert eve.refusals == [(1, Code.REFUSED)] and eve.acknowledged == 1
-    assert store.hub.counts.forged == 1
+    assert store.hub.doubts.forged == 1
     assert [refusal.peer for refusal in store.refusals] == ["eve"]
     store.update(ada, author.write(" and more"))
     store.turn()
@@ -355,7 +357,7 @@ def test_doubt_ends_with_the_sender() -> None:
     store.update(ada, EMPTY, answer=True)
     store.turn()
     store.hub.leave(ada)
-    assert store.hub.counts.forged == 1 and not store.hub.rooms[NAME].busy
+    assert store.hub.doubts.forged == 1 and not store.hub.rooms[NAME].busy
 
 
 def test_a_document_that_is_read_again_asks_when_it_is_there() -> None:
@@ -384,6 +386,11 @@ def test_one_link_cannot_have_too_much_in_doubt(monkeypatch: pytest.MonkeyPatch)
     assert eve.farewell is None
     store.update(eve, forged(author, "2"))
     assert eve.farewell is not None and eve.farewell.code is Code.TOO_BIG
+    # Its end is decided, and of no consequence for what settles before it is gone.
+    monkeypatch.setattr(hub_module, "MAX_HELD_BYTES", 1)
+    for _ in range(2):
+        store.update(ada, EMPTY, answer=True)
+    assert len(eve.refusals) == 2
 
 
 def test_deletions_of_what_an_author_did_not_write_are_as_forged_as_structs() -> None:
