@@ -11,7 +11,7 @@ from gateway.core import authors as authors_module
 from gateway.core import hub as hub_module
 from gateway.core.authors import ANSWER_SECONDS, MAX_LEAP, Authors
 from gateway.core.errors import Code
-from gateway.core.events import DocumentReleased, Incoming, UpdateReceived, Wake
+from gateway.core.events import DocumentReleased, Effect, Incoming, UpdateReceived, Wake
 from gateway.core.fingerprint import write_varints
 from gateway.core.local_session import LocalSession
 from gateway.core.y_session import YSession
@@ -161,7 +161,8 @@ def test_an_update_of_several_ids_binds_none() -> None:
     store.update(ada, two.whole())
     store.turn()
     store.update(bea, one.write("!"))
-    assert store.hub.due and not bea.refusals
+    store.update(bea, two.write("!"))
+    assert store.hub.due and not store.hub.rooms[NAME].authors.doubts
 
 
 def test_a_repetition_binds_nothing_and_is_in_no_doubt() -> None:
@@ -173,6 +174,7 @@ def test_a_repetition_binds_nothing_and_is_in_no_doubt() -> None:
     store.update(bea, first)
     store.turn()
     store.update(ada, author.write("second"))
+    assert not store.hub.rooms[NAME].authors.doubts
     store.turn()
     store.update(bea, author.whole())
     assert not store.hub.rooms[NAME].authors.doubts
@@ -190,6 +192,9 @@ def test_an_author_that_is_away_can_be_asked_nothing() -> None:
     store.update(cy, author.write("third"))
     store.turn()
     assert store.hub.rooms[NAME].clocks == {ADA: 16}
+    store.join(RecordingSession("ada"))
+    store.update(bea, author.whole(), answer=True)
+    assert not store.hub.rooms[NAME].authors.doubts
 
 
 def test_a_document_that_is_closed_is_one_its_author_says_nothing_about() -> None:
@@ -268,6 +273,24 @@ def test_this_devices_own_app_need_not_be_asked() -> None:
     assert eve.refusals == [(1, Code.REFUSED)]
 
 
+def test_an_answer_that_is_refused_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, ada, eve = linked("ada", "eve")
+    author = Author(ADA)
+    store.update(ada, author.write("real"))
+    store.turn()
+    store.update(eve, forged(author), answer=True)
+    answered: list[str] = []
+
+    def note(session: RecordingSession, document: str) -> list[Effect]:
+        answered.append(session.identity)
+        return []
+
+    monkeypatch.setattr(store.hub.selections, "answered", note)
+    store.update(ada, EMPTY, answer=True)
+    store.turn()
+    assert answered == ["eve", "ada"]
+
+
 def test_of_an_answer_in_parts_the_one_that_is_forged_is_refused() -> None:
     store, ada, eve = linked("ada", "eve")
     author = Author(ADA)
@@ -299,6 +322,7 @@ def test_who_was_deceived_itself_keeps_its_own_changes() -> None:
     ada.awaited = False
     store.update(ada, EMPTY, answer=True)
     store.update(ada, EMPTY, answer=True)
+    assert relay.acknowledged == 0
     store.turn()
     assert relay.refusals == [(1, Code.REFUSED)] and relay.acknowledged == 1
     assert store.content() == {"a": 1}
