@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
-from gateway.core.authors import check_leaps
 from gateway.core.doubts import Doubts
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
@@ -398,7 +397,7 @@ class Hub:
             if facts is None:
                 facts = inspect_update(event.update, self.limits)
             suspected = self._check_digest(event.update)
-            check_leaps(facts, room.clocks)
+            room.check(facts)
         except PeerError as error:
             return self.refused(session, event, error)
         if facts.spans or facts.deletes:
@@ -419,7 +418,8 @@ class Hub:
             self.doubts.raised(room)
             self.hold(session, cost(batch))
         else:
-            self.queue(room, batch, alone=suspected)
+            room.receive(batch, alone=suspected)
+            self._due[room.name] = room
         return []
 
     def _drop_held(self, session: Session, document: str) -> list[Effect]:

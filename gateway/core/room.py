@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.core.authors import Authors
+from gateway.core.authors import Authors, check_leaps
 from gateway.core.document import Applied, Document, DocumentBroken
 from gateway.core.errors import Code
 from gateway.core.events import Compact, Incoming
@@ -141,11 +141,10 @@ class Room:
         lacking = self.document.diff(state_vector)
         return Answer((lacking,), self.document.fingerprint())
 
-    @property
-    def clocks(self) -> dict[int, int]:
-        """See ``Document.clocks``; the document must be loaded."""
+    def check(self, facts: UpdateFacts) -> None:
+        """See ``authors.check_leaps``."""
         assert self.document is not None
-        return self.document.clocks
+        check_leaps(facts, self.document.clocks)
 
     def ask_authors(self) -> list[Session]:
         """Ask the authors of what is in doubt, as far as they were not; returns whom."""
@@ -166,7 +165,7 @@ class Room:
     def take_held(self, session: Session) -> tuple[Sequence[Incoming], int]:
         """The parts of an answer that are held, held no more, and what they cost."""
         parts = self._held.pop(session, ())
-        return parts, cost(parts)
+        return parts, cost(parts) if parts else 0
 
     def admits(self, identity: str, facts: UpdateFacts) -> bool:
         """Whether the document may have the authors of an update; counts them if so."""
@@ -183,7 +182,8 @@ class Room:
 
     def doubts(self, batch: Sequence[Incoming], now: float, *, alone: bool) -> bool:
         """Whether updates of one session wait for what their authors say to them."""
-        return self.authors.doubt(batch, self.clocks, self.members, now, alone=alone)
+        assert self.document is not None
+        return self.authors.doubt(batch, self.document.clocks, self.members, now, alone=alone)
 
     def receive(self, updates: Iterable[Incoming], *, alone: bool = False) -> None:
         """Queue what belongs together, for this turn or each for one of its own."""

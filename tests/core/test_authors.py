@@ -63,7 +63,7 @@ def test_forged_structs_are_refused_once_their_author_has_said_that_it_did_not_m
     assert [refusal.peer for refusal in store.refusals] == ["eve"]
     store.update(ada, author.write(" and more"))
     store.turn()
-    assert Author(1).read() == {} and store.hub.rooms[NAME].clocks == {ADA: 13}
+    assert Author(1).read() == {} and store.hub.rooms[NAME].document.clocks == {ADA: 13}
     assert not store.hub.rooms[NAME].busy
 
 
@@ -77,7 +77,7 @@ def test_an_author_writes_on_under_its_id_and_may_come_again_over_another_link()
     store.join(again)
     store.update(again, author.write("y"))
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 4}
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 4}
     assert again.refusals == bea.refusals == []
 
 
@@ -93,7 +93,7 @@ def test_an_app_that_starts_again_writes_under_a_new_id_and_brings_what_it_wrote
     store.update(again, unsent, answer=True)
     store.update(again, new.write("new"))
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 10, 12: 3}
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 10, 12: 3}
     assert again.refusals == []
 
 
@@ -109,7 +109,7 @@ def test_an_answer_refills_a_new_gateway_with_the_history_of_everybody() -> None
     # The one whose history came by another goes on as itself.
     store.update(bea, authors[1].write("!"))
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {1: 7, 2: 8, 3: 7}
+    assert store.hub.rooms[NAME].document.clocks == {1: 7, 2: 8, 3: 7}
     assert ada.refusals == bea.refusals == []
 
 
@@ -120,7 +120,7 @@ def test_history_of_an_author_that_is_linked_comes_from_anybody() -> None:
     store.update(ada, author.write("now"))
     store.update(bea, history, answer=True)
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 11}
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 11}
 
 
 @pytest.mark.parametrize("answer", [False, True])
@@ -135,7 +135,7 @@ def test_a_relay_that_is_faster_than_the_author_is_taken_with_the_authors_own(
     store.update(relay, second, answer=answer)
     store.update(ada, second)
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 11}
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 11}
     assert (relay.acknowledged, relay.refusals) == (1, [])
 
 
@@ -148,7 +148,7 @@ def test_a_relay_binds_nothing_but_the_id_that_it_names_its_own() -> None:
     store.update(ada, author.write("second"))
     store.update(ada, forged(own))
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 11, BEA: 3}
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 11, BEA: 3}
     store.update(relay, EMPTY, answer=True)
     assert ada.refusals == [(2, Code.REFUSED)]
 
@@ -191,7 +191,7 @@ def test_an_author_that_is_away_can_be_asked_nothing() -> None:
     assert store.hub.leave(ada) == [Wake(bea)]
     store.update(cy, author.write("third"))
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 16}
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 16}
     store.join(RecordingSession("ada"))
     store.update(bea, author.whole(), answer=True)
     assert not store.hub.rooms[NAME].authors.doubts
@@ -205,7 +205,7 @@ def test_a_document_that_is_closed_is_one_its_author_says_nothing_about() -> Non
     store.update(bea, author.write("second"))
     store.say(ada, DocumentReleased(NAME))
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 11} and bea.acknowledged == 1
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 11} and bea.acknowledged == 1
 
 
 def test_an_answer_that_was_under_way_says_nothing_so_the_author_is_asked_again() -> None:
@@ -222,7 +222,7 @@ def test_an_answer_that_was_under_way_says_nothing_so_the_author_is_asked_again(
     assert len(ada.asked) == 1 and bea.refusals == []
     store.update(ada, second, answer=True)
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 11} and bea.acknowledged == 1
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 11} and bea.acknowledged == 1
 
 
 def test_all_tabs_of_an_author_are_asked() -> None:
@@ -304,7 +304,7 @@ def test_of_an_answer_in_parts_the_one_that_is_forged_is_refused() -> None:
     store.update(ada, EMPTY, answer=True)
     store.turn()
     assert eve.refusals == [(2, Code.REFUSED)] and eve.acknowledged == 2
-    assert store.hub.rooms[NAME].clocks == {ADA: 4, 3: 3}
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 4, 3: 3}
 
 
 def test_who_was_deceived_itself_keeps_its_own_changes() -> None:
@@ -349,7 +349,7 @@ def test_live_changes_of_one_sender_wait_together_until_the_author_is_asked() ->
     store.update(ada, one.whole())
     store.update(bea, later[1])
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {ADA: 4, BEA: 2}
+    assert store.hub.rooms[NAME].document.clocks == {ADA: 4, BEA: 2}
     assert relay.acknowledged == 5 and relay.refusals == []
 
 
@@ -442,7 +442,7 @@ def test_a_clock_is_not_used_up_at_once(make: object, answer: bool) -> None:
     # A history that is known already may be as long as it is.
     store.update(ada, gone(7, 0, MAX_LEAP + 1), answer=True)
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {7: MAX_LEAP + 1}
+    assert store.hub.rooms[NAME].document.clocks == {7: MAX_LEAP + 1}
 
 
 def test_only_so_many_ids_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,7 +468,7 @@ def test_what_two_wait_for_is_free_when_its_author_lost_it() -> None:
     store.hub.tick(ANSWER_SECONDS)
     store.hub.leave(squatter)
     store.turn()
-    assert store.hub.rooms[NAME].clocks == {BEA: 3}
+    assert store.hub.rooms[NAME].document.clocks == {BEA: 3}
 
 
 def test_a_stock_client_owns_nothing() -> None:
