@@ -7,6 +7,7 @@ nobody closed.
 import gc
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -23,6 +24,12 @@ THREAD_END_SECONDS = 2.0
 # One turn of an event loop may hold the others up this long. asyncio itself complains from
 # 0.1 s on, which a busy machine reaches without a fault of the code.
 BLOCKED_SECONDS = 0.5
+
+
+def pytest_configure() -> None:
+    """Let tests interrupt what they start, also in a run that a shell put in the background."""
+    # Such a shell ignores SIGINT for its children, and they for theirs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
