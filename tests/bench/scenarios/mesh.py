@@ -110,7 +110,10 @@ def _meet(run: Run, result: Result, folder: Path) -> None:
         one = stack.enter_context(Server(GATEWAY, folder / "one", run.cores))
         proxy = stack.enter_context(Proxy(one.port))
         call = ("--connect", f"127.0.0.1:{proxy.port}")
-        stack.enter_context(Server(GATEWAY, folder / "two", run.cores, *call))
+        two = stack.enter_context(Server(GATEWAY, folder / "two", run.cores, *call))
+        # They look through what they hold before they compare it.
+        for server in (one, two):
+            until_quiet(server.pid, QUIET_SECONDS)
         _settle(proxy, 0)
         result.add("differing", GATEWAY.name, proxy.carried_bytes)
         before = proxy.carried_bytes
