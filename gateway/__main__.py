@@ -214,11 +214,11 @@ def _announce(facts: Mapping[str, Any]) -> None:
     _say(f"  Yjs apps   {facts['sync']}<collection>/<id>")
     _say(f"  Data       {facts['data']}\n")
     if facts["open"]:
-        _say("Open: whoever reaches this port may read and write; store-gateway claim ends that.")
+        _say(f"Open: whoever reaches this port may read and write; {PROGRAM} claim ends that.")
     elif facts["claimed"]:
         _say("Closed: only members of the store are let in.", end=" ")
     else:
-        _say("Closed: nobody is let in until store-gateway claim (access.open).", end=" ")
+        _say(f"Closed: nobody is let in until {PROGRAM} claim (access.open).", end=" ")
     _say("Ctrl-C stops it; nothing saved is lost.")
 
 
