@@ -16,7 +16,7 @@ function show(status) {
     card('Documents', store.documents ?? 0, `${status.document_count ?? 0} in memory`),
     card('On disk', size(store.file_bytes), `${store.waiting ?? 0} changes not yet written`),
     card('Changes', counters.updates ?? 0, 'since the start'),
-    card('Refused', counters.refused ?? 0, `${store.quarantined ?? 0} kept in quarantine`),
+    card('Refused', counters.refused ?? 0, `${store.quarantined ?? 0} kept in quarantine, ${counters.forged ?? 0} in another’s name`),
     card('Running', age(status.uptime_s), `version ${status.version ?? '?'}`))
   byId('sessions').replaceChildren(...sessions.map((s) => row(
     s.about?.name ?? s.about?.app ?? s.address, s.kind, age(s.since_s), s.documents, size(s.received_bytes), size(s.sent_bytes), s.unsaved)))
