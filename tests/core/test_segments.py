@@ -1,5 +1,6 @@
 """Messages over small writes that may be lost, doubled, mixed up or cut."""
 
+import json
 import random
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ from gateway.core.segments import (
     WINDOW,
     Segments,
 )
+from tests.vectors import make_segments as made
 
 TRACES = 1_000
 
@@ -131,29 +133,13 @@ def test_a_segment_has_the_size_of_a_write(size: int) -> None:
         Segments(size)
 
 
-@pytest.mark.parametrize(
-    ("segments", "code"),
-    [
-        ([b""], Code.MALFORMED),
-        ([b"\x80\x01"], Code.MALFORMED),
-        ([b"\x00"], Code.MALFORMED),
-        ([b"\x01data"], Code.MALFORMED),
-        ([b"\x00data"], Code.MALFORMED),
-        ([b"\x20\x04"], Code.MALFORMED),
-        ([b"\x20\x00"], Code.MALFORMED),
-        ([b"\x20\x04more than four"], Code.MALFORMED),
-        ([b"\x20\x84\x00"], Code.MALFORMED),
-        ([b"\x20\x04a", b"\x21\x04a"], Code.MALFORMED),
-        ([b"\x20\x04a", b"\x00aa"], Code.MALFORMED),
-        ([b"\x40"], Code.MALFORMED),
-        ([b"\x40\x00"], Code.MALFORMED),
-        ([b"\x40\x01"], Code.MALFORMED),
-        ([b"\x20\x81\x80\x10a"], Code.TOO_BIG),
-        ([b"\x20\x80\x80\x80\x80\x10a"], Code.TOO_BIG),
-    ],
-)
-def test_what_does_not_fit_ends_the_link(segments: list[bytes], code: Code) -> None:
-    assert refused(Segments(20), *segments) is code
+@pytest.mark.parametrize(("name", "segments", "code"), made.REFUSED)
+def test_what_does_not_fit_ends_the_link(name: str, segments: list[str], code: int) -> None:
+    assert refused(Segments(20), *map(bytes.fromhex, segments)) == code
+
+
+def test_the_vectors_are_current() -> None:
+    assert made.vectors() == json.loads(made.VECTORS.read_text())
 
 
 def test_a_stranger_is_given_less_room() -> None:

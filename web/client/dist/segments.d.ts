@@ -1,0 +1,42 @@
+export declare const MIN_SEGMENT_BYTES = 20;
+export declare const MAX_SEGMENT_BYTES = 512;
+export declare const PATIENCE_MS = 15000;
+/** The link cannot go on; `code` is what the other side is told. */
+export declare class SegmentError extends Error {
+    readonly code: 4400 | 1009 | 4408;
+    constructor(code: 4400 | 1009 | 4408, reason: string);
+}
+/** Both directions of one link. What the peer does wrong throws `SegmentError`; after that it is unusable. */
+export declare class Segments {
+    private readonly segmentBytes;
+    private readonly limitBytes;
+    private readonly sending;
+    private offset;
+    private waiting;
+    private sent;
+    private received;
+    private ours;
+    private theirs;
+    private owed;
+    private message;
+    private filled;
+    private stalledSince;
+    private heard;
+    /** `segmentBytes`: what one write carries. `limitBytes`: the largest message that is taken. */
+    constructor(segmentBytes: number, limitBytes?: number);
+    /** So much waits that the session should hold back: what comes next may be more urgent. */
+    get congested(): boolean;
+    /** Send a message of 1 to 262,144 bytes after those before it. */
+    send(message: Uint8Array): void;
+    /** The next write, if there is one and the peer has room for it; `now` in milliseconds. */
+    next(now: number): Uint8Array | null;
+    /** Take what the peer wrote; a message that is whole now. */
+    receive(segment: Uint8Array, now: number): Uint8Array | null;
+    /** Throws when a message goes no further, in either direction. */
+    check(now: number): void;
+    private data;
+    private take;
+    private credited;
+    private begin;
+    private add;
+}
