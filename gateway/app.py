@@ -32,8 +32,9 @@ from gateway.core.announcement import Announcement, announced
 from gateway.core.entrance import PairingSecret
 from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.framing import MESSAGE_BYTES
+from gateway.core.handshake import LocalPeer
 from gateway.core.hub import Hub, Quotas
-from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.mesh_session import MeshSession
 from gateway.core.names import check_name, name_from_path
 from gateway.core.neighbours import Neighbours, Own
 from gateway.core.noise_transport import sealed_bytes

@@ -23,8 +23,9 @@ from gateway.core.events import (
     Walk,
 )
 from gateway.core.framing import records
+from gateway.core.handshake import LocalPeer
 from gateway.core.hub import Hub, Quotas
-from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.mesh_session import MeshSession
 from gateway.core.records import Change, StoredDocument
 from gateway.core.selections import Interest
 from gateway.core.session import State

@@ -6,8 +6,9 @@ from hashlib import sha256
 from gateway.core import messages as m
 from gateway.core.entrance import Accepting, Calling, PairingSecret
 from gateway.core.events import Event
+from gateway.core.handshake import LocalPeer
 from gateway.core.membership import Keys, Membership, found
-from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.mesh_session import MeshSession
 from gateway.core.outbox import Answer
 from gateway.core.pairing import PairingWindow, PairRequest
 from gateway.core.pairing_code import pairing_psk

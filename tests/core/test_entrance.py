@@ -7,8 +7,9 @@ from gateway.core.entrance import PairingSecret
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import DevicePaired, LinkOpened, MembershipGained, RevocationsHeard
 from gateway.core.framing import MESSAGE_BYTES, frame
+from gateway.core.handshake import LocalPeer
 from gateway.core.membership import Membership
-from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.mesh_session import MeshSession
 from gateway.core.noise import Pattern
 from gateway.core.pairing import TRIES, PairingWindow, PairRequest, WindowState
 from gateway.core.revocations import Revocations

@@ -8,19 +8,18 @@ from gateway.core import messages as m
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     ChangesDropped,
-    Compared,
     Declined,
     Delivered,
     DocumentOpened,
     DocumentReleased,
-    LinkOpened,
     PresenceReceived,
     Subscribed,
     Unsubscribed,
     UpdateReceived,
 )
 from gateway.core.framing import batches, frame, records
-from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.handshake import LocalPeer
+from gateway.core.mesh_session import MeshSession
 from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
 from gateway.core.session import Progress, Standing, State
 from gateway.core.split import split_update
@@ -80,32 +79,6 @@ def code(session: MeshSession) -> Code:
     return session.farewell.code
 
 
-def test_the_way_in() -> None:
-    session = fresh()
-    assert session.first_events() == ()
-    (hello,) = hear(session)
-    assert isinstance(hello, m.Hello) and hello.about == (("name", "g"),)
-    assert say(session, HELLO) == []
-    assert session.state is State.AUTH
-    assert session.identity == PEER.hex() and session.about == {"app": "kiosk"}
-    say(session, m.Auth(m.AUTH_NONE, b""))
-    assert hear(session) == [m.Grant(EVERYTHING)]
-
-
-def test_no_common_version() -> None:
-    session = fresh()
-    say(session, m.Hello(2, 9, PEER, 0, 262_144))
-    assert code(session) is Code.VERSION
-    goodbye = hear(session)[-1]
-    assert isinstance(goodbye, m.Goodbye) and goodbye.code == Code.VERSION
-
-
-def test_a_newer_peer_that_still_speaks_ours_is_welcome() -> None:
-    session = fresh()
-    say(session, m.Hello(1, 9, PEER, 0xFFFF, 262_144))
-    assert session.state is State.AUTH
-
-
 @pytest.mark.parametrize(
     ("spoken", "expected"),
     [
@@ -148,27 +121,6 @@ def calling() -> MeshSession:
     return MeshSession(local, (m.AUTH_NONE, b"secret"), "there", 0.0)
 
 
-def test_the_way_in_of_who_calls() -> None:
-    session = calling()
-    (hello,) = hear(session)
-    assert isinstance(hello, m.Hello) and session.calling
-    assert say(session, HELLO) == []
-    assert hear(session) == [m.Auth(m.AUTH_NONE, b"secret")]
-    session.subscribe(1, "orders", "")
-    session.reconcile(1, ours=True, payload=b"")
-    assert hear(session) == [], "not yet"
-    assert say(session, m.Grant((("orders", 1),))) == [LinkOpened()]
-    assert session.granted == (("orders", 1),) and session.reads_all
-    session.subscribe(1, "orders", "")
-    session.reconcile(0, ours=True, payload=b"x")
-    session.reconcile(2, ours=False, payload=b"y")
-    assert hear(session) == [m.Reconcile(0, b"x"), m.Reconcile(5, b"y")], "it takes no SUBSCRIBE"
-    assert say(session, m.Reconcile(3, b"z"), m.Reconcile(4, b"")) == [
-        Compared(1, True, b"z"),
-        Compared(2, False, b""),
-    ]
-
-
 def test_what_a_peer_that_saves_has_taken_is_told() -> None:
     session = fresh()
     say(session, m.Hello(1, 1, PEER, m.FEATURE_SAVES, 262_144), AUTH)
@@ -181,28 +133,6 @@ def test_what_a_peer_that_saves_has_taken_is_told() -> None:
     hear(session)
     assert say(session, m.Ack(2)) == [Delivered(("orders/2",))]
     assert say(session, m.Refuse(3, 4507, "full"), m.Ack(3)) == [Declined("orders/1", 4507, "full")]
-
-
-def test_nobody_called_or_both_did() -> None:
-    for session, record in ((calling(), AUTH), (fresh(), m.Grant(EVERYTHING))):
-        say(session, HELLO, record)
-        assert code(session) is Code.MALFORMED
-
-
-def test_a_peer_does_not_talk_to_itself() -> None:
-    session = fresh()
-    say(session, m.Hello(1, 1, bytes(16), 0, 262_144))
-    assert code(session) is Code.TOO_MANY
-
-
-@pytest.mark.parametrize(("features", "size", "compares"), [
-    (m.FEATURE_RECONCILE, 262_144, True), (m.FEATURE_RECONCILE, 8_192, False), (0, 262_144, False),
-])  # fmt: skip
-def test_who_compares(features: int, size: int, compares: bool) -> None:
-    session = calling()
-    say(session, m.Hello(1, 1, PEER, features, size))
-    assert session.reconciles is compares
-    assert session.payload_bytes <= size
 
 
 def test_a_close_that_answers_ours_does_not_end_what_was_opened_anew() -> None:
@@ -399,12 +329,6 @@ def test_silence_is_asked_and_then_given_up() -> None:
     assert session.tick(ms.PING_SECONDS + 2 + ms.SILENCE_SECONDS)
     assert code(session) is Code.TIMEOUT
     assert not session.tick(1_000.0)
-
-
-def test_a_caller_must_come_in_soon() -> None:
-    session = fresh()
-    assert session.tick(ms.HANDSHAKE_SECONDS)
-    assert code(session) is Code.TIMEOUT
 
 
 def test_a_closed_session_takes_nothing_more() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.events import LinkOpened
-from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.handshake import LocalPeer
+from gateway.core.mesh_session import MeshSession
 from gateway.core.session import State
 from gateway.runtime.identity import Identity
 from gateway.runtime.member_verbs import MemberVerbs

@@ -10,7 +10,8 @@ import pytest
 from gateway.core import messages
 from gateway.core.announcement import Address, Announcement, Neighbour
 from gateway.core.errors import Code, GatewayError
-from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.handshake import LocalPeer
+from gateway.core.mesh_session import MeshSession
 from gateway.core.neighbours import Neighbours, Own
 from gateway.core.session import Session
 from gateway.ports import Link
