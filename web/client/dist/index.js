@@ -113,10 +113,10 @@ var LAYOUTS = {
 };
 var NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout]]));
 var PEER_LAYOUT = [["peer", "peer"], ["role", "varint"], ["via", "bytes"], ["link", "varint"], ["round_trip_ms", "varint"], ["about", "pairs"]];
-function counted(reader, most, read2) {
+function counted(reader, most, read3) {
   const count = reader.varint();
   if (count > most) throw new Malformed("a list is too long");
-  return Array.from({ length: count }, read2);
+  return Array.from({ length: count }, read3);
 }
 function fixed(bytes, ...lengths) {
   if (!lengths.includes(bytes.length)) throw new Malformed("a field has the wrong length");
@@ -235,6 +235,29 @@ function merged(items) {
     else result.push([clock, clock + len]);
   }
   return result;
+}
+
+// src/octets.ts
+function equal(one, other) {
+  return one.length === other.length && one.every((byte, place) => byte === other[place]);
+}
+function compare(one, other) {
+  for (let place = 0; place < one.length && place < other.length; place++) {
+    if (one[place] !== other[place]) return one[place] - other[place];
+  }
+  return one.length - other.length;
+}
+function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+function joined(parts) {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let position = 0;
+  for (const part of parts) {
+    whole.set(part, position);
+    position += part.length;
+  }
+  return whole;
 }
 
 // src/document.ts
@@ -426,8 +449,938 @@ function written({ db }) {
     }
   });
 }
-function hex(bytes) {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+// src/entrance.ts
+import { ed25519 as ed255192 } from "@noble/curves/ed25519.js";
+
+// src/cbor.ts
+var MAX_NESTING = 4;
+var utf82 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+var encoder2 = new TextEncoder();
+function decode2(data) {
+  const reader = new Reader2(data);
+  const value = reader.value(0);
+  if (reader.position !== data.length) throw new Malformed("bytes after the end of a value");
+  return value;
+}
+var Reader2 = class {
+  constructor(data) {
+    this.data = data;
+  }
+  data;
+  position = 0;
+  value(nesting) {
+    const [kind, number] = this.head();
+    switch (kind) {
+      case 0:
+        return number;
+      case 1:
+        return -1 - number;
+      case 2:
+        return this.take(number);
+      case 3:
+        return this.text(number);
+      case 4:
+        return this.values(number, nesting);
+      case 5:
+        return this.map(number, nesting);
+    }
+    throw new Malformed("a kind of value that is not used here");
+  }
+  values(count, nesting) {
+    this.check(count, nesting);
+    const found = [];
+    for (let n = 0; n < count; n++) found.push(this.value(nesting + 1));
+    return found;
+  }
+  map(count, nesting) {
+    this.check(2 * count, nesting);
+    const found = /* @__PURE__ */ new Map();
+    let last = new Uint8Array();
+    for (let n = 0; n < count; n++) {
+      const start = this.position;
+      const key = this.value(nesting + 1);
+      const encoded = this.data.subarray(start, this.position);
+      if (typeof key !== "number") throw new Malformed("a key that is not a number");
+      if (compare(encoded, last) <= 0) throw new Malformed("keys out of order, or the same one twice");
+      last = encoded;
+      found.set(key, this.value(nesting + 1));
+    }
+    return found;
+  }
+  head() {
+    const first = this.take(1)[0];
+    const short = first & 31;
+    if (short < 24) return [first >> 5, short];
+    if (short > 27) throw new Malformed("an indefinite or reserved length");
+    const size = 1 << short - 24;
+    const number = this.take(size).reduce((sum, byte) => sum * 256 + byte, 0);
+    if (number < (size === 1 ? 24 : 2 ** (4 * size))) throw new Malformed("a number is not in its shortest form");
+    if (number > Number.MAX_SAFE_INTEGER) throw new Malformed("a number is too large");
+    return [first >> 5, number];
+  }
+  take(length) {
+    if (length > this.data.length - this.position) throw new Malformed("a value is cut off");
+    const start = this.position;
+    this.position += length;
+    return this.data.subarray(start, this.position);
+  }
+  text(length) {
+    const bytes = this.take(length);
+    try {
+      return utf82.decode(bytes);
+    } catch {
+      throw new Malformed("a text is not UTF-8");
+    }
+  }
+  check(values, nesting) {
+    if (values > this.data.length - this.position) throw new Malformed("a value is cut off");
+    if (nesting === MAX_NESTING) throw new Malformed("values nested too deep");
+  }
+};
+function encodeArray(values) {
+  return joined([head(4, values.length), ...values.map(encodeOne)]);
+}
+function encodeMap(values) {
+  return joined([head(5, values.length), ...values.flatMap((value, key) => [head(0, key), encodeOne(value)])]);
+}
+function encodeOne(value) {
+  if (typeof value === "number") return head(0, value);
+  const bytes = typeof value === "string" ? encoder2.encode(value) : value;
+  return joined([head(typeof value === "string" ? 3 : 2, bytes.length), bytes]);
+}
+function head(kind, number) {
+  if (number < 24) return Uint8Array.of(kind << 5 | number);
+  if (number < 256) return Uint8Array.of(kind << 5 | 24, number);
+  return Uint8Array.of(kind << 5 | 25, number >> 8, number & 255);
+}
+
+// src/certificate.ts
+import { sha256 } from "@noble/hashes/sha2.js";
+
+// src/signed.ts
+import { ed25519 } from "@noble/curves/ed25519.js";
+var Untrusted = class extends Error {
+  constructor(code, reason) {
+    super(reason);
+    this.code = code;
+  }
+  code;
+};
+var UNAUTHORISED = 4401;
+var REVOKED = 4410;
+var OTHER_STORE = 4421;
+var VERSION = 4426;
+var FORM_VERSION = 1;
+var ID_BYTES = 16;
+var SERIAL_BYTES = 8;
+var KEY_BYTES = 32;
+var MAX_EPOCH = 2 ** 32 - 1;
+var SIGNATURE_BYTES = 64;
+var MAX_BYTES = 3072;
+var MAX_PAIR_BYTES = 3584;
+var PROTECTED = Uint8Array.of(161, 1, 39);
+var encoder3 = new TextEncoder();
+var Signed = class {
+  constructor(payload, signature, context, keys) {
+    this.payload = payload;
+    this.signature = signature;
+    this.context = context;
+    this.claims = new Claims(decode2(payload), keys);
+  }
+  payload;
+  signature;
+  context;
+  claims;
+  /** Whether this key signed the claims in the context they were read for. */
+  by(key) {
+    const message = encodeArray(["Signature1", PROTECTED, encoder3.encode(this.context), this.payload]);
+    try {
+      return ed25519.verify(this.signature, message, key, { zip215: false });
+    } catch {
+      return false;
+    }
+  }
+};
+function readSigned(data, context, keys) {
+  if (data.length > MAX_BYTES) throw new Malformed(`more than ${MAX_BYTES} signed bytes`);
+  const parts = decode2(data);
+  if (Array.isArray(parts) && parts.length === 4) {
+    const [header, unprotected, payload, signature] = parts;
+    if (header instanceof Uint8Array && equal(header, PROTECTED) && unprotected instanceof Map && unprotected.size === 0 && payload instanceof Uint8Array && signature instanceof Uint8Array && signature.length === SIGNATURE_BYTES) {
+      return new Signed(payload, signature, context, keys);
+    }
+  }
+  throw new Malformed("not a COSE_Sign1 with EdDSA and nothing else");
+}
+function readPair(data) {
+  if (data.length > MAX_PAIR_BYTES) throw new Malformed(`a credential of more than ${MAX_PAIR_BYTES} bytes`);
+  const parts = decode2(data);
+  if (Array.isArray(parts) && parts.length === 2) {
+    const [signed, certificate] = parts;
+    if (signed instanceof Uint8Array && certificate instanceof Uint8Array) return [signed, certificate];
+  }
+  throw new Malformed("not a pair of byte strings");
+}
+var Claims = class {
+  values;
+  constructor(value, keys) {
+    if (!(value instanceof Map) || typeof value.get(0) !== "number") throw new Malformed("claims are a map with a version");
+    if (value.get(0) !== FORM_VERSION) {
+      throw new Untrusted(VERSION, "made by another version of the Store Gateway: update this device and the gateway");
+    }
+    const known = [...value.keys()].every((key) => key >= 0 && key <= keys);
+    if (value.size !== keys + 1 || !known) throw new Malformed("a claim is missing, or not known");
+    this.values = value;
+  }
+  octets(key, ...lengths) {
+    const value = this.values.get(key);
+    if (!(value instanceof Uint8Array) || !lengths.includes(value.length)) throw new Malformed("a claim has the wrong length");
+    return value;
+  }
+  number(key, most) {
+    const value = this.values.get(key);
+    if (typeof value !== "number" || value < 0 || value > most) throw new Malformed("a claim is not a number, or out of range");
+    return value;
+  }
+};
+
+// src/certificate.ts
+var CONTEXT = "store-gateway certificate";
+var CLAIMS = 6;
+var encoder4 = new TextEncoder();
+function storeId(root) {
+  return labelled("store-gateway store", root).slice(0, ID_BYTES);
+}
+function readCertificate(data, root) {
+  const signed = readSigned(data, CONTEXT, CLAIMS);
+  const { claims } = signed;
+  const certificate = {
+    store: claims.octets(1, ID_BYTES),
+    peer: claims.octets(2, ID_BYTES),
+    signing_key: claims.octets(3, KEY_BYTES),
+    noise_key: claims.octets(4, KEY_BYTES),
+    serial: claims.octets(5, SERIAL_BYTES),
+    epoch: claims.number(6, MAX_EPOCH)
+  };
+  checkStore(certificate.store, storeId(root));
+  if (!signed.by(root)) throw new Untrusted(UNAUTHORISED, "the certificate is not of this store: pair again");
+  return certificate;
+}
+function verifyCertificate(data, root, noiseKey) {
+  const certificate = readCertificate(data, root);
+  if (!equal(certificate.noise_key, noiseKey)) throw new Untrusted(UNAUTHORISED, "the certificate belongs to another gateway");
+  return certificate;
+}
+function checkStore(named, ours) {
+  if (!equal(named, ours)) {
+    throw new Untrusted(OTHER_STORE, "this is another store's gateway: choose that store, or pair with this one");
+  }
+}
+function labelled(label, bytes) {
+  return sha256(joined([encoder4.encode(label), bytes]));
+}
+
+// src/noise.ts
+import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { x25519 } from "@noble/curves/ed25519.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 as sha2562 } from "@noble/hashes/sha2.js";
+var KEY_BYTES2 = 32;
+var TAG_BYTES = 16;
+var MAX_NOISE_BYTES = 65535;
+var PIECE_BYTES = MAX_NOISE_BYTES - TAG_BYTES;
+var MAX_NONCE = 2n ** 64n - 1n;
+var PROLOGUE = "store-gateway/1";
+var NOTHING = new Uint8Array();
+var ascii = (text) => new TextEncoder().encode(text);
+var TOO_BIG = 1009;
+var RESET = 4205;
+var MALFORMED = 4400;
+var UNAUTHORISED2 = 4401;
+var NoiseError = class extends Error {
+  constructor(code, reason) {
+    super(reason);
+    this.code = code;
+  }
+  code;
+};
+var SHAPES = {
+  [0 /* IK */]: { name: "IK", known: true, messages: [["e", "es", "s", "ss"], ["e", "ee", "se"]] },
+  [1 /* IKpsk2 */]: { name: "IKpsk2", known: true, messages: [["e", "es", "s", "ss"], ["e", "ee", "se", "psk"]] },
+  [2 /* XXpsk0 */]: { name: "XXpsk0", known: false, messages: [["psk", "e"], ["e", "ee", "s", "es"], ["s", "se"]] },
+  [3 /* XX */]: { name: "XX", known: false, messages: [["e"], ["e", "ee", "s", "es"], ["s", "se"]] }
+};
+var prologueOf = (pattern) => joined([ascii(PROLOGUE), Uint8Array.of(pattern)]);
+var KeyPair = class {
+  /** `secret` are 32 random bytes. */
+  constructor(secret) {
+    this.secret = secret;
+    this.public = x25519.getPublicKey(secret);
+  }
+  secret;
+  public;
+  exchange(other) {
+    try {
+      return x25519.getSharedSecret(this.secret, other);
+    } catch {
+      throw new NoiseError(MALFORMED, "a public key of low order");
+    }
+  }
+};
+var CipherState = class {
+  constructor(key) {
+    this.key = key;
+  }
+  key;
+  next = 0n;
+  encrypt(data, plaintext) {
+    return chacha20poly1305(this.key, this.nonce(), data).encrypt(plaintext);
+  }
+  decrypt(data, ciphertext) {
+    const nonce = this.nonce();
+    try {
+      return chacha20poly1305(this.key, nonce, data).decrypt(ciphertext);
+    } catch {
+      throw new NoiseError(UNAUTHORISED2, "a message that is not authentic");
+    }
+  }
+  nonce() {
+    if (this.next === MAX_NONCE) throw new NoiseError(RESET, "this link has carried all it can; connect anew");
+    const nonce = new Uint8Array(12);
+    new DataView(nonce.buffer).setBigUint64(4, this.next++, true);
+    return nonce;
+  }
+};
+var SymmetricState = class {
+  hash;
+  chain;
+  cipher = null;
+  constructor(protocol) {
+    this.hash = protocol.length > 32 ? sha2562(protocol) : joined([protocol, new Uint8Array(32 - protocol.length)]);
+    this.chain = this.hash;
+  }
+  get hasKey() {
+    return this.cipher !== null;
+  }
+  mixHash(data) {
+    this.hash = sha2562(joined([this.hash, data]));
+  }
+  mixKey(secret) {
+    const [chain, key] = hkdf(this.chain, secret, 2);
+    this.chain = chain;
+    this.cipher = new CipherState(key);
+  }
+  mixKeyAndHash(secret) {
+    const [chain, seed, key] = hkdf(this.chain, secret, 3);
+    this.chain = chain;
+    this.mixHash(seed);
+    this.cipher = new CipherState(key);
+  }
+  encryptAndHash(plaintext) {
+    const data = this.cipher ? this.cipher.encrypt(this.hash, plaintext) : plaintext;
+    this.mixHash(data);
+    return data;
+  }
+  decryptAndHash(data) {
+    const plaintext = this.cipher ? this.cipher.decrypt(this.hash, data) : data;
+    this.mixHash(data);
+    return plaintext;
+  }
+  split() {
+    return hkdf(this.chain, NOTHING, 2).map((key) => new CipherState(key));
+  }
+};
+var Handshake = class {
+  constructor(pattern, initiator, secrets, prologue) {
+    this.initiator = initiator;
+    this.secrets = secrets;
+    this.shape = SHAPES[pattern];
+    this.check("a remote static key", secrets.remoteStatic, this.shape.known && initiator);
+    this.check("a pre-shared key", secrets.psk, this.hasPsk);
+    this.ours = { e: secrets.ephemeral, s: secrets.static };
+    this.symmetric = new SymmetricState(ascii(`Noise_${this.shape.name}_25519_ChaChaPoly_SHA256`));
+    this.symmetric.mixHash(prologue);
+    if (this.shape.known) {
+      this.theirs.s = secrets.remoteStatic;
+      this.symmetric.mixHash(secrets.remoteStatic ?? secrets.static.public);
+    }
+    this.state = this.turn();
+  }
+  initiator;
+  secrets;
+  shape;
+  symmetric;
+  ours;
+  theirs = {};
+  past = 0;
+  state;
+  /** All messages were written and read; `split` is next. */
+  get done() {
+    return this.state === "done";
+  }
+  /** `write` is next. */
+  get isWriting() {
+    return this.state === "writing";
+  }
+  /** The peer's static key as soon as it is known; proven once done. */
+  get remoteStatic() {
+    return this.theirs.s;
+  }
+  /** The same on both sides once done, and in no other handshake. */
+  get handshakeHash() {
+    return this.symmetric.hash;
+  }
+  write(payload = NOTHING) {
+    this.begin("writing");
+    const parts = this.tokens().map((token) => this.writeToken(token));
+    const message = joined([...parts, this.symmetric.encryptAndHash(payload)]);
+    if (message.length > MAX_NOISE_BYTES) throw new Error(`a payload of ${payload.length} bytes is too long`);
+    this.finish();
+    return message;
+  }
+  /** The payload of the peer's message. Throws `NoiseError`. */
+  read(message) {
+    this.begin("reading");
+    if (message.length > MAX_NOISE_BYTES) throw new NoiseError(TOO_BIG, "a handshake message that is too long");
+    const rest = this.tokens().reduce((left, token) => this.readToken(token, left), message);
+    if (this.symmetric.hasKey) cut(rest, TAG_BYTES);
+    const payload = this.symmetric.decryptAndHash(rest);
+    this.finish();
+    return payload;
+  }
+  /** What protects the link from now on; the handshake is over. */
+  split() {
+    this.begin("done");
+    const [first, second] = this.symmetric.split();
+    return this.initiator ? new Transport(first, second) : new Transport(second, first);
+  }
+  get hasPsk() {
+    return this.shape.messages.flat().includes("psk");
+  }
+  tokens() {
+    return this.shape.messages[this.past];
+  }
+  check(name, value, needed) {
+    if (needed ? value?.length !== KEY_BYTES2 : value) throw new Error(`${this.shape.name}: ${name} of ${KEY_BYTES2} bytes, or none`);
+  }
+  begin(state) {
+    const now = this.state;
+    this.state = "over";
+    if (now !== state) throw new Error(`a handshake that is ${now} cannot be ${state}`);
+  }
+  finish() {
+    this.past++;
+    this.state = this.turn();
+  }
+  turn() {
+    if (this.past === this.shape.messages.length) return "done";
+    return this.initiator === (this.past % 2 === 0) ? "writing" : "reading";
+  }
+  writeToken(token) {
+    if (token === "e") return this.takeEphemeral(this.ours.e.public);
+    if (token === "s") return this.symmetric.encryptAndHash(this.ours.s.public);
+    this.mix(token);
+    return NOTHING;
+  }
+  /** Take a token off the front of a message. */
+  readToken(token, message) {
+    if (token === "e" || token === "s") {
+      const [key, rest] = cut(message, token === "e" ? KEY_BYTES2 : KEY_BYTES2 + TAG_BYTES);
+      this.theirs[token] = token === "e" ? this.takeEphemeral(key) : this.symmetric.decryptAndHash(key);
+      return rest;
+    }
+    this.mix(token);
+    return message;
+  }
+  takeEphemeral(key) {
+    this.symmetric.mixHash(key);
+    if (this.hasPsk) this.symmetric.mixKey(key);
+    return key;
+  }
+  mix(token) {
+    if (token === "psk") return this.symmetric.mixKeyAndHash(this.secrets.psk);
+    const [one, other] = token;
+    const [ours, theirs] = this.initiator ? [one, other] : [other, one];
+    this.symmetric.mixKey(this.ours[ours].exchange(this.theirs[theirs]));
+  }
+};
+var Transport = class {
+  constructor(sending, receiving) {
+    this.sending = sending;
+    this.receiving = receiving;
+  }
+  sending;
+  receiving;
+  over = false;
+  /** The link message of a batch, which is not empty. */
+  seal(batch) {
+    if (!batch.length) throw new Error("a batch holds a record");
+    this.begin();
+    return this.end(pieces(batch, PIECE_BYTES).map((piece) => this.sending.encrypt(NOTHING, piece)));
+  }
+  /** The batch of a link message. Throws `NoiseError`. */
+  open(message) {
+    this.begin();
+    const last = message.length % MAX_NOISE_BYTES;
+    if (!message.length || last > 0 && last <= TAG_BYTES) throw new NoiseError(MALFORMED, "a message that is cut off");
+    return this.end(pieces(message, MAX_NOISE_BYTES).map((piece) => this.receiving.decrypt(NOTHING, piece)));
+  }
+  begin() {
+    if (this.over) throw new Error("this link is over");
+    this.over = true;
+  }
+  end(parts) {
+    this.over = false;
+    return joined(parts);
+  }
+};
+function pieces(data, size) {
+  return Array.from({ length: Math.ceil(data.length / size) }, (_, index) => data.subarray(index * size, (index + 1) * size));
+}
+function hkdf(chain, secret, count) {
+  const extracted = hmac(sha2562, chain, secret);
+  const outputs = [];
+  for (let number = 1; number <= count; number++) {
+    outputs.push(hmac(sha2562, extracted, joined([outputs[number - 2] ?? NOTHING, Uint8Array.of(number)])));
+  }
+  return outputs;
+}
+function cut(message, size) {
+  if (message.length < size) throw new NoiseError(MALFORMED, "a handshake message that is cut off");
+  return [message.slice(0, size), message.subarray(size)];
+}
+
+// src/channel.ts
+var MALFORMED2 = 4400;
+var UNAUTHORISED3 = 4401;
+var Channel = class {
+  constructor(pattern, secrets) {
+    this.pattern = pattern;
+    this.handshake = new Handshake(pattern, true, secrets, prologueOf(pattern));
+  }
+  pattern;
+  handshake;
+  transport = null;
+  /** The handshake is complete: everything is sealed from now on. */
+  get sealed() {
+    return this.transport !== null;
+  }
+  /** The static key that the peer proved; only once sealed. */
+  get remoteStatic() {
+    if (!this.transport) throw new Error("nothing is proven before the handshake is complete");
+    return this.handshake.remoteStatic;
+  }
+  /** The first handshake message. */
+  call() {
+    return this.write();
+  }
+  /** Take all records of the peer's next link message before `sealed`; what to answer, if anything. */
+  step(records) {
+    const [record] = records;
+    if (record?.type !== "NOISE") throw new NoiseError(UNAUTHORISED3, "the other side does not speak sealed");
+    if (records.length > 1) throw new NoiseError(MALFORMED2, "a handshake message comes alone");
+    if (record.pattern !== this.pattern) throw new NoiseError(MALFORMED2, "a handshake that changes its pattern");
+    this.handshake.read(record.message);
+    const answer2 = this.handshake.done ? null : this.write();
+    this.transport = this.handshake.split();
+    return answer2;
+  }
+  /** The link message of a batch; only once sealed. */
+  seal(batch) {
+    return this.transport.seal(batch);
+  }
+  /** The batch of a link message; only once sealed. Throws `NoiseError`. */
+  open(message) {
+    return this.transport.open(message);
+  }
+  write() {
+    return { type: "NOISE", pattern: this.pattern, message: this.handshake.write() };
+  }
+};
+
+// src/revocations.ts
+import { sha256 as sha2563 } from "@noble/hashes/sha2.js";
+var MAX_ENTRIES = 1024;
+var DIGEST_BYTES = 16;
+var CONTEXT2 = "store-gateway revocation";
+var CLAIMS2 = 5;
+var CERTIFICATE = 2;
+var PEER = 3;
+var SUBJECT_BYTES = { 1: ID_BYTES, [CERTIFICATE]: SERIAL_BYTES, [PEER]: ID_BYTES };
+var Revocations = class {
+  constructor(root) {
+    this.root = root;
+  }
+  root;
+  // By kind and subject, as text that sorts as these do.
+  kept = /* @__PURE__ */ new Map();
+  // What comes again costs no signature.
+  known = /* @__PURE__ */ new Set();
+  /** Whether the entry was new, and is to be kept and passed on. Throws `Malformed` or `Untrusted` if it is not of this store. */
+  add(entry) {
+    const text = hex(entry);
+    if (this.known.has(text)) return false;
+    const [key, offered] = read(entry, this.root);
+    const before = this.kept.get(key);
+    if (before && (offered.epoch - before.epoch || compare(entry, before.entry)) <= 0) return false;
+    if (before?.issuer !== offered.issuer && this.countOf(offered.issuer) >= MAX_ENTRIES) return false;
+    if (before) this.known.delete(hex(before.entry));
+    this.kept.set(key, offered);
+    this.known.add(text);
+    return true;
+  }
+  /** Whether a gateway's certificate, or the gateway, was shut out. */
+  includes(certificate) {
+    const ofPeer = this.kept.get(keyOf(PEER, certificate.peer));
+    return this.kept.has(keyOf(CERTIFICATE, certificate.serial)) || certificate.epoch < (ofPeer?.epoch ?? 0);
+  }
+  /** All that are kept, in an order that depends only on what they are. */
+  entries() {
+    return [...this.kept].sort(([one], [other]) => one < other ? -1 : 1).map(([, { entry }]) => entry);
+  }
+  /** The same 16 bytes for the same entries, and for no others. */
+  digest() {
+    return sha2563(joined(this.entries().map((entry) => sha2563(entry)))).slice(0, DIGEST_BYTES);
+  }
+  countOf(issuer) {
+    let count = 0;
+    for (const kept of this.kept.values()) if (kept.issuer === issuer) count++;
+    return count;
+  }
+};
+function read(entry, root) {
+  const [data, certificate] = readPair(entry);
+  const signer = certificate.length ? readCertificate(certificate, root) : { signing_key: root, serial: new Uint8Array() };
+  const signed = readSigned(data, CONTEXT2, CLAIMS2);
+  const { claims } = signed;
+  const kind = claims.number(2, PEER);
+  if (!(kind in SUBJECT_BYTES)) throw new Malformed("a kind of subject that is not known");
+  const subject = claims.octets(3, SUBJECT_BYTES[kind]);
+  const epoch = claims.number(4, MAX_EPOCH);
+  const issuer = claims.octets(5, 0, SERIAL_BYTES);
+  checkStore(claims.octets(1, ID_BYTES), storeId(root));
+  if (!equal(issuer, signer.serial) || !signed.by(signer.signing_key)) {
+    throw new Untrusted(UNAUTHORISED, "the revocation was not signed by this store");
+  }
+  return [keyOf(kind, subject), { epoch, entry: entry.slice(), issuer: hex(issuer) }];
+}
+function keyOf(kind, subject) {
+  return `${kind}${hex(subject)}`;
+}
+
+// src/ticket.ts
+var CONTEXT3 = "store-gateway ticket";
+var CLAIMS3 = 8;
+function verifyTicket(credential, root, noiseKey) {
+  const [data, certificate] = readPair(credential);
+  const issuer = readCertificate(certificate, root);
+  const signed = readSigned(data, CONTEXT3, CLAIMS3);
+  const { claims } = signed;
+  checkStore(claims.octets(1, ID_BYTES), issuer.store);
+  if (!equal(claims.octets(8, SERIAL_BYTES), issuer.serial) || !signed.by(issuer.signing_key)) {
+    throw new Untrusted(UNAUTHORISED, "the ticket was not signed by this store: pair again");
+  }
+  if (!equal(claims.octets(2, KEY_BYTES), noiseKey)) {
+    throw new Untrusted(UNAUTHORISED, "the ticket belongs to another device: pair this one");
+  }
+  return { peer: claims.octets(3, ID_BYTES), issuer };
+}
+
+// src/entrance.ts
+var AUTH_TICKET = 1;
+var AUTH_PAIR = 3;
+var AUTH_CERTIFICATE = 4;
+var FORM_VERSION2 = 1;
+var MAX_NAME_BYTES = 64;
+var ROLE = "device";
+var encoder5 = new TextEncoder();
+var Keys = class {
+  constructor(noise, signing) {
+    this.signing = signing;
+    this.noise = new KeyPair(noise);
+  }
+  signing;
+  noise;
+  get signingPublic() {
+    return ed255192.getPublicKey(this.signing);
+  }
+};
+var Calling = class {
+  constructor(caller, ephemeral) {
+    this.caller = caller;
+    const { keys, pairing, gateway } = caller;
+    this.membership = caller.membership;
+    const remoteStatic = pairing ? pairing.static : gateway;
+    const patterns = pairing ? [2 /* XXpsk0 */, 1 /* IKpsk2 */] : [3 /* XX */, 0 /* IK */];
+    this.channel = new Channel(patterns[remoteStatic ? 1 : 0], { static: keys.noise, ephemeral, remoteStatic, psk: pairing?.psk });
+  }
+  caller;
+  channel;
+  membership;
+  /** Who answered, once it proved that it is a gateway of our store. */
+  met = null;
+  /** What we show to be let in. */
+  auth() {
+    if (this.caller.pairing) return { type: "AUTH", method: AUTH_PAIR, credential: this.request() };
+    return { type: "AUTH", method: AUTH_TICKET, credential: this.membership.credential };
+  }
+  /** What we are from now on. */
+  take({ credential, root }) {
+    const { pairing, peer, keys, membership } = this.caller;
+    if (!pairing) throw new Malformed("TICKET does not belong here");
+    checkStore(storeId(root), pairing.store ?? storeId(root));
+    const ticket = verifyTicket(credential, root, keys.noise.public);
+    if (!equal(ticket.peer, peer)) throw new Untrusted(UNAUTHORISED, "the ticket belongs to another device: pair this one");
+    if (!equal(ticket.issuer.noise_key, this.channel.remoteStatic)) {
+      throw new Untrusted(UNAUTHORISED, "the ticket was issued by another gateway");
+    }
+    const revocations = membership && equal(membership.root, root) ? membership.revocations : new Revocations(root);
+    return this.membership = { root: root.slice(), credential: credential.slice(), revocations };
+  }
+  /** Who answered: only a gateway of our store that was not shut out will do. */
+  meet({ method, credential }, peer) {
+    if (!this.membership) throw new Malformed("MEMBER before TICKET");
+    if (method !== AUTH_CERTIFICATE) throw new Untrusted(UNAUTHORISED, "what answered is not a gateway");
+    const certificate = verifyCertificate(credential, this.membership.root, this.channel.remoteStatic);
+    if (!equal(certificate.peer, peer)) throw new Untrusted(UNAUTHORISED, "the certificate belongs to another gateway");
+    this.met = certificate;
+    this.check();
+  }
+  /** Throws `Untrusted` if who answered is shut out by now. */
+  check() {
+    if (this.met && this.membership.revocations.includes(this.met)) {
+      throw new Untrusted(REVOKED, "this gateway was shut out of the store: go to another one");
+    }
+  }
+  request() {
+    return encodeMap([FORM_VERSION2, shortName(this.caller.name), ROLE, this.caller.keys.signingPublic]);
+  }
+};
+function shortName(name) {
+  let short = "";
+  for (const letter of name.replace(/[\p{C}\p{Z}]+/gu, " ").trim()) {
+    if (encoder5.encode(short + letter).length > MAX_NAME_BYTES) break;
+    short += letter;
+  }
+  return short || ROLE;
+}
+
+// src/shelf.ts
+var STORE = "values";
+var Shelf = class _Shelf {
+  constructor(database) {
+    this.database = database;
+    if (database) database.onversionchange = () => database.close();
+  }
+  database;
+  memory = /* @__PURE__ */ new Map();
+  static open(name) {
+    return new Promise((resolve) => {
+      const unkept = () => resolve(new _Shelf(null));
+      if (typeof indexedDB === "undefined") return unkept();
+      try {
+        const request = indexedDB.open(name, 1);
+        request.onupgradeneeded = () => void request.result.createObjectStore(STORE);
+        request.onsuccess = () => resolve(new _Shelf(request.result));
+        request.onerror = unkept;
+      } catch {
+        unkept();
+      }
+    });
+  }
+  get(key) {
+    return this.ask("readonly", key, (store, done) => {
+      const reading = store.get(key);
+      reading.onsuccess = () => done(reading.result);
+    });
+  }
+  async put(key, value) {
+    this.memory.set(key, value);
+    await this.ask("readwrite", key, (store) => void store.put(value, key));
+  }
+  /** The value, which is `fresh` where there is none yet: windows that ask at the same time get the same. */
+  async getOrPut(key, fresh) {
+    if (!this.memory.has(key)) this.memory.set(key, fresh);
+    const value = await this.ask("readwrite", key, (store, done) => {
+      const reading = store.get(key);
+      reading.onsuccess = () => {
+        done(reading.result ?? fresh);
+        if (reading.result === void 0) store.put(fresh, key);
+      };
+    });
+    this.memory.set(key, value);
+    return value;
+  }
+  close() {
+    this.database?.close();
+  }
+  ask(mode, key, act) {
+    return new Promise((resolve) => {
+      let found;
+      const failed = () => resolve(this.memory.get(key));
+      if (!this.database) return failed();
+      try {
+        const transaction = this.database.transaction([STORE], mode);
+        transaction.oncomplete = () => resolve(found);
+        transaction.onabort = failed;
+        act(transaction.objectStore(STORE), (value) => {
+          found = value;
+        });
+      } catch {
+        failed();
+      }
+    });
+  }
+};
+
+// src/identity.ts
+var DATABASE = "store-gateway-identity";
+var PEER_KEY = "store-gateway-peer";
+var PEER_BYTES = 16;
+var SECRET_BYTES = 32;
+var Identity = class _Identity {
+  constructor(shelf, peer, keys, gateways) {
+    this.shelf = shelf;
+    this.peer = peer;
+    this.keys = keys;
+    this.gateways = gateways;
+    if (this.channel) this.channel.onmessage = () => void this.reload();
+  }
+  shelf;
+  peer;
+  keys;
+  gateways;
+  membership = null;
+  /** Another window was paired. */
+  onGained = () => {
+  };
+  channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(DATABASE);
+  static async load() {
+    const shelf = await Shelf.open(DATABASE);
+    const fresh = { peer: peerId(), noise: random(SECRET_BYTES), signing: random(SECRET_BYTES) };
+    const { peer, noise, signing } = await shelf.getOrPut("device", fresh);
+    const gateways = await shelf.get("gateways") ?? /* @__PURE__ */ new Map();
+    const identity = new _Identity(shelf, peer, new Keys(noise, signing), gateways);
+    await identity.read();
+    return identity;
+  }
+  /** The static key of the gateway of our store that was met at an address. */
+  gateway(url) {
+    return this.gateways.get(url);
+  }
+  meet(url, key) {
+    const known = this.gateways.get(url);
+    if (known && equal(known, key)) return;
+    this.gateways.set(url, key.slice());
+    void this.shelf.put("gateways", this.gateways);
+  }
+  /** Whether there was a key to forget. */
+  forget(url) {
+    const known = this.gateways.delete(url);
+    if (known) void this.shelf.put("gateways", this.gateways);
+    return known;
+  }
+  /** Be of a store from now on; resolves when that is kept. */
+  async gain(membership) {
+    const before = this.membership;
+    this.membership = membership;
+    if (before && !equal(before.root, membership.root)) {
+      this.gateways = /* @__PURE__ */ new Map();
+      await this.shelf.put("gateways", this.gateways);
+    }
+    await this.keepRevocations();
+    await this.shelf.put("membership", { root: membership.root, credential: membership.credential });
+    this.channel?.postMessage("gained");
+  }
+  /** Keep the entries that were heard of. */
+  async keepRevocations() {
+    await this.shelf.put("revocations", this.membership.revocations.entries());
+  }
+  close() {
+    this.channel?.close();
+    this.shelf.close();
+  }
+  async reload() {
+    const before = this.membership;
+    await this.read();
+    if (this.membership !== before) this.onGained();
+  }
+  async read() {
+    const kept = await this.shelf.get("membership");
+    if (!kept) return;
+    const { membership } = this;
+    if (membership && equal(membership.root, kept.root) && equal(membership.credential, kept.credential)) return;
+    const revocations = new Revocations(kept.root);
+    for (const entry of await this.shelf.get("revocations") ?? []) {
+      try {
+        revocations.add(entry);
+      } catch {
+      }
+    }
+    this.membership = { ...kept, revocations };
+  }
+};
+function random(count) {
+  return crypto.getRandomValues(new Uint8Array(count));
+}
+function peerId() {
+  const storage = globalThis.localStorage;
+  const known = storage?.getItem(PEER_KEY);
+  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
+  const fresh = random(PEER_BYTES);
+  storage?.setItem(PEER_KEY, hex(fresh));
+  return fresh;
+}
+
+// src/pairing-code.ts
+import { sha256 as sha2564 } from "@noble/hashes/sha2.js";
+var CHARACTERS = 20;
+var MAX_TEXT = 64;
+var PSK_LABEL = "store-gateway/1 pairing code ";
+var PairingCodeError = class extends Error {
+};
+function normalised(text) {
+  const code = (text.length > MAX_TEXT ? "" : text).replace(/[ \-\t\r\n]/g, "").replace(/[oO]/g, "0").replace(/[iIlL]/g, "1").replace(/[a-z]/g, (letter) => letter.toUpperCase());
+  if (!/^[0-9A-HJKMNP-TV-Z]{20}$/.test(code)) {
+    throw new PairingCodeError(`that is not a pairing code: it has ${CHARACTERS} letters and digits, and no U`);
+  }
+  return code;
+}
+function pairingPsk(text) {
+  return sha2564(new TextEncoder().encode(PSK_LABEL + normalised(text)));
+}
+
+// src/pairing-uri.ts
+var SCHEME = "store-gateway:";
+var VERSION2 = "1";
+var MAX_TEXT2 = 1024;
+var MAX_ADDRESSES = 8;
+function pairingSecret(text) {
+  const given = text.trim();
+  return given.toLowerCase().startsWith(SCHEME) ? readUri(given) : { psk: pairingPsk(given) };
+}
+function readUri(text) {
+  const [start, query, ...more] = text.length > MAX_TEXT2 ? [] : text.split("?");
+  const found = new URLSearchParams(query);
+  const addresses = (found.get("a") ?? "").split(",");
+  const psk = octets(found.get("s"), KEY_BYTES);
+  const gateway = octets(found.get("k"), KEY_BYTES);
+  const store = octets(found.get("i"), ID_BYTES);
+  const right = start?.toLowerCase() === `${SCHEME}//pair` && !more.length && found.get("v") === VERSION2;
+  if (!right || addresses.length > MAX_ADDRESSES || addresses.includes("") || !psk || !gateway || !store) {
+    throw new PairingCodeError("that is not the text of a pairing QR code of this version");
+  }
+  return { psk, static: gateway, store };
+}
+function octets(text, length) {
+  if (!text || !/^[\w-]+$/.test(text)) return null;
+  try {
+    const bytes = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
+    return bytes.length === length ? bytes : null;
+  } catch {
+    return null;
+  }
 }
 
 // src/report.ts
@@ -444,7 +1397,7 @@ function guarded(call) {
 import * as Y4 from "yjs";
 
 // src/reconcile.ts
-import { digest as sha256 } from "lib0/hash/sha256";
+import { digest as sha2565 } from "lib0/hash/sha256";
 var SALT_BYTES = 8;
 var MAX_PAYLOAD_BYTES = MESSAGE_BYTES - 32;
 var MIN_PAYLOAD_BYTES = 8192;
@@ -453,19 +1406,19 @@ var DIGEST = 1;
 var LIST = 2;
 var DIFFER = 3;
 var FINGERPRINT_BYTES = 16;
-var DIGEST_BYTES = 8;
+var DIGEST_BYTES2 = 8;
 var PARTS_OF_ONE = 32;
 var PARTS = 8;
 var LIST_DOCUMENTS = 16;
 var CUT_SLACK = 5;
-var MAX_NAME_BYTES = 200;
+var MAX_NAME_BYTES2 = 200;
 var MAX_TEXTS = 8192;
 var MAX_EXCHANGE_BYTES = 2 ** 25;
 var LAST_TEXTS = 2;
-var LAST_BYTES = 2 * (MAX_NAME_BYTES + 5) + 8 + DIGEST_BYTES;
-var NOTHING = new Uint8Array();
-var encoder2 = new TextEncoder();
-var utf82 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+var LAST_BYTES = 2 * (MAX_NAME_BYTES2 + 5) + 8 + DIGEST_BYTES2;
+var NOTHING2 = new Uint8Array();
+var encoder6 = new TextEncoder();
+var utf83 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 var Catalogue = class {
   entries = /* @__PURE__ */ new Map();
   names;
@@ -475,11 +1428,11 @@ var Catalogue = class {
   constructor(documents) {
     for (const [name, fingerprint2] of documents) {
       if (fingerprint2.length !== FINGERPRINT_BYTES) throw new RangeError(`a fingerprint is ${FINGERPRINT_BYTES} bytes`);
-      const bytes = encoder2.encode(name);
-      if (bytes.length <= MAX_NAME_BYTES) this.entries.set(binary(bytes), new Writer().bytes(bytes).raw(fingerprint2).done());
+      const bytes = encoder6.encode(name);
+      if (bytes.length <= MAX_NAME_BYTES2) this.entries.set(binary(bytes), new Writer().bytes(bytes).raw(fingerprint2).done());
     }
     this.names = [...this.entries.keys()].sort();
-    this.blocks = [...this.names.keys()].filter((place) => sha256(fromBinary(this.names[place]))[0] === 0);
+    this.blocks = [...this.names.keys()].filter((place) => sha2565(fromBinary(this.names[place]))[0] === 0);
   }
   get size() {
     return this.names.length;
@@ -493,13 +1446,13 @@ var Catalogue = class {
   }
   /** What a list says of a document that is there, beside its name. */
   short(name, salt) {
-    return sha256(joined([salt, this.entries.get(name)])).subarray(0, DIGEST_BYTES);
+    return sha2565(joined2([salt, this.entries.get(name)])).subarray(0, DIGEST_BYTES2);
   }
   /** The digest of the documents at these places, at least one. */
   digest(start, end, salt) {
     const edges = [start, ...this.blocks.slice(bisect(this.blocks, start + 1), bisect(this.blocks, end)), end];
-    const hashes = edges.slice(1).map((edge, index) => sha256(joined(this.slice(edges[index], edge).map((name) => this.entries.get(name)))));
-    return sha256(joined([salt, ...hashes])).subarray(0, DIGEST_BYTES);
+    const hashes = edges.slice(1).map((edge, index) => sha2565(joined2(this.slice(edges[index], edge).map((name) => this.entries.get(name)))));
+    return sha2565(joined2([salt, ...hashes])).subarray(0, DIGEST_BYTES2);
   }
   /** The shortest bound between the names before and at a place, which is not 0. */
   bound(place) {
@@ -513,11 +1466,11 @@ function opening(catalogue, salt) {
   return payload.done();
 }
 function answer(catalogue, payload, maxBytes = MAX_PAYLOAD_BYTES) {
-  const { salt, ranges } = read(payload);
+  const { salt, ranges } = read2(payload);
   const differing = new Set(ranges.flatMap(({ mode, names }) => mode === DIFFER ? names : []));
   const unequal = ranges.filter((range2) => isUnequal(catalogue, range2, salt));
   const reply = new Payload(salt, maxBytes);
-  for (const piece of pieces(catalogue, unequal, salt)) {
+  for (const piece of pieces2(catalogue, unequal, salt)) {
     if (!reply.add(piece)) {
       reply.addLast(digested(catalogue, { lower: piece.lower, upper: ranges[ranges.length - 1].upper }, salt));
       break;
@@ -526,7 +1479,7 @@ function answer(catalogue, payload, maxBytes = MAX_PAYLOAD_BYTES) {
   }
   return {
     reply: ranges.some(asks) ? reply.done() : null,
-    differing: [...differing].sort().map((name) => utf82.decode(fromBinary(name))),
+    differing: [...differing].sort().map((name) => utf83.decode(fromBinary(name))),
     finished: !reply.asks
   };
 }
@@ -534,7 +1487,7 @@ function mostTurns(maxBytes) {
   return Math.floor(MAX_EXCHANGE_BYTES / maxBytes);
 }
 function range({ lower, upper }, mode, content = {}) {
-  return { lower, upper, mode, digest: NOTHING, names: [], shorts: [], ...content };
+  return { lower, upper, mode, digest: NOTHING2, names: [], shorts: [], ...content };
 }
 function asks({ mode }) {
   return mode === DIGEST || mode === LIST;
@@ -544,7 +1497,7 @@ function isUnequal(catalogue, theirs, salt) {
   const [start, end] = catalogue.places(theirs);
   return start === end || !same(theirs.digest, catalogue.digest(start, end, salt));
 }
-function* pieces(catalogue, unequal, salt) {
+function* pieces2(catalogue, unequal, salt) {
   const parts = unequal.length === 1 ? PARTS_OF_ONE : PARTS;
   for (const range2 of unequal) yield* piecesOf(catalogue, range2, parts, salt);
 }
@@ -552,10 +1505,10 @@ function* piecesOf(catalogue, theirs, parts, salt) {
   const [start, end] = catalogue.places(theirs);
   if (theirs.mode === LIST) {
     const names = differences(catalogue, theirs, salt);
-    for (let cut = 0; cut < names.length; cut += LIST_DOCUMENTS) {
-      const next = cut + LIST_DOCUMENTS;
-      const bounds = { lower: cut ? names[cut] : theirs.lower, upper: next < names.length ? names[next] : theirs.upper };
-      yield range(bounds, DIFFER, { names: names.slice(cut, next) });
+    for (let cut2 = 0; cut2 < names.length; cut2 += LIST_DOCUMENTS) {
+      const next = cut2 + LIST_DOCUMENTS;
+      const bounds = { lower: cut2 ? names[cut2] : theirs.lower, upper: next < names.length ? names[next] : theirs.upper };
+      yield range(bounds, DIFFER, { names: names.slice(cut2, next) });
     }
   } else if (end - start <= LIST_DOCUMENTS) {
     const names = catalogue.slice(start, end);
@@ -647,10 +1600,10 @@ var Payload = class {
     this.add(piece);
   }
   done() {
-    return joined(this.written);
+    return joined2(this.written);
   }
 };
-function read(payload) {
+function read2(payload) {
   if (payload.length > MAX_PAYLOAD_BYTES) throw new Malformed(`ranges of more than ${MAX_PAYLOAD_BYTES} bytes`);
   const reader = new RangeReader(payload);
   const salt = reader.take(SALT_BYTES);
@@ -674,19 +1627,19 @@ var RangeReader = class extends Reader {
     const rest = this.bytes();
     if (!rest.length) return this.previous = "";
     const kept = this.varint();
-    if (kept > this.previous.length || kept + rest.length > MAX_NAME_BYTES) throw new Malformed("a name or bound is too long");
+    if (kept > this.previous.length || kept + rest.length > MAX_NAME_BYTES2) throw new Malformed("a name or bound is too long");
     return this.previous = this.previous.slice(0, kept) + binary(rest);
   }
   /** Mode and payload of the range with these bounds. */
   content(bounds) {
     const found = range(bounds, this.varint());
     if (found.mode > DIFFER) throw new Malformed("a range of an unknown mode");
-    if (found.mode === DIGEST) found.digest = this.take(DIGEST_BYTES);
+    if (found.mode === DIGEST) found.digest = this.take(DIGEST_BYTES2);
     if (found.mode < LIST) return found;
     let { lower } = bounds;
     for (let left = this.varint(); left > 0; left--) {
       found.names.push(this.name(lower, bounds.upper));
-      if (found.mode === LIST) found.shorts.push(this.take(DIGEST_BYTES));
+      if (found.mode === LIST) found.shorts.push(this.take(DIGEST_BYTES2));
       lower = found.names[found.names.length - 1] + "\0";
     }
     return found;
@@ -695,7 +1648,7 @@ var RangeReader = class extends Reader {
     const name = this.text();
     if (!name || name < lower || upper && name >= upper) throw new Malformed("names are not in order or not in their range");
     try {
-      utf82.decode(fromBinary(name));
+      utf83.decode(fromBinary(name));
     } catch {
       throw new Malformed("a name is not UTF-8");
     }
@@ -734,7 +1687,7 @@ function bisect(sorted, value) {
 function same(one, other) {
   return one.every((byte, index) => byte === other[index]);
 }
-function joined(parts) {
+function joined2(parts) {
   const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   let position = 0;
   for (const part of parts) {
@@ -799,27 +1752,27 @@ function splitUpdate(update, limit) {
   return parts;
 }
 function written2(structs) {
-  const encoder3 = new Y3.UpdateEncoderV1();
+  const encoder7 = new Y3.UpdateEncoderV1();
   const clients = [];
   for (const struct of structs) {
     const last = clients[clients.length - 1];
     if (last && last[0].id.client === struct.id.client) last.push(struct);
     else clients.push([struct]);
   }
-  const write = varintWriter(encoder3);
+  const write = varintWriter(encoder7);
   write(clients.length);
   for (const list of clients) {
     write(list.length);
     write(list[0].id.client);
     write(list[0].id.clock);
-    for (const struct of list) struct.write(encoder3, 0);
+    for (const struct of list) struct.write(encoder7, 0);
   }
   write(0);
-  return encoder3.toUint8Array();
+  return encoder7.toUint8Array();
 }
 function deletions(ds) {
-  const encoder3 = new Y3.UpdateEncoderV1();
-  const write = varintWriter(encoder3);
+  const encoder7 = new Y3.UpdateEncoderV1();
+  const write = varintWriter(encoder7);
   write(0);
   write(ds.clients.size);
   for (const [client, ranges] of ds.clients) {
@@ -830,20 +1783,20 @@ function deletions(ds) {
       write(len);
     }
   }
-  return encoder3.toUint8Array();
+  return encoder7.toUint8Array();
 }
-function varintWriter(encoder3) {
-  return (value) => writeVarUint(encoder3.restEncoder, value);
+function varintWriter(encoder7) {
+  return (value) => writeVarUint(encoder7.restEncoder, value);
 }
 
 // src/session.ts
-var VERSION = 1;
+var VERSION3 = 1;
 var FEATURE_RECONCILE = 2;
 var DIFF_OVERHEAD = 48;
 var RECONCILE_OVERHEAD = 32;
 var MORE = 1;
-var NOTHING2 = new Uint8Array([0, 0]);
-var Channel = class {
+var NOTHING3 = new Uint8Array([0, 0]);
+var Channel2 = class {
   constructor(handle, document) {
     this.handle = handle;
     this.document = document;
@@ -863,23 +1816,25 @@ var Channel = class {
   tooLarge = false;
 };
 var Session = class {
-  constructor(introduction, events) {
+  /** With a `calling` the link is sealed, and both sides show that they are of one store. */
+  constructor(introduction, events, calling = null) {
     this.introduction = introduction;
     this.events = events;
-    this.put({
-      type: "HELLO",
-      lowest: VERSION,
-      highest: VERSION,
-      peer: introduction.peer,
-      features: FEATURE_RECONCILE,
-      message_bytes: MESSAGE_BYTES,
-      about: introduction.about
-    });
+    this.calling = calling;
+    if (calling) {
+      this.state = "noise";
+      this.bare.push(encode(calling.channel.call()));
+    } else this.greet();
   }
   introduction;
   events;
+  calling;
   state = "hello";
   out = [];
+  // What goes out before everything is sealed: one record a message.
+  bare = [];
+  peer = new Uint8Array();
+  digestHeard = false;
   channels = /* @__PURE__ */ new Map();
   // Handles of the peer; null: it speaks of a document that is of no interest here any more.
   theirHandles = /* @__PURE__ */ new Map();
@@ -896,17 +1851,22 @@ var Session = class {
   receive(data) {
     if (this.state === "closed") return;
     try {
-      for (const message of decode(data)) this.take(message);
+      if (this.state === "noise") return this.shakeHands(decode(data));
+      const batch = this.unsealed(data);
+      if (batch) for (const message of decode(batch)) this.take(message);
     } catch (error) {
-      if (!(error instanceof Malformed)) throw error;
-      this.close(4400, error.message);
+      if (error instanceof Malformed) return this.close(4400, error.message);
+      if (error instanceof NoiseError || error instanceof Untrusted) return this.close(error.code, error.message);
+      throw error;
     }
   }
   /** Link messages to send now. */
   dataToSend() {
-    const framed = this.out;
+    const { bare, out, calling } = this;
+    this.bare = [];
     this.out = [];
-    return batches(framed, this.limit);
+    const messages = batches(out, this.limit);
+    return [...bare, ...calling ? messages.map((batch) => calling.channel.seal(batch)) : messages];
   }
   /** Both sides compare: the peer opens of a subscription what differs and what changes. */
   get reconciles() {
@@ -918,7 +1878,7 @@ var Session = class {
   /** Follow a document on this link, once it is `opened`. */
   open(document) {
     if (this.state !== "open" || this.channels.has(document.name)) return;
-    const channel = new Channel(this.nextHandle++, document);
+    const channel = new Channel2(this.nextHandle++, document);
     this.channels.set(document.name, channel);
     this.ask(channel);
     const offer = this.offers.get(document.name);
@@ -973,29 +1933,59 @@ var Session = class {
   }
   close(code, reason) {
     if (this.state === "closed") return;
-    this.put({ type: "GOODBYE", code, reason, retry_ms: 0 });
-    this.end(code, reason, 0);
+    if (this.state === "noise") this.bare.push(encode({ type: "GOODBYE", code, reason, retry_ms: 0 }));
+    else this.put({ type: "GOODBYE", code, reason, retry_ms: 0 });
+    this.end(code, reason);
   }
-  end(code, reason, retryMs) {
+  greet() {
+    this.state = "hello";
+    this.put({
+      type: "HELLO",
+      lowest: VERSION3,
+      highest: VERSION3,
+      peer: this.introduction.peer,
+      features: FEATURE_RECONCILE,
+      message_bytes: MESSAGE_BYTES,
+      about: this.introduction.about
+    });
+  }
+  shakeHands(records) {
+    const [first] = records;
+    if (first?.type === "GOODBYE") return this.take(first);
+    const { channel } = this.calling;
+    const answer2 = channel.step(records);
+    if (answer2) this.bare.push(encode(answer2));
+    if (channel.sealed) this.greet();
+  }
+  /** The batch of a link message; null when nothing can be said any more. */
+  unsealed(message) {
+    if (!this.calling) return message;
+    try {
+      return this.calling.channel.open(message);
+    } catch (error) {
+      if (!(error instanceof NoiseError)) throw error;
+      this.out = [];
+      this.end(error.code, error.message);
+      return null;
+    }
+  }
+  end(code, reason, retryMs = 0, told = false) {
     this.state = "closed";
-    this.events.ended(code, reason, retryMs);
+    this.events.ended(code, reason, retryMs, told);
   }
   put(message) {
     this.out.push(encode(message));
   }
   take(message) {
     if (this.state === "closed") return;
-    if (message.type === "GOODBYE") return this.end(message.code, message.reason, message.retry_ms);
+    if (message.type === "GOODBYE") {
+      return this.end(message.code, message.reason, message.retry_ms, this.state !== "noise");
+    }
     if (this.state === "hello") {
       if (message.type !== "HELLO") throw new Malformed(`${message.type} does not belong here`);
       return this.greeted(message);
     }
-    if (this.state === "auth") {
-      if (message.type !== "GRANT") throw new Malformed(`${message.type} does not belong here`);
-      this.state = "open";
-      for (const [subscription, wanted] of this.subscriptions) this.put({ type: "SUBSCRIBE", subscription, ...wanted });
-      return this.events.opened();
-    }
+    if (this.state === "auth") return this.admitted(message);
     switch (message.type) {
       case "OPEN":
         return this.opened(message.handle, message.document, message.state_vector);
@@ -1019,21 +2009,56 @@ var Session = class {
         return this.closed(message.handle);
       case "RECONCILE":
         return this.compared(message.exchange, message.ranges);
+      case "REVOKED":
+        return this.revoked(message.entry);
+      case "DIGEST":
+        return this.compareRevocations(message.revocations);
       case "HELLO":
       case "AUTH":
       case "GRANT":
       case "NOISE":
+      case "MEMBER":
+      case "TICKET":
         throw new Malformed(`${message.type} does not belong here`);
     }
   }
+  admitted(message) {
+    const { calling } = this;
+    if (message.type === "GRANT") return this.granted();
+    if (calling && message.type === "TICKET") return this.events.gained(calling.take(message));
+    if (calling && message.type === "MEMBER") return calling.meet(message, this.peer);
+    throw new Malformed(`${message.type} does not belong here`);
+  }
+  granted() {
+    const { calling } = this;
+    if (calling && !calling.met) throw new Untrusted(UNAUTHORISED, "what answered did not show who it is");
+    this.state = "open";
+    if (calling) this.put({ type: "DIGEST", revocations: calling.membership.revocations.digest() });
+    for (const [subscription, wanted] of this.subscriptions) this.put({ type: "SUBSCRIBE", subscription, ...wanted });
+    this.events.opened();
+  }
+  /** Kept, and passed on with the next DIGEST that differs. */
+  revoked(entry) {
+    if (!this.calling?.membership.revocations.add(entry)) return;
+    this.events.revoked();
+    this.calling.check();
+  }
+  compareRevocations(theirs) {
+    const { calling, digestHeard } = this;
+    this.digestHeard = true;
+    if (!calling || digestHeard || equal(theirs, calling.membership.revocations.digest())) return;
+    for (const entry of calling.membership.revocations.entries()) this.put({ type: "REVOKED", entry });
+  }
   greeted(hello) {
-    if (Math.min(hello.highest, VERSION) < Math.max(hello.lowest, VERSION)) {
-      return this.close(4426, `this app speaks version ${VERSION}`);
+    if (Math.min(hello.highest, VERSION3) < Math.max(hello.lowest, VERSION3)) {
+      return this.close(4426, `this app speaks version ${VERSION3}`);
     }
     this.limit = Math.min(hello.message_bytes, MESSAGE_BYTES);
     const payloadBytes = this.limit - RECONCILE_OVERHEAD;
     if (hello.features & FEATURE_RECONCILE && payloadBytes >= MIN_PAYLOAD_BYTES) this.exchanges = new Exchanges(payloadBytes);
     this.state = "auth";
+    this.peer = hello.peer.slice();
+    if (this.calling) return this.put(this.calling.auth());
     const token = this.introduction.token;
     this.put(token === void 0 ? { type: "AUTH", method: 0, credential: new Uint8Array() } : { type: "AUTH", method: 2, credential: new TextEncoder().encode(token) });
   }
@@ -1069,7 +2094,7 @@ var Session = class {
     const split = splitUpdate(update, this.limit - DIFF_OVERHEAD);
     channel.refused = channel.tooLarge = false;
     const most = split.findIndex((part) => !this.fits(channel, part));
-    const parts = most < 0 ? split : [...split.slice(0, most), NOTHING2];
+    const parts = most < 0 ? split : [...split.slice(0, most), NOTHING3];
     parts.forEach((part, index) => {
       const last = index === parts.length - 1;
       this.put({
@@ -1178,7 +2203,7 @@ var Session = class {
 import * as Y5 from "yjs";
 var TooManySteps = class {
 };
-var MAX_NESTING = 16;
+var MAX_NESTING2 = 16;
 var MAX_TERMS = 256;
 var MAX_STEPS = 1e4;
 var MISSING = /* @__PURE__ */ Symbol("missing");
@@ -1206,7 +2231,7 @@ function compile(selector) {
   }
   function count(nesting, more) {
     terms += more;
-    if (nesting > MAX_NESTING || terms > MAX_TERMS) wrong("too many terms, or nested too deeply");
+    if (nesting > MAX_NESTING2 || terms > MAX_TERMS) wrong("too many terms, or nested too deeply");
   }
   function entries(wanted, nesting) {
     if (!isObject(wanted)) wrong("a selector is an object");
@@ -1481,12 +2506,13 @@ var FIRST_WAIT_MS = 250;
 var LONGEST_WAIT_MS = 3e4;
 var REFUSED_WAIT_MS = 6e4;
 var STEADY_MS = 5e3;
-var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4426]);
+var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4410, 4421, 4426]);
+var UNPAIRED = /* @__PURE__ */ new Set([4401, 4410, 4421]);
 var PASSING = /* @__PURE__ */ new Set([4205, 4429, 4503, 4507]);
 var RETRY_MS = 5e3;
 var KEPT_REFUSALS = 100;
 var COMPARE_MS = 3e5;
-var PEER_KEY = "store-gateway-peer";
+var KEY_BYTES3 = 32;
 var Unreached = class extends Error {
   name = "Unreached";
 };
@@ -1494,14 +2520,15 @@ var Store = class {
   constructor(options) {
     this.options = options;
     this.url = address(options.url);
-    this.introduction = { peer: peerId(), about: about(options), token: options.token };
     this.ticker = setInterval(this.tick, TICK_MS);
     globalThis.addEventListener?.("online", this.hurry);
     globalThis.document?.addEventListener("visibilitychange", this.hurry);
-    this.connect();
+    this.identified = this.identify();
   }
   options;
   link = "connecting";
+  /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
+  needsPairing = false;
   refusals = [];
   documents = /* @__PURE__ */ new Map();
   listeners = /* @__PURE__ */ new Map();
@@ -1524,7 +2551,30 @@ var Store = class {
   ended = false;
   waiting = /* @__PURE__ */ new Set();
   url;
-  introduction;
+  identified;
+  identity = null;
+  pairing = null;
+  // What the link of now is for.
+  attempt = null;
+  calling = null;
+  /** This device is a member of a store; known once the first link is tried. */
+  get paired() {
+    return !!this.identity?.membership;
+  }
+  /**
+   * Become a member of the gateway's store, by the code that it shows or the text of its QR code. Resolves when that is kept on
+   * this device. Rejects with `PairingCodeError` if it is no code, and with `Unreached` when the gateway does not take it.
+   */
+  async pair(code) {
+    const secret = pairingSecret(code);
+    await this.identified;
+    if (this.ended) throw new Unreached("the store was ended");
+    this.pairing?.failed(new Unreached("another code was given"));
+    await new Promise((done, failed) => {
+      this.pairing = { secret, done, failed };
+      this.redial();
+    });
+  }
   /** The Yjs document of that name; the same one every time. */
   doc(name) {
     const document = this.get(name);
@@ -1612,6 +2662,7 @@ var Store = class {
   async destroy() {
     this.ended = true;
     this.check();
+    this.pairing?.failed(new Unreached("the store was ended"));
     clearInterval(this.ticker);
     clearTimeout(this.retry);
     for (const retry of this.retries.values()) clearTimeout(retry);
@@ -1620,6 +2671,7 @@ var Store = class {
     this.session?.close(1001, "the app ended");
     this.drain();
     this.socket?.close();
+    this.identity?.close();
     await Promise.all([...this.documents.values()].map((document) => document.close()));
     this.documents.clear();
   }
@@ -1736,25 +2788,68 @@ var Store = class {
       if (document) this.join(document);
     }, RETRY_MS * (1 + this.random())));
   }
+  async identify() {
+    const identity = await Identity.load();
+    if (this.ended) return identity.close();
+    this.identity = identity;
+    identity.onGained = () => this.gained();
+    this.connect();
+  }
+  /** With a membership never in the open, whatever answers. */
+  entrance(identity, pairing) {
+    const { peer, keys, membership } = identity;
+    if (!membership && !pairing) return null;
+    const name = this.options.name ?? this.options.app ?? "";
+    const gateway = identity.gateway(this.url);
+    return new Calling({ peer, keys, membership, gateway, pairing: pairing?.secret, name }, new KeyPair(random(KEY_BYTES3)));
+  }
+  /** Another window was paired: come back as what this device is now. */
+  gained() {
+    this.needsPairing = false;
+    this.emit("paired");
+    if (!this.pairing) this.redial();
+  }
+  /** Call anew, at once. */
+  redial() {
+    const { socket } = this;
+    this.session?.close(1001, "this device comes back as another member");
+    if (socket) this.lost(socket, 1001, "");
+    clearTimeout(this.retry);
+    this.attempts = 0;
+    this.connect();
+  }
   random() {
     return (this.options.random ?? Math.random)();
   }
   connect = () => {
-    if (this.ended || this.socket) return;
+    const { identity, pairing } = this;
+    if (this.ended || this.socket || !identity) return;
     this.become("connecting", "");
     const Socket = this.options.WebSocket ?? WebSocket;
     const socket = this.socket = new Socket(this.url);
     socket.binaryType = "arraybuffer";
     this.heardAt = Date.now();
     this.deadline = this.heardAt + HANDSHAKE_MS;
-    let farewell = { code: 0, reason: "", retryMs: 0 };
-    const session = this.session = new Session(this.introduction, {
+    let farewell = null;
+    this.attempt = pairing;
+    const calling = this.calling = this.entrance(identity, pairing);
+    const introduction = { peer: identity.peer, about: about(this.options), token: this.options.token };
+    const session = this.session = new Session(introduction, {
       opened: () => {
         this.openedAt = Date.now();
+        this.needsPairing = false;
+        if (calling) identity.meet(this.url, calling.channel.remoteStatic);
         this.become("online", "");
         for (const document of this.documents.values()) this.join(document);
         for (const set of this.liveSets.keys()) this.compare(set);
       },
+      gained: (membership) => {
+        void identity.gain(membership).then(pairing.done);
+        this.pairing = null;
+        this.needsPairing = false;
+        this.emit("paired");
+      },
+      revoked: () => void identity.keepRevocations(),
       offered: (name) => {
         if (this.setsOf(name).length) this.join(this.get(name, true), true);
       },
@@ -1763,12 +2858,12 @@ var Store = class {
         if (document && (!document.selected || document.followed)) this.join(document);
       },
       compared: (subscription, differing) => this.compared(subscription, differing),
-      ended: (code, reason, retryMs) => {
-        farewell = { code, reason, retryMs };
+      ended: (code, reason, retryMs, told) => {
+        farewell = { code, reason, retryMs, told };
         this.drain();
         socket.close();
       }
-    });
+    }, calling);
     for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector));
     socket.onopen = () => {
       this.heardAt = Date.now();
@@ -1783,11 +2878,16 @@ var Store = class {
     };
     socket.onerror = () => {
     };
-    socket.onclose = (event) => this.lost(socket, farewell.code || event.code, farewell.reason || event.reason, farewell.retryMs);
+    socket.onclose = (event) => {
+      const { code, reason, retryMs, told } = farewell ?? { code: event.code, reason: event.reason, retryMs: 0, told: !calling };
+      this.lost(socket, code, reason, retryMs, told);
+    };
   };
-  lost(socket, code, reason, retryMs) {
+  /** `told`: the other side gave the code, where that counts. */
+  lost(socket, code, reason, retryMs = 0, told = false) {
     if (this.socket !== socket) return;
-    this.socket = this.session = null;
+    const { calling, attempt } = this;
+    this.socket = this.session = this.calling = this.attempt = null;
     this.deadline = Infinity;
     this.fresh.clear();
     this.settling.clear();
@@ -1795,8 +2895,16 @@ var Store = class {
     if (this.ended) return;
     if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0;
     this.openedAt = 0;
-    this.become(FATAL.has(code) ? "refused" : "offline", reason);
-    this.retry = setTimeout(this.connect, FATAL.has(code) ? REFUSED_WAIT_MS : retryMs || this.wait());
+    const failed = attempt !== null && attempt === this.pairing;
+    if (failed) {
+      this.pairing = null;
+      attempt.failed(new Unreached(reason || "the gateway was not reached"));
+    } else if (told && UNPAIRED.has(code)) this.needsPairing = true;
+    if (this.needsPairing) return this.become("refused", reason);
+    const anew = FATAL.has(code) && calling && !calling.met && this.identity.forget(this.url);
+    const fatal = FATAL.has(code) && !failed && !anew;
+    this.become(fatal ? "refused" : "offline", reason);
+    this.retry = setTimeout(this.connect, fatal ? REFUSED_WAIT_MS : retryMs || this.wait());
   }
   wait() {
     const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
@@ -1823,7 +2931,7 @@ var Store = class {
     if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
       const socket = this.socket;
       socket.close();
-      this.lost(socket, 4408, "nothing was heard for too long", 0);
+      this.lost(socket, 4408, "nothing was heard for too long");
     } else if (this.link === "online" && now - this.saidAt > PING_MS) {
       this.session?.ping();
       this.flush();
@@ -1895,14 +3003,6 @@ function about({ name, app, appVersion, schema }) {
   const pairs = [["app", app], ["app-version", appVersion], ["schema", schema], ["name", name]];
   return pairs.filter((pair) => pair[1] !== void 0);
 }
-function peerId() {
-  const storage = globalThis.localStorage;
-  const known = storage?.getItem(PEER_KEY);
-  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
-  const fresh = crypto.getRandomValues(new Uint8Array(16));
-  storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
-  return fresh;
-}
 function lostHope({ name, state, refusal }) {
   return state === "saved" || !refusal || PASSING.has(refusal.code) ? "" : `${name} was refused: ${refusal.reason}`;
 }
@@ -1912,6 +3012,7 @@ export {
   MAX_PAYLOAD_BYTES,
   MIN_PAYLOAD_BYTES,
   Malformed,
+  PairingCodeError,
   SelectorError,
   Store,
   Unreached,

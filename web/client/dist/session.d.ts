@@ -1,4 +1,5 @@
 import * as Y from 'yjs';
+import type { Calling, Membership } from './entrance';
 import { type Pairs } from './wire';
 /** What the session needs of a document and tells about it. */
 export interface Document {
@@ -24,7 +25,12 @@ export interface SessionEvents {
     closed(name: string): void;
     /** What a subscription selects was compared. The peer opens what differs; all else is equal. */
     compared(subscription: number, differing: Set<string>): void;
-    ended(code: number, reason: string, retryMs: number): void;
+    /** This device was let into a store. */
+    gained(membership: Membership): void;
+    /** Somebody was shut out of the store, of whom nothing was known here. */
+    revoked(): void;
+    /** `told`: the other side said so, on a sealed link if it was to be one. */
+    ended(code: number, reason: string, retryMs: number, told: boolean): void;
 }
 export interface Introduction {
     peer: Uint8Array;
@@ -34,8 +40,12 @@ export interface Introduction {
 export declare class Session {
     private introduction;
     private events;
+    private calling;
     private state;
     private out;
+    private bare;
+    private peer;
+    private digestHeard;
     private channels;
     private theirHandles;
     private offers;
@@ -47,7 +57,8 @@ export declare class Session {
     private numbers;
     private limit;
     private nonce;
-    constructor(introduction: Introduction, events: SessionEvents);
+    /** With a `calling` the link is sealed, and both sides show that they are of one store. */
+    constructor(introduction: Introduction, events: SessionEvents, calling?: Calling | null);
     /** Take one link message; never throws on what the peer does wrong. */
     receive(data: Uint8Array): void;
     /** Link messages to send now. */
@@ -70,9 +81,18 @@ export declare class Session {
     awareness(name: string, payload: Uint8Array): void;
     ping(): void;
     close(code: number, reason: string): void;
+    private greet;
+    private shakeHands;
+    /** The batch of a link message; null when nothing can be said any more. */
+    private unsealed;
     private end;
     private put;
     private take;
+    private admitted;
+    private granted;
+    /** Kept, and passed on with the next DIGEST that differs. */
+    private revoked;
+    private compareRevocations;
     private greeted;
     private ask;
     private opened;

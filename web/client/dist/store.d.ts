@@ -9,6 +9,8 @@ export interface Events {
     state: (document: string, state: SaveState) => void;
     synced: (document: string) => void;
     refused: (refusal: Refusal) => void;
+    /** This device became a member of a store, here or in another window. */
+    paired: () => void;
 }
 export interface Options {
     /** ws://host:port, with or without /mesh; http(s) addresses are understood too. */
@@ -33,6 +35,8 @@ export declare class Unreached extends Error {
 export declare class Store {
     private options;
     link: LinkState;
+    /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
+    needsPairing: boolean;
     readonly refusals: Refusal[];
     private documents;
     private listeners;
@@ -54,8 +58,19 @@ export declare class Store {
     private ended;
     private waiting;
     private readonly url;
-    private readonly introduction;
+    private readonly identified;
+    private identity;
+    private pairing;
+    private attempt;
+    private calling;
     constructor(options: Options);
+    /** This device is a member of a store; known once the first link is tried. */
+    get paired(): boolean;
+    /**
+     * Become a member of the gateway's store, by the code that it shows or the text of its QR code. Resolves when that is kept on
+     * this device. Rejects with `PairingCodeError` if it is no code, and with `Unreached` when the gateway does not take it.
+     */
+    pair(code: string): Promise<void>;
     /** The Yjs document of that name; the same one every time. */
     doc(name: string): Y.Doc;
     /**
@@ -96,8 +111,16 @@ export declare class Store {
     /** All else is the same on the gateway. */
     private compared;
     private refused;
+    private identify;
+    /** With a membership never in the open, whatever answers. */
+    private entrance;
+    /** Another window was paired: come back as what this device is now. */
+    private gained;
+    /** Call anew, at once. */
+    private redial;
     private random;
     private connect;
+    /** `told`: the other side gave the code, where that counts. */
     private lost;
     private wait;
     /** The network came back or the page was looked at: do not wait for the back-off. */

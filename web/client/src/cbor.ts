@@ -1,5 +1,6 @@
 // CBOR in deterministic encoding (RFC 8949 4.2.1), the part that certificates need, read strictly
 // (gateway/core/cbor.py): numbers, byte strings, text, arrays, maps with numbers as keys.
+import { compare, joined } from './octets'
 import { Malformed } from './wire'
 
 export type Value = number | Uint8Array | string | Value[] | Map<number, Value>
@@ -49,7 +50,7 @@ class Reader {
       const key = this.value(nesting + 1)
       const encoded = this.data.subarray(start, this.position)
       if (typeof key !== 'number') throw new Malformed('a key that is not a number')
-      if (!isAfter(encoded, last)) throw new Malformed('keys out of order, or the same one twice')
+      if (compare(encoded, last) <= 0) throw new Malformed('keys out of order, or the same one twice')
       last = encoded
       found.set(key, this.value(nesting + 1))
     }
@@ -92,30 +93,23 @@ class Reader {
 
 /** The encoding of an array of byte strings and texts. */
 export function encodeArray(values: (Uint8Array | string)[]): Uint8Array {
-  const parts = [head(4, values.length)]
-  for (const value of values) {
-    const bytes = typeof value === 'string' ? encoder.encode(value) : value
-    parts.push(head(typeof value === 'string' ? 3 : 2, bytes.length), bytes)
-  }
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let place = 0
-  for (const part of parts) {
-    whole.set(part, place)
-    place += part.length
-  }
-  return whole
+  return joined([head(4, values.length), ...values.map(encodeOne)])
 }
 
-/** Counts and lengths below 65,536. */
+/** The encoding of a map from 0, 1, 2 … to these values; fewer than 24. */
+export function encodeMap(values: (Uint8Array | string | number)[]): Uint8Array {
+  return joined([head(5, values.length), ...values.flatMap((value, key) => [head(0, key), encodeOne(value)])])
+}
+
+function encodeOne(value: Uint8Array | string | number): Uint8Array {
+  if (typeof value === 'number') return head(0, value)
+  const bytes = typeof value === 'string' ? encoder.encode(value) : value
+  return joined([head(typeof value === 'string' ? 3 : 2, bytes.length), bytes])
+}
+
+/** Numbers, counts and lengths below 65,536. */
 function head(kind: number, number: number): Uint8Array {
   if (number < 24) return Uint8Array.of((kind << 5) | number)
   if (number < 256) return Uint8Array.of((kind << 5) | 24, number)
   return Uint8Array.of((kind << 5) | 25, number >> 8, number & 255)
-}
-
-function isAfter(one: Uint8Array, other: Uint8Array): boolean {
-  for (let n = 0; n < one.length && n < other.length; n++) {
-    if (one[n] !== other[n]) return one[n] > other[n]
-  }
-  return one.length > other.length
 }

@@ -3,6 +3,7 @@ import { IndexeddbPersistence } from 'y-indexeddb'
 import { applyAwarenessUpdate, Awareness, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { fingerprint } from './fingerprint'
+import { hex } from './octets'
 import type { Document } from './session'
 
 /**
@@ -234,8 +235,4 @@ function written({ db }: IndexeddbPersistence): Promise<boolean> {
       resolve(false) // It is closed.
     }
   })
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

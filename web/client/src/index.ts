@@ -1,5 +1,6 @@
 export { connect, Store, Unreached, type Events, type LinkState, type Options } from './store'
 export type { Refusal, SaveState } from './document'
+export { PairingCodeError } from './pairing-code'
 export { canonical, fingerprint } from './fingerprint'
 export { batches, decode, encode, Malformed, type Message } from './wire'
 export { splitUpdate } from './split'

@@ -4,6 +4,7 @@ import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { x25519 } from '@noble/curves/ed25519.js'
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 } from '@noble/hashes/sha2.js'
+import { joined } from './octets'
 
 const KEY_BYTES = 32
 const TAG_BYTES = 16
@@ -316,14 +317,4 @@ function hkdf(chain: Uint8Array, secret: Uint8Array, count: number): Uint8Array[
 function cut(message: Uint8Array, size: number): [Uint8Array, Uint8Array] {
   if (message.length < size) throw new NoiseError(MALFORMED, 'a handshake message that is cut off')
   return [message.slice(0, size), message.subarray(size)]
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let position = 0
-  for (const part of parts) {
-    whole.set(part, position)
-    position += part.length
-  }
-  return whole
 }

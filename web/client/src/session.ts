@@ -1,8 +1,12 @@
 // The calling side of one mesh link: protocol state only, used once, no I/O of its own.
 import * as Y from 'yjs'
+import type { Calling, Membership } from './entrance'
 import { Exchanges } from './exchanges'
+import { NoiseError } from './noise'
+import { equal } from './octets'
 import { Catalogue, MIN_PAYLOAD_BYTES } from './reconcile'
 import { guarded } from './report'
+import { UNAUTHORISED, Untrusted } from './signed'
 import { splitUpdate } from './split'
 import { batches, decode, encode, Malformed, MESSAGE_BYTES, type Message, type Pairs } from './wire'
 
@@ -38,7 +42,12 @@ export interface SessionEvents {
   closed(name: string): void
   /** What a subscription selects was compared. The peer opens what differs; all else is equal. */
   compared(subscription: number, differing: Set<string>): void
-  ended(code: number, reason: string, retryMs: number): void
+  /** This device was let into a store. */
+  gained(membership: Membership): void
+  /** Somebody was shut out of the store, of whom nothing was known here. */
+  revoked(): void
+  /** `told`: the other side said so, on a sealed link if it was to be one. */
+  ended(code: number, reason: string, retryMs: number, told: boolean): void
 }
 
 export interface Introduction {
@@ -63,8 +72,12 @@ class Channel {
 }
 
 export class Session {
-  private state: 'hello' | 'auth' | 'open' | 'closed' = 'hello'
+  private state: 'noise' | 'hello' | 'auth' | 'open' | 'closed' = 'hello'
   private out: Uint8Array[] = []
+  // What goes out before everything is sealed: one record a message.
+  private bare: Uint8Array[] = []
+  private peer: Uint8Array = new Uint8Array()
+  private digestHeard = false
   private channels = new Map<string, Channel>()
   // Handles of the peer; null: it speaks of a document that is of no interest here any more.
   private theirHandles = new Map<number, Channel | null>()
@@ -78,29 +91,35 @@ export class Session {
   private limit = MESSAGE_BYTES
   private nonce = 0
 
-  constructor(private introduction: Introduction, private events: SessionEvents) {
-    this.put({
-      type: 'HELLO', lowest: VERSION, highest: VERSION, peer: introduction.peer, features: FEATURE_RECONCILE,
-      message_bytes: MESSAGE_BYTES, about: introduction.about,
-    })
+  /** With a `calling` the link is sealed, and both sides show that they are of one store. */
+  constructor(private introduction: Introduction, private events: SessionEvents, private calling: Calling | null = null) {
+    if (calling) {
+      this.state = 'noise'
+      this.bare.push(encode(calling.channel.call()))
+    } else this.greet()
   }
 
   /** Take one link message; never throws on what the peer does wrong. */
   receive(data: Uint8Array): void {
     if (this.state === 'closed') return
     try {
-      for (const message of decode(data)) this.take(message)
+      if (this.state === 'noise') return this.shakeHands(decode(data))
+      const batch = this.unsealed(data)
+      if (batch) for (const message of decode(batch)) this.take(message)
     } catch (error) {
-      if (!(error instanceof Malformed)) throw error
-      this.close(4400, error.message)
+      if (error instanceof Malformed) return this.close(4400, error.message)
+      if (error instanceof NoiseError || error instanceof Untrusted) return this.close(error.code, error.message)
+      throw error
     }
   }
 
   /** Link messages to send now. */
   dataToSend(): Uint8Array[] {
-    const framed = this.out
+    const { bare, out, calling } = this
+    this.bare = []
     this.out = []
-    return batches(framed, this.limit)
+    const messages = batches(out, this.limit)
+    return [...bare, ...(calling ? messages.map((batch) => calling.channel.seal(batch)) : messages)]
   }
 
   /** Both sides compare: the peer opens of a subscription what differs and what changes. */
@@ -180,13 +199,44 @@ export class Session {
 
   close(code: number, reason: string): void {
     if (this.state === 'closed') return
-    this.put({ type: 'GOODBYE', code, reason, retry_ms: 0 })
-    this.end(code, reason, 0)
+    if (this.state === 'noise') this.bare.push(encode({ type: 'GOODBYE', code, reason, retry_ms: 0 }))
+    else this.put({ type: 'GOODBYE', code, reason, retry_ms: 0 })
+    this.end(code, reason)
   }
 
-  private end(code: number, reason: string, retryMs: number): void {
+  private greet(): void {
+    this.state = 'hello'
+    this.put({
+      type: 'HELLO', lowest: VERSION, highest: VERSION, peer: this.introduction.peer, features: FEATURE_RECONCILE,
+      message_bytes: MESSAGE_BYTES, about: this.introduction.about,
+    })
+  }
+
+  private shakeHands(records: Message[]): void {
+    const [first] = records
+    if (first?.type === 'GOODBYE') return this.take(first)
+    const { channel } = this.calling!
+    const answer = channel.step(records)
+    if (answer) this.bare.push(encode(answer))
+    if (channel.sealed) this.greet()
+  }
+
+  /** The batch of a link message; null when nothing can be said any more. */
+  private unsealed(message: Uint8Array): Uint8Array | null {
+    if (!this.calling) return message
+    try {
+      return this.calling.channel.open(message)
+    } catch (error) {
+      if (!(error instanceof NoiseError)) throw error
+      this.out = []
+      this.end(error.code, error.message)
+      return null
+    }
+  }
+
+  private end(code: number, reason: string, retryMs = 0, told = false): void {
     this.state = 'closed'
-    this.events.ended(code, reason, retryMs)
+    this.events.ended(code, reason, retryMs, told)
   }
 
   private put(message: Message): void {
@@ -195,17 +245,15 @@ export class Session {
 
   private take(message: Message): void {
     if (this.state === 'closed') return
-    if (message.type === 'GOODBYE') return this.end(message.code, message.reason, message.retry_ms)
+    if (message.type === 'GOODBYE') {
+      // In the open, before a handshake, anybody can say it.
+      return this.end(message.code, message.reason, message.retry_ms, this.state !== 'noise')
+    }
     if (this.state === 'hello') {
       if (message.type !== 'HELLO') throw new Malformed(`${message.type} does not belong here`)
       return this.greeted(message)
     }
-    if (this.state === 'auth') {
-      if (message.type !== 'GRANT') throw new Malformed(`${message.type} does not belong here`)
-      this.state = 'open'
-      for (const [subscription, wanted] of this.subscriptions) this.put({ type: 'SUBSCRIBE', subscription, ...wanted })
-      return this.events.opened()
-    }
+    if (this.state === 'auth') return this.admitted(message)
     switch (message.type) {
       case 'OPEN': return this.opened(message.handle, message.document, message.state_vector)
       case 'DIFF': return this.diff(message)
@@ -218,9 +266,42 @@ export class Session {
       case 'PING': return this.put({ type: 'PONG', nonce: message.nonce })
       case 'CLOSE': return this.closed(message.handle)
       case 'RECONCILE': return this.compared(message.exchange, message.ranges)
-      case 'HELLO': case 'AUTH': case 'GRANT': case 'NOISE':
+      case 'REVOKED': return this.revoked(message.entry)
+      case 'DIGEST': return this.compareRevocations(message.revocations)
+      case 'HELLO': case 'AUTH': case 'GRANT': case 'NOISE': case 'MEMBER': case 'TICKET':
         throw new Malformed(`${message.type} does not belong here`)
     }
+  }
+
+  private admitted(message: Message): void {
+    const { calling } = this
+    if (message.type === 'GRANT') return this.granted()
+    if (calling && message.type === 'TICKET') return this.events.gained(calling.take(message))
+    if (calling && message.type === 'MEMBER') return calling.meet(message, this.peer)
+    throw new Malformed(`${message.type} does not belong here`)
+  }
+
+  private granted(): void {
+    const { calling } = this
+    if (calling && !calling.met) throw new Untrusted(UNAUTHORISED, 'what answered did not show who it is')
+    this.state = 'open'
+    if (calling) this.put({ type: 'DIGEST', revocations: calling.membership!.revocations.digest() })
+    for (const [subscription, wanted] of this.subscriptions) this.put({ type: 'SUBSCRIBE', subscription, ...wanted })
+    this.events.opened()
+  }
+
+  /** Kept, and passed on with the next DIGEST that differs. */
+  private revoked(entry: Uint8Array): void {
+    if (!this.calling?.membership!.revocations.add(entry)) return
+    this.events.revoked()
+    this.calling.check()
+  }
+
+  private compareRevocations(theirs: Uint8Array): void {
+    const { calling, digestHeard } = this
+    this.digestHeard = true
+    if (!calling || digestHeard || equal(theirs, calling.membership!.revocations.digest())) return
+    for (const entry of calling.membership!.revocations.entries()) this.put({ type: 'REVOKED', entry })
   }
 
   private greeted(hello: Extract<Message, { type: 'HELLO' }>): void {
@@ -231,6 +312,8 @@ export class Session {
     const payloadBytes = this.limit - RECONCILE_OVERHEAD
     if (hello.features & FEATURE_RECONCILE && payloadBytes >= MIN_PAYLOAD_BYTES) this.exchanges = new Exchanges(payloadBytes)
     this.state = 'auth'
+    this.peer = hello.peer.slice()
+    if (this.calling) return this.put(this.calling.auth())
     const token = this.introduction.token
     this.put(token === undefined
       ? { type: 'AUTH', method: 0, credential: new Uint8Array() }

@@ -2,9 +2,13 @@
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
 import { StoreDocument, type Refusal, type SaveState } from './document'
+import { Calling } from './entrance'
+import { Identity, random } from './identity'
+import { KeyPair } from './noise'
+import { pairingSecret, type PairingSecret } from './pairing-uri'
 import { guarded } from './report'
 import type { Selector } from './selector'
-import { Session, type Introduction } from './session'
+import { Session } from './session'
 import { LiveSet } from './subscription'
 import type { Pairs } from './wire'
 
@@ -15,6 +19,8 @@ export interface Events {
   state: (document: string, state: SaveState) => void
   synced: (document: string) => void
   refused: (refusal: Refusal) => void
+  /** This device became a member of a store, here or in another window. */
+  paired: () => void
 }
 
 export interface Options {
@@ -43,21 +49,28 @@ const FIRST_WAIT_MS = 250
 const LONGEST_WAIT_MS = 30_000
 const REFUSED_WAIT_MS = 60_000
 const STEADY_MS = 5_000
-const FATAL = new Set([4401, 4403, 4426])
+const FATAL = new Set([4401, 4403, 4410, 4421, 4426])
+// Only a new pairing mends these, where who said them had a right to.
+const UNPAIRED = new Set([4401, 4410, 4421])
 const PASSING = new Set([4205, 4429, 4503, 4507])
 const RETRY_MS = 5_000
 const KEPT_REFUSALS = 100
 // What live changes missed, should anything ever be, is found by the next comparison.
 const COMPARE_MS = 300_000
-const PEER_KEY = 'store-gateway-peer'
+const KEY_BYTES = 32
 
 /** What was waited for will not come; the message says why. */
 export class Unreached extends Error {
   override readonly name = 'Unreached'
 }
 
+/** A call that shall make this device a member of a store. */
+interface Pairing { secret: PairingSecret; done(): void; failed(error: Error): void }
+
 export class Store {
   link: LinkState = 'connecting'
+  /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
+  needsPairing = false
   readonly refusals: Refusal[] = []
   private documents = new Map<string, StoreDocument>()
   private listeners = new Map<keyof Events, Set<(...values: any[]) => void>>()
@@ -80,15 +93,39 @@ export class Store {
   private ended = false
   private waiting = new Set<() => void>()
   private readonly url: string
-  private readonly introduction: Introduction
+  private readonly identified: Promise<void>
+  private identity: Identity | null = null
+  private pairing: Pairing | null = null
+  // What the link of now is for.
+  private attempt: Pairing | null = null
+  private calling: Calling | null = null
 
   constructor(private options: Options) {
     this.url = address(options.url)
-    this.introduction = { peer: peerId(), about: about(options), token: options.token }
     this.ticker = setInterval(this.tick, TICK_MS)
     globalThis.addEventListener?.('online', this.hurry)
     globalThis.document?.addEventListener('visibilitychange', this.hurry)
-    this.connect()
+    this.identified = this.identify()
+  }
+
+  /** This device is a member of a store; known once the first link is tried. */
+  get paired(): boolean {
+    return !!this.identity?.membership
+  }
+
+  /**
+   * Become a member of the gateway's store, by the code that it shows or the text of its QR code. Resolves when that is kept on
+   * this device. Rejects with `PairingCodeError` if it is no code, and with `Unreached` when the gateway does not take it.
+   */
+  async pair(code: string): Promise<void> {
+    const secret = pairingSecret(code)
+    await this.identified
+    if (this.ended) throw new Unreached('the store was ended')
+    this.pairing?.failed(new Unreached('another code was given'))
+    await new Promise<void>((done, failed) => {
+      this.pairing = { secret, done, failed }
+      this.redial()
+    })
   }
 
   /** The Yjs document of that name; the same one every time. */
@@ -180,6 +217,7 @@ export class Store {
   async destroy(): Promise<void> {
     this.ended = true
     this.check()
+    this.pairing?.failed(new Unreached('the store was ended'))
     clearInterval(this.ticker)
     clearTimeout(this.retry)
     for (const retry of this.retries.values()) clearTimeout(retry)
@@ -188,6 +226,7 @@ export class Store {
     this.session?.close(1001, 'the app ended')
     this.drain()
     this.socket?.close()
+    this.identity?.close()
     await Promise.all([...this.documents.values()].map((document) => document.close()))
     this.documents.clear()
   }
@@ -317,26 +356,73 @@ export class Store {
     }, RETRY_MS * (1 + this.random())))
   }
 
+  private async identify(): Promise<void> {
+    const identity = await Identity.load()
+    if (this.ended) return identity.close()
+    this.identity = identity
+    identity.onGained = () => this.gained()
+    this.connect()
+  }
+
+  /** With a membership never in the open, whatever answers. */
+  private entrance(identity: Identity, pairing: Pairing | null): Calling | null {
+    const { peer, keys, membership } = identity
+    if (!membership && !pairing) return null
+    const name = this.options.name ?? this.options.app ?? ''
+    const gateway = identity.gateway(this.url)
+    return new Calling({ peer, keys, membership, gateway, pairing: pairing?.secret, name }, new KeyPair(random(KEY_BYTES)))
+  }
+
+  /** Another window was paired: come back as what this device is now. */
+  private gained(): void {
+    this.needsPairing = false
+    this.emit('paired')
+    if (!this.pairing) this.redial()
+  }
+
+  /** Call anew, at once. */
+  private redial(): void {
+    const { socket } = this
+    this.session?.close(1001, 'this device comes back as another member')
+    if (socket) this.lost(socket, 1001, '')
+    clearTimeout(this.retry)
+    this.attempts = 0
+    this.connect()
+  }
+
   private random(): number {
     return (this.options.random ?? Math.random)()
   }
 
   private connect = (): void => {
-    if (this.ended || this.socket) return
+    const { identity, pairing } = this
+    if (this.ended || this.socket || !identity) return
     this.become('connecting', '')
     const Socket = this.options.WebSocket ?? WebSocket
     const socket = (this.socket = new Socket(this.url))
     socket.binaryType = 'arraybuffer'
     this.heardAt = Date.now()
     this.deadline = this.heardAt + HANDSHAKE_MS
-    let farewell = { code: 0, reason: '', retryMs: 0 }
-    const session = (this.session = new Session(this.introduction, {
+    let farewell: { code: number; reason: string; retryMs: number; told: boolean } | null = null
+    this.attempt = pairing
+    const calling = (this.calling = this.entrance(identity, pairing))
+    const introduction = { peer: identity.peer, about: about(this.options), token: this.options.token }
+    const session = (this.session = new Session(introduction, {
       opened: () => {
         this.openedAt = Date.now()
+        this.needsPairing = false
+        if (calling) identity.meet(this.url, calling.channel.remoteStatic)
         this.become('online', '')
         for (const document of this.documents.values()) this.join(document)
         for (const set of this.liveSets.keys()) this.compare(set)
       },
+      gained: (membership) => {
+        void identity.gain(membership).then(pairing!.done)
+        this.pairing = null
+        this.needsPairing = false
+        this.emit('paired')
+      },
+      revoked: () => void identity.keepRevocations(),
       offered: (name) => {
         if (this.setsOf(name).length) this.join(this.get(name, true), true)
       },
@@ -346,12 +432,12 @@ export class Store {
         if (document && (!document.selected || document.followed)) this.join(document)
       },
       compared: (subscription, differing) => this.compared(subscription, differing),
-      ended: (code, reason, retryMs) => {
-        farewell = { code, reason, retryMs }
+      ended: (code, reason, retryMs, told) => {
+        farewell = { code, reason, retryMs, told }
         this.drain()
         socket.close()
       },
-    }))
+    }, calling))
     for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector))
     socket.onopen = () => {
       this.heardAt = Date.now()
@@ -365,12 +451,17 @@ export class Store {
       this.flush()
     }
     socket.onerror = () => {}
-    socket.onclose = (event) => this.lost(socket, farewell.code || event.code, farewell.reason || event.reason, farewell.retryMs)
+    socket.onclose = (event) => {
+      const { code, reason, retryMs, told } = farewell ?? { code: event.code, reason: event.reason, retryMs: 0, told: !calling }
+      this.lost(socket, code, reason, retryMs, told)
+    }
   }
 
-  private lost(socket: WebSocket, code: number, reason: string, retryMs: number): void {
+  /** `told`: the other side gave the code, where that counts. */
+  private lost(socket: WebSocket, code: number, reason: string, retryMs = 0, told = false): void {
     if (this.socket !== socket) return
-    this.socket = this.session = null
+    const { calling, attempt } = this
+    this.socket = this.session = this.calling = this.attempt = null
     this.deadline = Infinity
     this.fresh.clear()
     this.settling.clear()
@@ -378,8 +469,17 @@ export class Store {
     if (this.ended) return
     if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0
     this.openedAt = 0
-    this.become(FATAL.has(code) ? 'refused' : 'offline', reason)
-    this.retry = setTimeout(this.connect, FATAL.has(code) ? REFUSED_WAIT_MS : retryMs || this.wait())
+    const failed = attempt !== null && attempt === this.pairing
+    if (failed) {
+      this.pairing = null
+      attempt.failed(new Unreached(reason || 'the gateway was not reached'))
+    } else if (told && UNPAIRED.has(code)) this.needsPairing = true
+    if (this.needsPairing) return this.become('refused', reason)
+    // It may be another gateway of the store: ask for its key.
+    const anew = FATAL.has(code) && calling && !calling.met && this.identity!.forget(this.url)
+    const fatal = FATAL.has(code) && !failed && !anew
+    this.become(fatal ? 'refused' : 'offline', reason)
+    this.retry = setTimeout(this.connect, fatal ? REFUSED_WAIT_MS : retryMs || this.wait())
   }
 
   private wait(): number {
@@ -409,7 +509,7 @@ export class Store {
     if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
       const socket = this.socket
       socket.close()
-      this.lost(socket, 4408, 'nothing was heard for too long', 0)
+      this.lost(socket, 4408, 'nothing was heard for too long')
     } else if (this.link === 'online' && now - this.saidAt > PING_MS) {
       this.session?.ping()
       this.flush()
@@ -493,15 +593,6 @@ function address(url: string): string {
 function about({ name, app, appVersion, schema }: Options): Pairs {
   const pairs: [string, string | undefined][] = [['app', app], ['app-version', appVersion], ['schema', schema], ['name', name]]
   return pairs.filter((pair): pair is [string, string] => pair[1] !== undefined)
-}
-
-function peerId(): Uint8Array {
-  const storage = (globalThis as { localStorage?: Storage }).localStorage
-  const known = storage?.getItem(PEER_KEY)
-  if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g)!, (byte) => parseInt(byte, 16))
-  const fresh = crypto.getRandomValues(new Uint8Array(16))
-  storage?.setItem(PEER_KEY, [...fresh].map((byte) => byte.toString(16).padStart(2, '0')).join(''))
-  return fresh
 }
 
 /** Why a document will not be saved as it is, or ''. */
