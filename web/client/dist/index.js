@@ -1841,6 +1841,8 @@ var Session = class {
   offers = /* @__PURE__ */ new Map();
   subscriptions = /* @__PURE__ */ new Map();
   exchanges = null;
+  // Released before the peer answered OPEN: until it did, a handle may be bound there or not.
+  leaving = /* @__PURE__ */ new Map();
   nextHandle = 1;
   sent = 0;
   acked = 0;
@@ -1878,7 +1880,8 @@ var Session = class {
   /** Follow a document on this link, once it is `opened`. */
   open(document) {
     if (this.state !== "open" || this.channels.has(document.name)) return;
-    const channel = new Channel2(this.nextHandle++, document);
+    const channel = new Channel2(this.leaving.get(document.name) ?? this.nextHandle++, document);
+    this.leaving.delete(document.name);
     this.channels.set(document.name, channel);
     this.ask(channel);
     const offer = this.offers.get(document.name);
@@ -1903,7 +1906,8 @@ var Session = class {
     const channel = this.channels.get(name);
     if (!channel) return;
     this.channels.delete(name);
-    if (this.state === "open") this.put({ type: "CLOSE", handle: channel.handle });
+    if (!channel.peerAsked) this.leaving.set(name, channel.handle);
+    else if (this.state === "open") this.put({ type: "CLOSE", handle: channel.handle });
   }
   /** Begin anew with a document: each side tells again what it has. */
   reopen(name) {
@@ -1915,18 +1919,18 @@ var Session = class {
   /** A local change of a document that is open. */
   update(name, update) {
     const channel = this.channels.get(name);
-    if (this.state !== "open" || !channel) return;
+    if (this.state !== "open" || !channel?.peerAsked) return;
     if (channel.tooLarge) return this.reopen(name);
     for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
       if (!this.fits(channel, part)) return;
       this.put({ type: "UPDATE", handle: channel.handle, update: part });
       this.count(channel);
     }
-    if (channel.peerAsked && !channel.refused) channel.document.handedOver();
+    if (!channel.refused) channel.document.handedOver();
   }
   awareness(name, payload) {
     const channel = this.channels.get(name);
-    if (this.state === "open" && channel) this.put({ type: "AWARENESS", handle: channel.handle, payload });
+    if (this.state === "open" && channel?.peerAsked) this.put({ type: "AWARENESS", handle: channel.handle, payload });
   }
   ping() {
     if (this.state === "open") this.put({ type: "PING", nonce: ++this.nonce });
@@ -2071,12 +2075,20 @@ var Session = class {
       document: channel.document.name,
       state_vector: Y4.encodeStateVector(channel.document.doc)
     });
-    const payload = channel.document.awarenessToSend();
-    if (payload) this.awareness(channel.document.name, payload);
+    this.showPresence(channel);
+  }
+  showPresence({ document }) {
+    const payload = document.awarenessToSend();
+    if (payload) this.awareness(document.name, payload);
   }
   opened(handle, name, stateVector) {
     if (this.channels.get(name)?.dropped) this.reopen(name);
     const channel = this.channels.get(name);
+    const left = this.leaving.get(name);
+    if (left !== void 0) {
+      this.leaving.delete(name);
+      this.put({ type: "CLOSE", handle: left });
+    }
     if (!channel) {
       this.theirHandles.set(handle, null);
       this.offers.set(name, { handle, stateVector });
@@ -2106,7 +2118,9 @@ var Session = class {
       });
       this.count(channel);
     });
+    const isFirst = !channel.peerAsked;
     channel.peerAsked = true;
+    if (isFirst) this.showPresence(channel);
     if (!channel.refused) channel.document.handedOver();
     this.judge(channel);
   }
@@ -2190,6 +2204,7 @@ var Session = class {
   denied(name, code, reason) {
     const channel = this.channels.get(name);
     this.channels.delete(name);
+    this.leaving.delete(name);
     channel?.document.refused(code, reason);
   }
   channel(handle) {

@@ -51,6 +51,7 @@ export declare class Session {
     private offers;
     private subscriptions;
     private exchanges;
+    private leaving;
     private nextHandle;
     private sent;
     private acked;
@@ -95,6 +96,7 @@ export declare class Session {
     private compareRevocations;
     private greeted;
     private ask;
+    private showPresence;
     private opened;
     private closed;
     private finish;

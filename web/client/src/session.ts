@@ -84,6 +84,8 @@ export class Session {
   private offers = new Map<string, { handle: number; stateVector: Uint8Array }>()
   private subscriptions = new Map<number, { collection: string; selector: string }>()
   private exchanges: Exchanges | null = null
+  // Released before the peer answered OPEN: until it did, a handle may be bound there or not.
+  private leaving = new Map<string, number>()
   private nextHandle = 1
   private sent = 0
   private acked = 0
@@ -134,7 +136,8 @@ export class Session {
   /** Follow a document on this link, once it is `opened`. */
   open(document: Document): void {
     if (this.state !== 'open' || this.channels.has(document.name)) return
-    const channel = new Channel(this.nextHandle++, document)
+    const channel = new Channel(this.leaving.get(document.name) ?? this.nextHandle++, document)
+    this.leaving.delete(document.name)
     this.channels.set(document.name, channel)
     this.ask(channel)
     const offer = this.offers.get(document.name)
@@ -163,7 +166,8 @@ export class Session {
     const channel = this.channels.get(name)
     if (!channel) return
     this.channels.delete(name)
-    if (this.state === 'open') this.put({ type: 'CLOSE', handle: channel.handle })
+    if (!channel.peerAsked) this.leaving.set(name, channel.handle)
+    else if (this.state === 'open') this.put({ type: 'CLOSE', handle: channel.handle })
   }
 
   /** Begin anew with a document: each side tells again what it has. */
@@ -177,20 +181,20 @@ export class Session {
   /** A local change of a document that is open. */
   update(name: string, update: Uint8Array): void {
     const channel = this.channels.get(name)
-    if (this.state !== 'open' || !channel) return
+    // Before the peer answered OPEN it may still deny it; if it does not, this is part of our DIFF.
+    if (this.state !== 'open' || !channel?.peerAsked) return
     if (channel.tooLarge) return this.reopen(name)
     for (const part of splitUpdate(update, this.limit - DIFF_OVERHEAD)) {
       if (!this.fits(channel, part)) return
       this.put({ type: 'UPDATE', handle: channel.handle, update: part })
       this.count(channel)
     }
-    // Before the peer said what it has, older changes of ours are still to go.
-    if (channel.peerAsked && !channel.refused) channel.document.handedOver()
+    if (!channel.refused) channel.document.handedOver()
   }
 
   awareness(name: string, payload: Uint8Array): void {
     const channel = this.channels.get(name)
-    if (this.state === 'open' && channel) this.put({ type: 'AWARENESS', handle: channel.handle, payload })
+    if (this.state === 'open' && channel?.peerAsked) this.put({ type: 'AWARENESS', handle: channel.handle, payload })
   }
 
   ping(): void {
@@ -327,14 +331,23 @@ export class Session {
       type: 'OPEN', handle: channel.handle, document: channel.document.name,
       state_vector: Y.encodeStateVector(channel.document.doc),
     })
-    const payload = channel.document.awarenessToSend()
-    if (payload) this.awareness(channel.document.name, payload)
+    this.showPresence(channel)
+  }
+
+  private showPresence({ document }: Channel): void {
+    const payload = document.awarenessToSend()
+    if (payload) this.awareness(document.name, payload)
   }
 
   private opened(handle: number, name: string, stateVector: Uint8Array): void {
     // It left what was subscribed to, and is back before that was complete.
     if (this.channels.get(name)?.dropped) this.reopen(name)
     const channel = this.channels.get(name)
+    const left = this.leaving.get(name)
+    if (left !== undefined) {
+      this.leaving.delete(name)
+      this.put({ type: 'CLOSE', handle: left })
+    }
     if (!channel) {
       this.theirHandles.set(handle, null)
       this.offers.set(name, { handle, stateVector })
@@ -363,7 +376,9 @@ export class Session {
       })
       this.count(channel)
     })
+    const isFirst = !channel.peerAsked
     channel.peerAsked = true
+    if (isFirst) this.showPresence(channel)
     if (!channel.refused) channel.document.handedOver()
     this.judge(channel)
   }
@@ -463,6 +478,7 @@ export class Session {
     const channel = this.channels.get(name)
     // Nothing was bound, so nothing can be said of it.
     this.channels.delete(name)
+    this.leaving.delete(name)
     channel?.document.refused(code, reason)
   }
 
