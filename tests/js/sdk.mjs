@@ -114,7 +114,7 @@ serveCommands({
     start()
   },
   changes: () => changes.splice(0),
-  copies: async () => (await indexedDB.databases()).map(({ name }) => name).sort(),
+  copies: async () => (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.startsWith('store-gateway/')).sort(),
   states: () => names.map((name) => store.state(name)),
   link: () => store.link,
   refusals: () => store.refusals,
