@@ -7,10 +7,12 @@ import pytest
 
 from tests.support.gateway import GatewayProcess, eventually
 from tests.support.node import NodeClient
+from tests.support.store import Pairing, command, run
 
 pytestmark = pytest.mark.browser
 
 KEPT = "Working offline. Everything is kept on this device and sent later."
+REFUSED = "The gateway does not let this device in. Ask the manager."
 
 
 class Windows:
@@ -135,3 +137,36 @@ def test_the_status_page_shows_devices_and_says_when_nobody_answers(tmp_path: Pa
         assert windows.link("status") == "Everything works."
         gateway.kill()
         eventually(lambda: "does not answer" in windows.link("status"))
+
+
+def test_a_phone_is_paired_by_a_typed_code_and_shut_out(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "data", "--pages") as gateway,
+        NodeClient("windows.mjs") as node,
+    ):
+        run(gateway.folder, "claim")
+        windows = Windows(node)
+        windows.do("open", "phone", url=f"{gateway.facts['pages']}kiosk", width=360, height=740)
+        eventually(lambda: windows.link("phone") == REFUSED)
+        assert "not in the store yet" in windows.text("phone", "#pair-why")
+        wide = "document.documentElement.scrollWidth <= innerWidth"
+        assert windows.do("run", "phone", script=wide)
+        windows.do("fill", "phone", selector="#pair-code", value="no code")
+        windows.do("click", "phone", selector="#pair-send")
+        eventually(lambda: "not a pairing code" in windows.text("phone", "#pair-told"))
+        windows.do("click", "phone", selector="#sample")
+        windows.order("phone", "Grilled chicken")
+        eventually(lambda: "Kept on this device" in windows.text("phone", "#recent"))
+        with Pairing(gateway.folder) as pairing:
+            windows.do("fill", "phone", selector="#pair-code", value=pairing.code)
+            windows.do("click", "phone", selector="#pair-send")
+            eventually(lambda: windows.link("phone") == "Connected")
+            peer = pairing.end()["peer"]
+        assert windows.do("run", "phone", script="document.getElementById('pair').hidden")
+        eventually(lambda: "Saved in the store" in windows.text("phone", "#recent"))
+        windows.do("reload", "phone")
+        eventually(lambda: windows.link("phone") == "Connected")
+        command(gateway.folder, "revoke", peer)
+        eventually(lambda: windows.link("phone") == REFUSED)
+        assert "With a new pairing code" in windows.text("phone", "#pair-why")
+        assert windows.errors() == []

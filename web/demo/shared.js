@@ -1,7 +1,7 @@
 // What the three demo apps share: the store, the link line, small DOM helpers.
 import { connect, Y } from '/client/store-gateway.browser.js'
 import { byId, element } from './dom.js'
-import { LINK, refused } from './words.js'
+import { LINK, PAIRING, refused } from './words.js'
 
 export { byId, element, Y }
 /** A random word that stays with this installation. */
@@ -24,12 +24,33 @@ export function openStore(app, schema) {
   const show = () => {
     line.textContent = LINK[store.link]
     line.dataset.state = store.link
+    byId('pair').hidden = !store.needsPairing
+    byId('pair-why').textContent = store.paired ? PAIRING.again : PAIRING.first
   }
   store.on('link', show)
+  store.on('paired', show)
+  offerPairing(store)
   store.on('refused', ({ code }) => notice(refused(code)))
   show()
   navigator.serviceWorker?.register('/worker.js')
   return store
+}
+
+/** What was typed goes to the gateway; the form is there while this device is not let in. */
+function offerPairing(store) {
+  byId('pair').addEventListener('submit', async (event) => {
+    event.preventDefault()
+    const [code, send, told] = ['pair-code', 'pair-send', 'pair-told'].map(byId)
+    send.disabled = true
+    told.textContent = PAIRING.busy
+    try {
+      await store.pair(code.value)
+      code.value = told.textContent = ''
+    } catch (error) {
+      told.textContent = `${PAIRING.failed} (${error.message})`
+    }
+    send.disabled = false
+  })
 }
 
 export function notice(text) {

@@ -5,6 +5,12 @@ export const LINK = {
   offline: 'Working offline. Everything is kept on this device and sent later.',
   refused: 'The gateway does not let this device in. Ask the manager.',
 }
+export const PAIRING = {
+  first: 'This device is not in the store yet. Ask for a pairing code at the gateway, and type it here.',
+  again: 'The store does not let this device in any more, or this is another store’s gateway. With a new pairing code it is let in again.',
+  busy: 'One moment…',
+  failed: 'That did not work. Ask for a new code if you cannot see what is wrong with this one.',
+}
 export const SAVED = {
   writing: 'One moment…',
   local: 'Kept on this device',
