@@ -35,7 +35,7 @@ def stays_refused(device: NodeClient) -> bool:
     eventually(lambda: is_(device, "refused", needs_pairing=True))
     before = device.call("state")
     time.sleep(QUIET_SECONDS)
-    return device.call("state") == before
+    return bool(device.call("state") == before)
 
 
 def test_paired_by_a_typed_code_and_by_a_qr_code_and_back_without(tmp_path: Path) -> None:
@@ -68,12 +68,27 @@ def test_paired_by_a_typed_code_and_by_a_qr_code_and_back_without(tmp_path: Path
         gateway.start()
         for device in (one, two):
             device.call("restart")
-            eventually(lambda device=device: is_(device, "online"))
+        eventually(lambda: is_(one, "online") and is_(two, "online"))
+        for device in (one, two):
             assert device.call("state")["paired"]
             assert set(device.call("heard")) == {"NOISE", "sealed"}
         one.call("put", name="orders/2", fields={"dish": "bread"})
         eventually(lambda: two.call("read", name="orders/2") == {"dish": "bread"})
         assert gateway.log() == ""
+
+
+def test_all_windows_of_a_device_are_paired_at_once(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "gateway") as gateway,
+        NodeClient("members.mjs", mesh(gateway)) as device,
+    ):
+        run(gateway.folder, "claim")
+        device.call("restart")
+        device.call("window")
+        eventually(lambda: device.call("windowState")["needsPairing"])
+        paired(device, gateway)
+        eventually(lambda: device.call("windowState")["link"] == "online")
+        assert device.call("windowState")["paired"]
 
 
 def test_a_wrong_code_is_told_and_the_right_one_still_good(tmp_path: Path) -> None:

@@ -27,13 +27,18 @@ function readable(data) {
   }
 }
 
+let window
+const state = ({ link, paired, needsPairing }) => ({ link, paired, needsPairing, links })
 const start = () => { store = connect({ url, name: 'Till 3', app: 'kiosk', WebSocket: Watched }) }
 start()
 
 serveCommands({
   // Null, or why this device was not paired.
   pair: ({ code }) => store.pair(code).then(() => null, (error) => `${error.name}: ${error.message}`),
-  state: () => ({ link: store.link, paired: store.paired, needsPairing: store.needsPairing, links }),
+  state: () => state(store),
+  // Another window of the same device.
+  window: () => void (window = connect({ url, WebSocket: Watched })),
+  windowState: () => state(window),
   heard: () => heard,
   put: ({ name, fields }) => {
     for (const [key, value] of Object.entries(fields)) store.doc(name).getMap('order').set(key, value)

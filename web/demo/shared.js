@@ -47,7 +47,7 @@ function offerPairing(store) {
       await store.pair(code.value)
       code.value = told.textContent = ''
     } catch (error) {
-      told.textContent = `${PAIRING.failed} (${error.message})`
+      told.textContent = PAIRING.failed(error.message)
     }
     send.disabled = false
   })

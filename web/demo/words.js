@@ -9,7 +9,7 @@ export const PAIRING = {
   first: 'This device is not in the store yet. Ask for a pairing code at the gateway, and type it here.',
   again: 'The store does not let this device in any more, or this is another store’s gateway. With a new pairing code it is let in again.',
   busy: 'One moment…',
-  failed: 'That did not work. Ask for a new code if you cannot see what is wrong with this one.',
+  failed: (why) => `That did not work: ${why}.`,
 }
 export const SAVED = {
   writing: 'One moment…',
