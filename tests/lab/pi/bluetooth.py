@@ -1,0 +1,36 @@
+"""Bluetooth for the virtual Pi: a controller outside, D-Bus and BlueZ's own daemon inside."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bumble.transport.pty import open_pty_transport
+
+from tests.lab.pi.air import Air, LabController
+from tests.lab.pi.machine import GUEST, VirtualPi
+
+# Not zero, which BlueZ takes for a controller without a public address.
+PI_ADDRESS = "00:00:00:BB:BB:01"
+
+# ttyS0 is the agent's.
+RADIO = "/dev/ttyS1"
+
+
+@asynccontextmanager
+async def radio(folder: Path, air: Air) -> AsyncIterator[str]:
+    """A controller on a terminal, whose path is for ``VirtualPi(lines=(path,))``."""
+    link = folder / "radio"
+    transport = await open_pty_transport(str(link))
+    controller = LabController(
+        "pi", air, PI_ADDRESS, host_source=transport.source, host_sink=transport.sink
+    )
+    try:
+        yield str(link.readlink())
+    finally:
+        air.remove_controller(controller)
+        await transport.close()
+
+
+async def start_bluetooth(pi: VirtualPi) -> None:
+    """Start D-Bus, attach the controller, start bluetoothd and wait until it has its adapter."""
+    await pi.run("/bin/sh", str(GUEST / "bluetooth.sh"), RADIO, str(GUEST / "dbus.conf"))

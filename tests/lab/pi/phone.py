@@ -1,0 +1,134 @@
+"""A phone: an independent Bluetooth stack in the test, which knows nothing of BlueZ."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from bumble.core import UUID, AdvertisingData
+from bumble.device import Advertisement, Connection, Device, Peer
+from bumble.gatt_client import CharacteristicProxy
+from bumble.hci import Address
+from bumble.host import Host
+from bumble.transport.common import AsyncPipeSink
+
+from tests.lab.pi.air import Air, LabController
+
+# What Android asks for; 512 bytes are the most that a value may have.
+MTU = 517
+
+# Another phone may be faster, and the advertisement is gone while it connects.
+CONNECT_TRIES = 20
+CONNECT_SECONDS = 5.0
+FIND_SECONDS = 20.0
+ANSWER_SECONDS = 10.0
+
+
+class Phone:
+    """``async with Phone(air, 1) as phone``; numbers from 1 to 99, one each."""
+
+    def __init__(self, air: Air, number: int) -> None:
+        self.name = f"phone{number}"
+        controller = LabController(self.name, air, f"00:00:00:AA:AA:{number:02}")
+        host = Host(controller, AsyncPipeSink(controller))
+        # The two highest bits make it a static random address, which is what phones show.
+        self.device = Device(
+            name=self.name, address=Address(f"F0:F1:F2:F3:F4:{number:02}"), host=host
+        )
+        self._controller = controller
+        self._air = air
+        self._connection: Connection | None = None
+        self._found: dict[UUID, CharacteristicProxy[bytes]] = {}
+        self._heard: dict[str, asyncio.Queue[bytes]] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.device.power_on()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
+        await self.device.power_off()
+        self._air.remove_controller(self._controller)
+
+    async def find(self, service: str, seconds: float = FIND_SECONDS) -> Advertisement:
+        """The first advertisement that names a service."""
+        seen: asyncio.Future[Advertisement] = asyncio.get_running_loop().create_future()
+
+        def look(advertisement: Advertisement) -> None:
+            if UUID(service) in services(advertisement) and not seen.done():
+                seen.set_result(advertisement)
+
+        self.device.on("advertisement", look)
+        await self.device.start_scanning()
+        try:
+            return await asyncio.wait_for(seen, seconds)
+        except TimeoutError:
+            raise AssertionError(f"{self.name} hears nobody who offers {service}") from None
+        finally:
+            await self.device.stop_scanning()
+            self.device.remove_listener("advertisement", look)
+
+    async def connect(self, address: Address) -> int:
+        """Link, agree on the MTU and learn what is there; returns the MTU."""
+        for _ in range(CONNECT_TRIES):
+            # bumble cancels what waits for an answer when a link is lost, so it gets its own task.
+            trying = asyncio.create_task(self._connect(address))
+            done, _ = await asyncio.wait({trying}, timeout=ANSWER_SECONDS)
+            if done and not trying.cancelled() and trying.exception() is None:
+                return trying.result()
+            trying.cancel()
+            await self.disconnect()
+        raise AssertionError(f"{self.name} cannot connect to {address}")
+
+    async def _connect(self, address: Address) -> int:
+        self._connection = await self.device.connect(address, timeout=CONNECT_SECONDS)
+        peer = Peer(self._connection)
+        mtu = await peer.request_mtu(MTU)
+        await peer.discover_services()
+        found = await peer.discover_characteristics()
+        self._found = {characteristic.uuid: characteristic for characteristic in found}
+        return mtu
+
+    @property
+    def connected(self) -> bool:
+        """Whether the phone believes that it has a link."""
+        return self._connection is not None and bool(self.device.connections)
+
+    async def disconnect(self) -> None:
+        """Let the link go, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self.device.connections:
+            await connection.disconnect()
+
+    async def subscribe(self, characteristic: str) -> None:
+        """Ask for notifications; ``notified`` brings them."""
+        queue = self._heard[characteristic] = asyncio.Queue()
+        await self._found[UUID(characteristic)].subscribe(queue.put_nowait)
+
+    async def notified(self, characteristic: str, seconds: float = ANSWER_SECONDS) -> bytes:
+        """The next notification that was not asked for yet."""
+        return await asyncio.wait_for(self._heard[characteristic].get(), seconds)
+
+    async def write(self, characteristic: str, value: bytes, *, answered: bool = True) -> None:
+        """Write a value, by a request that is answered or by a command that is not."""
+        await self._found[UUID(characteristic)].write_value(value, with_response=answered)
+
+    async def read(self, characteristic: str) -> bytes:
+        """The value of a characteristic."""
+        return await self._found[UUID(characteristic)].read_value()
+
+
+def services(advertisement: Advertisement) -> list[UUID]:
+    """The services an advertisement names."""
+    found: list[UUID] = []
+    for kind in (
+        AdvertisingData.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
+        AdvertisingData.INCOMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
+    ):
+        for value in advertisement.data.get_all(kind):
+            found.extend(value)
+    return found
