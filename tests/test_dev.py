@@ -40,6 +40,16 @@ def test_every_command_of_the_gateway_is_a_verb() -> None:
     assert [name for name in commands() if name not in page] == []
 
 
+def test_every_verb_has_a_line_in_the_help_and_a_page_of_its_own() -> None:
+    verbs = completed() - set(commands())
+    assert {"lab", "test", "check"} <= verbs
+    page = subprocess.run([DEV, "help"], capture_output=True, text=True, check=True).stdout
+    for verb in verbs - {"help"}:
+        assert f"\n  {verb} " in page
+        own = subprocess.run([DEV, verb, "--help"], capture_output=True, text=True, check=True)
+        assert own.stdout.startswith(f"./dev {verb}")
+
+
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_completion_knows_every_flag(name: str) -> None:
     flags = {
