@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway import __version__, config, store_commands
+from gateway import __version__, config, doctor, store_commands
 from gateway.adapters.console import ENDED_BY_READER, output_lost
 from gateway.core.errors import GatewayError
 
@@ -415,7 +415,9 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "check-config", _check, "check a settings file and exit")
     _command(commands, "status", _status, "what the running gateway says of itself")
     _command(commands, "neighbours", _neighbours, "who is seen in the network, and linked", SEEN)
-    store_commands.add(partial(_command, commands), lambda options: partial(_ask, options))
+    asking = partial(partial, _ask)
+    doctor.add(partial(_command, commands), asking, _folder, config.peer_url, _say)
+    store_commands.add(partial(_command, commands), asking)
     where = _command(commands, "trace", _trace, "where a document is: who has it, or why not")
     where.add_argument("document", help="its name: collection/id")
     backup = _command(commands, "backup", _backup, "write all data to a file, while it runs")

@@ -240,5 +240,7 @@ def _row(known: _Known, state: State) -> dict[str, object]:
         "versions": f"{it.lowest}-{it.highest}",
         "announced": known.announced,
         "state": state.value,
+        "store": it.store,
+        "problem": known.problem,
         "sentence": known.problem or _SENTENCES[state],
     }

@@ -72,6 +72,7 @@ class Neighbourhood(Watcher):
         self._calls = calls
         self._clock = clock
         self._chance = chance
+        self._off = off
         self._trouble = OFF.format(off) if off else ""
         self._addresses: Sequence[Address] = ()
         self._news = asyncio.Event()
@@ -140,7 +141,7 @@ class Neighbourhood(Watcher):
         """Who is seen, and what is to be said about it."""
         rows = self._neighbours.listed(self._clock.monotonic())
         sentence = self._trouble or ("" if rows else NOBODY)
-        return {"sentence": sentence, "neighbours": rows}
+        return {"sentence": sentence, "off": self._off, "neighbours": rows}
 
     def of_store(self, hint: str) -> None:
         """We are of this store now, by its hint: announce it, and call nobody of another."""

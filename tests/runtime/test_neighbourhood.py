@@ -228,7 +228,7 @@ def test_who_disappears_keeps_its_link_and_is_not_called_again() -> None:
         assert desk.row()["announced"] is False and not desk.ended
         desk.over[desk.sessions[0]].set()
         await asyncio.sleep(0.6)  # longer than the first pause before a call
-        assert desk.it.listed() == {"sentence": neighbourhood.NOBODY, "neighbours": []}
+        assert desk.it.listed() == {"sentence": neighbourhood.NOBODY, "off": "", "neighbours": []}
         assert len(desk.calls) == 1
 
     run(work)
