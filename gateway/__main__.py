@@ -235,7 +235,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from gateway.control.tree import tree
+    from gateway.control.tree import tree, versions
 
     answer = _ask(options, "status")
     if options.json:
@@ -248,6 +248,8 @@ def _status(options: argparse.Namespace) -> int:
     _say(f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written")
     _say(f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}")
     _say(f"\n{tree(answer)}")
+    if lines := versions(answer):
+        _say(f"\n{lines}")
     return 0
 
 

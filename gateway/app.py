@@ -50,6 +50,7 @@ from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
 from gateway.runtime.edits import EDITS, edit
+from gateway.runtime.gossip import Gossip
 from gateway.runtime.identity import Identity as KeptIdentity
 from gateway.runtime.local import Local
 from gateway.runtime.member_verbs import MemberVerbs
@@ -169,6 +170,7 @@ class Gateway:
             | messages.FEATURE_RECONCILE
             | messages.FEATURE_SUBSCRIPTIONS
             | messages.FEATURE_RELAYS
+            | messages.FEATURE_PEERS
             | (messages.FEATURE_LARGE if self._large else 0),
             (
                 ("name", config.name),
@@ -177,6 +179,8 @@ class Gateway:
             ),
         )
         self._peer = peer.hex()
+        own = messages.PeerEntry(peer, int(self._large), b"", 0, 0, self._self.about[:2])
+        self._gossip = Gossip(own, self._clock)
         self._addresses_shown: dict[str, str] = {}
 
     async def run(self, ready: Ready | None, once: float | None = None) -> None:
@@ -192,7 +196,7 @@ class Gateway:
             script = Script(console, self._answer, self._local, self._stop.set, once)
         self._caller = WebSocketCaller(LINK_MESSAGE_BYTES)
         self._neighbourhood = self._neighbours()
-        watchers: list[Watcher] = [self._neighbourhood, *([script] if script else [])]
+        watchers: list[Watcher] = [self._neighbourhood, self._gossip, *([script] if script else [])]
         self._performer = Performer(
             self._hub,
             self._store,
@@ -204,6 +208,7 @@ class Gateway:
         )
         self._members.attach(self._performer, self._neighbourhood.of_store)
         self._local.attach(self._performer)
+        self._gossip.attach(self._performer)
         self._performer.writer.start()
         self._performer.perform(self._hub.selections.begin())
         try:
@@ -260,6 +265,7 @@ class Gateway:
                 spawn(pages.keep())
             self._addresses_shown = addresses
             spawn(keep_time(self._performer, self._clock))
+            spawn(self._gossip.keep_telling())
             spawn(keep_backup(self._store, self._performer.writer, folder / BACKUP))
             facts = {
                 **addresses,
@@ -446,6 +452,8 @@ class Gateway:
             self._performer.waiting_bytes,
             self._performer.trouble,
             self._performer.round_trips(),
+            self._gossip.reached(),
+            self._gossip.apps(),
         )
         membership = self._members.membership
         identity = Identity(

@@ -141,7 +141,8 @@ class _Examination:
 
     def _session(self, url: str) -> MeshSession:
         from gateway.core import messages
-        from gateway.core.mesh_session import LocalPeer, MeshSession
+        from gateway.core.handshake import LocalPeer
+        from gateway.core.mesh_session import MeshSession
 
         members = self._members
         # A stranger's id, so that no link of ours is taken for a second one; who is of a store

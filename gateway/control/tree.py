@@ -1,5 +1,6 @@
 """The answer of ``status`` as a tree of links, for a terminal."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,18 +13,55 @@ def tree(status: Mapping[str, Any]) -> str:
     sessions: Sequence[Mapping[str, Any]] = status["sessions"]
     rows = [_row(session) for session in sessions]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    beyond = _beyond(status.get("graph", ()))
     lines = [f"this device ({status['peer'][:8]})"]
     for number, (row, session) in enumerate(zip(rows, sessions, strict=True), 1):
         last = number == len(rows)
         cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(f"{_LAST if last else _BRANCH} {cells}".rstrip())
         lines += [f"{' ' if last else '│'}    wants {text}" for text in _wants(session)]
+        lines += [f"{' ' if last else '│'}  {line}" for line in beyond[session["peer"]]]
     more = status["session_count"] - len(sessions)
     if more:
         lines.append(f"   and {more} more")
     if not status["session_count"]:
         lines.append(f"{_LAST} nobody is linked at the moment")
     return "\n".join(lines)
+
+
+def versions(status: Mapping[str, Any]) -> str:
+    """Which versions of which apps live in the store; "" if nobody names one."""
+    lines = []
+    for app in status["apps"]:
+        schema = f"schema {app['schema']}" if app["schema"] else ""
+        name = " ".join(filter(None, (app["app"] or "?", app["app-version"], schema)))
+        devices = f"{app['peers']} device{'s' if app['peers'] != 1 else ''}"
+        there = devices if app["peers"] else f"nobody {_age(app['seen_s'])}"
+        lines.append(f"  {name}: {there}")
+    return "\n".join(["versions in the store", *lines]) if lines else ""
+
+
+def _beyond(graph: Sequence[Mapping[str, Any]]) -> Mapping[str, list[str]]:
+    """Of each peer, the lines of those that are reached over it."""
+    lines: defaultdict[str, list[str]] = defaultdict(list)
+    # The farthest first, so that what is below a peer is there when it is drawn.
+    for peer in reversed([peer for peer in graph if peer["hops"] > 1]):
+        under = lines[peer["via"]]
+        last = not under
+        below = [f"{' ' if last else '│'}  {line}" for line in lines.pop(peer["peer"], ())]
+        under[:0] = [f"{_LAST if last else _BRANCH} {_far(peer)}", *below]
+    return lines
+
+
+def _far(peer: Mapping[str, Any]) -> str:
+    about = peer["about"]
+    app = " ".join(filter(None, (about.get("app"), about.get("app-version"))))
+    wants = f"wants {', '.join(peer['wants'])}" if peer["wants"] else ""
+    trip = f"{peer['round_trip_ms']} ms" if peer["round_trip_ms"] else ""
+    kind = "large" if peer["large"] else "small"
+    name = about.get("name") or peer["peer"][:8]
+    said = app or about.get("software", "")
+    return "  ".join(filter(None, (name, kind, trip, _age(peer["since_s"]), said, wants)))
 
 
 def _row(session: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from gateway.core.guard import UpdateFacts
 if TYPE_CHECKING:
     from gateway.core.entrance import Device
     from gateway.core.membership import Membership
+    from gateway.core.messages import PeerEntry
     from gateway.core.records import Change, Refusal
     from gateway.core.selector import Selector
     from gateway.core.session import Session
@@ -158,10 +159,17 @@ class RevocationsHeard:
     entries: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PeersHeard:
+    """A peer told of its links, or of another's."""
+
+    entries: tuple[PeerEntry, ...]
+
+
 Answered = Delivered | Declined
 LinkEvent = LinkOpened | Subscribed | Unsubscribed | Compared
 MemberEvent = DevicePaired | MembershipGained | RevocationsHeard
-Event = DocumentEvent | LinkEvent | Answered | MemberEvent
+Event = DocumentEvent | LinkEvent | Answered | MemberEvent | PeersHeard
 
 
 @dataclass(frozen=True, slots=True)

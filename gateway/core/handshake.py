@@ -70,6 +70,8 @@ class Handshake:
         self.outbox = Outbox()
         self.received_bytes = 0
         self.reconciles = self.large = self.reads_all = False
+        # Whether both sides tell each other who is linked to whom.
+        self.tells_peers = False
         self._entrance = admission if isinstance(admission, Accepting | Calling) else None
         self.calling = self._entrance.calling if self._entrance else not callable(admission)
         self.payload_bytes = MAX_PAYLOAD_BYTES
@@ -241,6 +243,7 @@ class Handshake:
         compares = both & m.FEATURE_RECONCILE and self.payload_bytes >= MIN_PAYLOAD_BYTES
         self.reconciles = bool(compares)
         self.large = bool(hello.features & m.FEATURE_LARGE)
+        self.tells_peers = bool(both & m.FEATURE_PEERS)
         self._saves = bool(hello.features & m.FEATURE_SAVES)
         self._subscribable = bool(hello.features & m.FEATURE_SUBSCRIPTIONS)
         self.identity = hello.peer.hex()

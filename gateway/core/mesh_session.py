@@ -20,6 +20,7 @@ from gateway.core.events import (
     DocumentOpened,
     DocumentReleased,
     Event,
+    PeersHeard,
     PresenceReceived,
     RevocationsHeard,
     Subscribed,
@@ -248,6 +249,15 @@ class MeshSession(Handshake):
             self._put(m.Ping(self._nonce))
         return bool(self.outbox)
 
+    def tell(self, entries: tuple[m.PeerEntry, ...]) -> None:
+        """Tell who is linked to whom, unless the link is behind or takes nothing so large."""
+        if self.state is not State.OPEN or not (self.tells_peers and self.reads_all):
+            return
+        record = m.Peers(entries)
+        waiting = sum(map(len, self.outbox.records))
+        if len(m.encode(record)) < self._message_bytes - DIFF_OVERHEAD and waiting < SEND_BYTES:
+            self._put(record)
+
     def _take(self, record: m.Record | None) -> Event | None:
         if record is None or self.state is State.CLOSED:
             return None
@@ -277,7 +287,7 @@ class MeshSession(Handshake):
             case m.Reconcile():
                 number, ours = divmod(record.exchange, 2)
                 return Compared(number, bool(ours), record.ranges)
-            case m.Ack() | m.Refuse() | m.Deny():
+            case m.Ack() | m.Refuse() | m.Deny() | m.Peers():
                 return self._answered(record)
             case m.Revoked() | m.Digest():
                 self._revocations(record)
@@ -285,8 +295,11 @@ class MeshSession(Handshake):
                 self._put(m.Pong(record.nonce))
         return None
 
-    def _answered(self, record: m.Ack | m.Refuse | m.Deny) -> Event | None:
+    def _answered(self, record: m.Ack | m.Refuse | m.Deny | m.Peers) -> Event | None:
         match record:
+            case m.Peers():
+                wanted = self.tells_peers and self.reads_all
+                return PeersHeard(record.entries) if wanted else None
             case m.Ack():
                 delivered = self._deliveries.acknowledged(record.number)
                 return Delivered(delivered) if delivered else None

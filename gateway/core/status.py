@@ -3,12 +3,12 @@
 Holds names and figures, never document content or secrets (invariant 10).
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.hub import Hub
+from gateway.core.peer_graph import Reached
 from gateway.core.records import StoreStatus
 from gateway.core.room import Room
 from gateway.core.session import Session
@@ -18,8 +18,6 @@ from gateway.core.text import shown
 MAX_LISTED = 200
 MAX_SUBSCRIPTIONS = 20
 MAX_SELECTOR = 160
-# What a peer may say of itself in HELLO that tells versions apart.
-APP_KEYS = ("app", "app-version", "schema")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,9 @@ class Moment:
     trouble: str
     # Of each link, in milliseconds; None if it is not known.
     round_trips: Mapping[Session, float | None] = field(default_factory=dict)
+    # Everybody in the store, and the versions of apps there.
+    reached: Sequence[Reached] = ()
+    apps: Sequence[Mapping[str, Any]] = ()
 
 
 def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> dict[str, Any]:
@@ -60,7 +61,9 @@ def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> 
         "store": _store(moment, store),
         "sessions": [_session(hub, s, moment) for s in list(hub.sessions)[:MAX_LISTED]],
         "session_count": len(hub.sessions),
-        "apps": _apps(hub),
+        "apps": list(moment.apps),
+        "graph": [_reached(peer) for peer in moment.reached[:MAX_LISTED]],
+        "graph_count": len(moment.reached),
         "documents": [_document(room) for room in list(hub.rooms.values())[:MAX_LISTED]],
         "document_count": len(hub.rooms),
         "counters": {
@@ -92,11 +95,18 @@ def _store(moment: Moment, store: StoreStatus) -> dict[str, Any]:
     }
 
 
-def _apps(hub: Hub) -> list[dict[str, Any]]:
-    """Which versions of which apps and schemas live side by side, the most frequent first."""
-    said = Counter(tuple(shown(s.about.get(key, "")) for key in APP_KEYS) for s in hub.sessions)
-    named = [(texts, count) for texts, count in said.most_common(MAX_LISTED) if any(texts)]
-    return [dict(zip(APP_KEYS, texts, strict=True)) | {"peers": n} for texts, n in named]
+def _reached(peer: Reached) -> dict[str, Any]:
+    return {
+        "peer": peer.peer,
+        "via": peer.via,
+        "hops": peer.hops,
+        "large": peer.large,
+        "round_trip_ms": peer.round_trip_ms,
+        "since_s": peer.since_seconds,
+        "about": {key: shown(value) for key, value in peer.about.items()},
+        "wants": [shown(name) for name in peer.wants[:MAX_SUBSCRIPTIONS]],
+        "links": list(peer.links),
+    }
 
 
 def _session(hub: Hub, session: Session, moment: Moment) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from gateway.core.events import (
     MemberEvent,
     Notice,
     Offer,
+    PeersHeard,
     Persist,
     Receipt,
     Scan,
@@ -69,6 +70,9 @@ class Watcher:
 
     def answered(self, session: Session, answer: Answered) -> None:
         """A peer has what we sent, or did not take it."""
+
+    def told(self, session: Session, event: PeersHeard) -> None:
+        """A peer tells who is linked to whom."""
 
 
 class Performer:
@@ -135,6 +139,9 @@ class Performer:
             return
         if isinstance(event, Delivered | Declined):
             self._watcher.answered(session, event)
+            return
+        if isinstance(event, PeersHeard):
+            self._watcher.told(session, event)
             return
         if isinstance(event, MemberEvent):
             if self._on_member is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.core.events import Answered, Notice
+from gateway.core.events import Answered, Notice, PeersHeard
 from gateway.core.session import Session
 from gateway.runtime.perform import Watcher
 
@@ -32,3 +32,8 @@ class Watchers(Watcher):
         """See ``Watcher``."""
         for watcher in self._watchers:
             watcher.answered(session, answer)
+
+    def told(self, session: Session, event: PeersHeard) -> None:
+        """See ``Watcher``."""
+        for watcher in self._watchers:
+            watcher.told(session, event)

@@ -14,6 +14,7 @@ from gateway.core.events import (
     MemberEvent,
     Notice,
     Offer,
+    PeersHeard,
     Persist,
     Scan,
     Survey,
@@ -103,7 +104,7 @@ class Device:
                 self.perform(self.hub.link(session, event))
             elif isinstance(event, Answered):
                 self.answers.append(event)
-            elif not isinstance(event, MemberEvent):
+            elif not isinstance(event, MemberEvent | PeersHeard):
                 self.load(event.document)
                 self.perform(self.hub.handle(session, event))
 

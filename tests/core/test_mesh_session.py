@@ -12,6 +12,7 @@ from gateway.core.events import (
     Delivered,
     DocumentOpened,
     DocumentReleased,
+    PeersHeard,
     PresenceReceived,
     Subscribed,
     Unsubscribed,
@@ -21,7 +22,7 @@ from gateway.core.framing import batches, frame, records
 from gateway.core.handshake import LocalPeer
 from gateway.core.mesh_session import MeshSession
 from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
-from gateway.core.session import Progress, Standing, State
+from gateway.core.session import SEND_BYTES, Progress, Standing, State
 from gateway.core.split import split_update
 from tests.core.edits import Author
 from tests.core.sessions import Given
@@ -453,3 +454,43 @@ def test_what_a_peer_that_relays_writes_itself(
     session = fresh()
     say(session, m.Hello(1, 1, PEER, features, 262_144, (("client", client),)), AUTH)
     assert (session.writes_as(7), session.writes_as(8)) == (own, other)
+
+
+def telling(features: int, credential: bytes = b"", *, message_bytes: int = 262_144) -> MeshSession:
+    session = MeshSession(LocalPeer(bytes(16), m.FEATURE_PEERS, ()), admit, "here", 0.0)
+    hello = m.Hello(1, 1, PEER, features, message_bytes)
+    say(session, hello, m.Auth(m.AUTH_NONE, credential))
+    hear(session)
+    return session
+
+
+PEERS = m.Peers((m.PeerEntry(PEER, 1, b"", 0, 0, (("seq", "1"),)),))
+
+
+def test_who_is_linked_to_whom() -> None:
+    session = telling(m.FEATURE_PEERS)
+    assert say(session, PEERS) == [PeersHeard(PEERS.entries)]
+    session.tell(PEERS.entries)
+    assert hear(session) == [PEERS]
+
+
+@pytest.mark.parametrize("session", [telling(0), telling(m.FEATURE_PEERS, b"some")])
+def test_links_are_told_only_to_who_asks_and_may_read_everything(session: MeshSession) -> None:
+    assert say(session, PEERS) == []
+    session.tell(PEERS.entries)
+    assert hear(session) == [] and session.state is State.OPEN
+
+
+def test_links_are_not_told_to_who_is_behind_or_takes_too_little() -> None:
+    session = telling(m.FEATURE_PEERS, message_bytes=4_096)
+    large = tuple(m.PeerEntry(PEER, 1, b"", 0, 0, (("name", "x" * 256),)) for _ in range(15))
+    session.tell(large)
+    assert hear(session) == []
+    while sum(map(len, session.outbox.records)) < SEND_BYTES:
+        session.tell(large[:10])
+    before = len(session.outbox.records)
+    session.tell(large[:10])
+    assert len(session.outbox.records) == before
+    session.close(Code.GOING_AWAY, "enough")
+    session.tell(PEERS.entries)
+    assert all(isinstance(record, m.Goodbye) for record in hear(session))

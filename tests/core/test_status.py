@@ -4,6 +4,7 @@ import json
 
 from gateway.core.events import DocumentOpened, Subscribed, UpdateReceived
 from gateway.core.hub import Hub, Quotas
+from gateway.core.peer_graph import Reached
 from gateway.core.records import StoredDocument, StoreStatus
 from gateway.core.selector import Selector
 from gateway.core.status import MAX_SUBSCRIPTIONS, Identity, Moment, status
@@ -29,11 +30,20 @@ def test_what_it_says() -> None:
     for number in range(MAX_SUBSCRIPTIONS + 1):
         selector = Selector('{"station": "grill"}' if number == 0 else "")
         hub.link(ada, Subscribed(number + 1, "orders", selector))
-    said = status(IDENTITY, Moment(5.0, 1, 40, "", {ada: 0.4}), hub, STORE)
+    far = Reached(
+        "ff" * 16, "ee" * 16, 2, True, 3, 60, {"app": "till\0"}, ("menu",) * 30, ("ee" * 16,)
+    )
+    apps = [{"app": "kiosk", "app-version": "", "schema": "2", "peers": 1, "seen_s": 0.0}]
+    said = status(IDENTITY, Moment(5.0, 1, 40, "", {ada: 0.4}, [far], apps), hub, STORE)
     assert said["state"] == "ok" and said["sentence"] == "Everything works."
-    assert said["apps"] == [
-        {"app": "kiosk\ufffd" + "x" * 58, "app-version": "", "schema": "2", "peers": 1}
-    ]
+    assert said["apps"] == apps and said["graph_count"] == 1
+    assert said["graph"] == [
+        {
+            "peer": "ff" * 16, "via": "ee" * 16, "hops": 2, "large": True, "round_trip_ms": 3,
+            "since_s": 60, "about": {"app": "till\ufffd"}, "wants": ["menu"] * MAX_SUBSCRIPTIONS,
+            "links": ["ee" * 16],
+        }
+    ]  # fmt: skip
     assert said["sessions"][0]["round_trip_ms"] == 0.4
     assert said["sessions"][0]["subscription_count"] == MAX_SUBSCRIPTIONS + 1
     first, *others = said["sessions"][0]["subscriptions"]

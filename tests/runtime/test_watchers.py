@@ -8,7 +8,7 @@ from gateway.runtime.watchers import Watchers
 
 class Listening(Watcher):
     def __init__(self, told: list[str], name: str) -> None:
-        for verb in ("noticed", "opened", "closed", "answered"):
+        for verb in ("noticed", "opened", "closed", "answered", "told"):
             setattr(self, verb, lambda *_, verb=verb: told.append(f"{name} {verb}"))
 
 
@@ -20,6 +20,7 @@ def test_each_is_told_everything_in_order() -> None:
     watchers.opened(nothing)
     watchers.closed(nothing)
     watchers.answered(nothing, nothing)
-    verbs = ("noticed", "opened", "closed", "answered")
+    watchers.told(nothing, nothing)
+    verbs = ("noticed", "opened", "closed", "answered", "told")
     assert told == [f"{name} {verb}" for verb in verbs for name in "ab"]
     assert {verb for verb in vars(Watcher) if not verb.startswith("_")} == set(verbs)
