@@ -7,8 +7,9 @@ from gateway.core.errors import GatewayError
 from gateway.ports import Clock, Link
 
 FIRST_PAUSE_SECONDS = 0.5
-# A store is a LAN: who is back is to be found soon, and a call costs little.
-LONGEST_PAUSE_SECONDS = 5.0
+# A store is a LAN: who is back is to be found soon, and a call costs little. So thousands of
+# changes are at both sides within five seconds.
+LONGEST_PAUSE_SECONDS = 3.0
 # A link that lasted this long was a good one: the next pause is the first again.
 STEADY_SECONDS = 10.0
 
@@ -23,7 +24,7 @@ async def keep_calling(
 ) -> None:
     """Connect, serve the link until it ends, wait, for ever.
 
-    Pauses double from half a second to five. ``chance()``, from 0 to 1, shortens
+    Pauses double from half a second to three. ``chance()``, from 0 to 1, shortens
     each by up to a half, so that many peers do not come back at the same moment.
     Nobody is called while ``is_wanted()`` says no.
     """

@@ -21,7 +21,7 @@ from tests.bench import report
 from tests.bench.bench import Result, Run, Scenario
 from tests.bench.machine import describe, file_system
 from tests.bench.processes import Cores
-from tests.bench.scenarios import durability, memory, mesh, own, relay, texts, whole
+from tests.bench.scenarios import durability, memory, mesh, own, partition, relay, texts, whole
 from tests.bench.servers import GATEWAY, KINDS, ROOT, Kind, NotInstalled
 
 EX_USAGE = 64
@@ -46,6 +46,7 @@ SCENARIOS = {
         Scenario("subscriptions", "what subscriptions add to fan-out", own.subscriptions),
         Scenario("small-peer", "what a small peer is sent", own.small_peer),
         Scenario("mesh", "gateways among themselves", mesh.mesh),
+        Scenario("long-partition", "ten minutes apart, sealed", partition.long, unasked=False),
         Scenario("documents", "100 to 100,000 documents", own.documents),
     )
 }
@@ -143,7 +144,9 @@ def _options() -> argparse.Namespace:
         for name in chosen:
             if name not in known:
                 parser.error(f"there is no {name!r}; known are: {', '.join(known)}")
-    options.scenarios = options.scenarios or list(SCENARIOS)
+    options.scenarios = options.scenarios or [
+        name for name, scenario in SCENARIOS.items() if scenario.unasked
+    ]
     if GATEWAY.name not in options.servers:
         options.servers.insert(0, GATEWAY.name)
     return options

@@ -95,8 +95,9 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One comparison: ``work(run)`` does it."""
+    """One comparison: ``work(run)`` does it; ``unasked``: also when no scenario was named."""
 
     name: str
     title: str
     work: Callable[[Run], Result]
+    unasked: bool = True

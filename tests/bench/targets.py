@@ -65,6 +65,21 @@ def _throughput() -> list[Target]:
     ]  # fmt: skip
 
 
+def _gateways(links: str, case: str) -> list[Target]:
+    return [
+        Target(f"partition, 5,000 edits on each side, {links}: link back to all equal", "mesh",
+               "heal", 5, case=case, unit=" s"),
+        Target(f"partition, 5,000 edits on each side, {links}: bytes, of the missing updates",
+               "mesh", "heal-bytes", 1.5, case=case, unit=" x"),
+        Target(f"gateways with the same 10,000 documents, {links}: bytes of the caller", "mesh",
+               "equal-up", 64, case=case, unit=" B"),
+        Target(f"gateways with the same 10,000 documents, {links}: bytes of the other", "mesh",
+               "equal-down", 64, case=case, unit=" B"),
+        Target(f"3 of 10,000 documents differ, {links}: bytes without the updates", "mesh",
+               "differing-beyond", 2_000, case=case, unit=" B"),
+    ]  # fmt: skip
+
+
 TARGETS = (
     *_fan_out(),
     *_throughput(),
@@ -80,10 +95,12 @@ TARGETS = (
            case="by value", against="none"),
     Target("bytes to a peer that wants 1 % of 10,000 documents", "small-peer", "share", 1.2,
            unit=" %"),
-    Target("partition, 5,000 edits on each side: link back to all equal", "mesh", "heal", 5,
-           unit=" s"),
-    Target("partition, 5,000 edits on each side: bytes, of the missing updates", "mesh",
-           "heal-bytes", 1.5, unit=" x"),
+    *_gateways("open", OURS),
+    *_gateways("sealed", "sealed"),
+    Target("ten minutes apart, sealed, 5,000 edits on each side: link back to all equal",
+           "long-partition", "heal", 5, case="sealed", unit=" s"),
+    Target("ten minutes apart, sealed: bytes, of the missing updates", "long-partition",
+           "heal-bytes", 1.5, case="sealed", unit=" x"),
     Target("a change through three gateways, beside one", "mesh", "each-hop", 3.5, unit=" x"),
     Target("relay with 100,000 documents beside that with 100", "documents", "relay", 1.2,
            case="100000", against="100"),

@@ -7,7 +7,9 @@ import pytest
 from pycrdt import Doc, Map
 
 from tests.bench import charts, report
+from tests.bench.__main__ import SCENARIOS
 from tests.bench.load import MARK, MARK_BYTES, mark, work
+from tests.bench.scenarios.mesh import beyond
 from tests.bench.stats import Spread, figure, percentile, ratios, spread
 from tests.bench.targets import TARGETS, Target
 from tests.bench.wire import HOCUSPOCUS, PLAIN
@@ -141,6 +143,24 @@ def test_what_is_met_comes_first_and_is_counted() -> None:
 def test_no_target_needs_the_one_before_it_to_be_understood() -> None:
     assert [target.text for target in TARGETS if target.text.startswith("the same")] == []
     assert len({target.text for target in TARGETS}) == len(TARGETS)
+
+
+def test_bytes_are_counted_after_the_frames_of_the_handshake() -> None:
+    long = b"\x82\x7e" + (300).to_bytes(2, "big") + bytes(300)
+    passed = [
+        (True, b"GET / HTTP/1.1\r\n\r\n"), (False, b"HTTP/1.1 101\r\n\r\n\x82\x02a"), (True, b"up"),
+        # The second frame comes in two pieces, the last with more behind it.
+        (False, b"b" + long[:9]), (True, b"up"), (False, long[9:] + b"\x82\x01c"), (True, b"after"),
+        (False, b"\x82\x00"),
+    ]  # fmt: skip
+    assert beyond(passed, 2) == (5, 5)
+    with pytest.raises(AssertionError):
+        beyond(passed[:5], 2)
+
+
+def test_what_takes_long_is_run_only_when_it_is_named() -> None:
+    assert not SCENARIOS["long-partition"].unasked
+    assert all(one.unasked for name, one in SCENARIOS.items() if name != "long-partition")
 
 
 def test_pictures_are_sound_xml() -> None:

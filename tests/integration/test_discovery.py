@@ -116,7 +116,7 @@ def test_crossing_calls_leave_one_link(shop: Shop) -> None:
     eventually(lambda: shop.mesh_links(one) == shop.mesh_links(two) == 1)
     shop.ask(one, "put", document="orders/1", content={"n": 1})
     eventually(shop.has(two, "orders/1", {"n": 1}))
-    # The address that was named is looked at every five seconds at most.
+    # The address that was named is looked at every three seconds at most.
     deadline = time.monotonic() + 6.0
     while time.monotonic() < deadline:
         assert shop.mesh_links(one) <= 1 and shop.mesh_links(two) <= 1

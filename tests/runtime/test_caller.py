@@ -31,9 +31,9 @@ class Time:
 @pytest.mark.parametrize(
     ("chance", "lasts", "pauses"),
     [
-        (0.0, None, [0.5, 1, 2, 4, 5, 5, 5, 5, 5]),
-        (1.0, None, [0.25, 0.5, 1, 2, 2.5, 2.5, 2.5, 2.5, 2.5]),
-        (0.0, 1.0, [0.5, 1, 2, 4, 5, 5, 5, 5, 5]),
+        (0.0, None, [0.5, 1, 2, 3, 3, 3, 3, 3, 3]),
+        (1.0, None, [0.25, 0.5, 1, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5]),
+        (0.0, 1.0, [0.5, 1, 2, 3, 3, 3, 3, 3, 3]),
         (0.0, 60.0, [0.5] * 9),
     ],
 )
@@ -89,4 +89,4 @@ def test_who_is_not_wanted_is_not_called_but_looked_at_again(
             )
 
     asyncio.run(run())
-    assert calls == [1.5, 3.5, 7.5] and len(time.pauses) == 9
+    assert calls == [1.5, 3.5, 6.5] and len(time.pauses) == 9

@@ -100,7 +100,7 @@ def test_the_page_says_what_its_shades_mean_and_counts_in_english() -> None:
     shown = page(found, record(), 60.0)
     for words in ("device went down", "links lost", "<span>outage</span>", "3 orders behind"):
         assert words in shown, words
-    assert "at most 5 seconds" in shown and "Behind by" in shown and "</i>2 orders</span>" in shown
+    assert "at most 3 seconds" in shown and "Behind by" in shown and "</i>2 orders</span>" in shown
     many = record()
     many.behind = {f"tablet-{number}": [(0.0, 1)] for number in range(50)}
     assert "10 devices are not shown" in page(found, many, 60.0)

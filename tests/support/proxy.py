@@ -1,19 +1,61 @@
-"""A TCP proxy on loopback that can cut and mend the way to the gateway, and counts its bytes."""
+"""A TCP proxy that can cut, mend and narrow the way to the gateway, and counts its bytes."""
 
 import asyncio
+import contextlib
 import threading
 import time
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Self
 
+from tests.support.shape import Line, Shape
+
 CHUNK_BYTES = 65_536
+# A narrow way takes this much of a second at once, so that it is even.
+CHUNK_SECONDS = 0.02
+# Who sends faster than the other takes has to wait.
+MOST_CHUNKS = 64
+FREE = Shape()
+
+# When they are due at the other end, and the bytes; none at the end of the connection.
+Travelling = asyncio.Queue[tuple[float, bytes]]
+
+
+class Direction:
+    """``carried_bytes``: what came through so far."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.line = Line(shape)
+        self.carried_bytes = 0
+
+    @property
+    def chunk_bytes(self) -> int:
+        """How much is taken at once."""
+        rate = self.line.shape.bytes_a_second
+        return max(1, min(CHUNK_BYTES, int(rate * CHUNK_SECONDS))) if rate else CHUNK_BYTES
 
 
 class Proxy:
-    """``with Proxy(port) as proxy``: clients connect to ``proxy.port``."""
+    """``with Proxy(port) as proxy``: clients connect to ``proxy.port``.
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    ``up`` is what clients say, ``down`` what they hear. With ``record`` what came through is kept
+    in ``passed``: for each connection its pieces in order, and whether each went up.
+    """
+
+    def __init__(
+        self,
+        target: int,
+        host: str = "127.0.0.1",
+        *,
+        up: Shape = FREE,
+        down: Shape = FREE,
+        record: bool = False,
+    ) -> None:
+        self._target = host, target
+        self._record = record
+        self.passed: list[list[tuple[bool, bytes]]] = []
+        self.up = Direction(up)
+        self.down = Direction(down)
         self._up = True
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -21,8 +63,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="proxy")
         self.port = 0
-        # What went through so far, and when (time.monotonic) the last of it did.
-        self.carried_bytes = 0
+        # When (time.monotonic) the last bytes went through.
         self.carried_at = 0.0
 
     def __enter__(self) -> Self:
@@ -39,6 +80,11 @@ class Proxy:
         self.cut()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+
+    @property
+    def carried_bytes(self) -> int:
+        """What went through so far, both ways."""
+        return self.up.carried_bytes + self.down.carried_bytes
 
     def cut(self) -> None:
         """Drop every connection and refuse new ones."""
@@ -87,27 +133,67 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
         if not self._up:
             self._cut()
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = self._loop.create_task(self._copy(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        passed: list[tuple[bool, bytes]] = []
+        self.passed.append(passed)
+        for source, sink, way in ((reader, far_writer, self.up), (far_reader, writer, self.down)):
+            self._spawn(self._copy(source, sink, way, passed))
 
-    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _copy(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        way: Direction,
+        passed: list[tuple[bool, bytes]],
+    ) -> None:
+        travelling = Travelling(MOST_CHUNKS)
+        arriving = self._spawn(self._arrive(travelling, sink, way, passed))
         try:
-            while data := await source.read(CHUNK_BYTES):
-                self.carried_bytes += len(data)
-                self.carried_at = time.monotonic()
-                sink.write(data)
-                await sink.drain()
+            while data := await source.read(way.chunk_bytes):
+                free_at, due_at = way.line.send(len(data), time.monotonic())
+                await travelling.put((due_at, data))
+                await asyncio.sleep(free_at - time.monotonic())
+            await travelling.put((0.0, b""))
+            await arriving
         except OSError:
             pass  # A cut link ends here; the other direction ends by itself.
         finally:
+            arriving.cancel()
             sink.transport.abort()
             self._writers.discard(sink)
+
+    async def _arrive(
+        self,
+        travelling: Travelling,
+        sink: asyncio.StreamWriter,
+        way: Direction,
+        passed: list[tuple[bool, bytes]],
+    ) -> None:
+        while True:
+            due_at, data = await travelling.get()
+            if not data:
+                return
+            if (rest := due_at - time.monotonic()) > 0:
+                await asyncio.sleep(rest)
+            if sink.transport.is_closing():
+                # What was under way when the link was cut is lost, and no more is taken.
+                continue
+            if self._record:
+                passed.append((way is self.up, data))
+            way.carried_bytes += len(data)
+            self.carried_at = time.monotonic()
+            sink.write(data)
+            with contextlib.suppress(OSError):
+                await sink.drain()

@@ -1,33 +1,31 @@
-"""Gateways among themselves: a partition that heals, equal stores that meet, hops."""
+"""Gateways among themselves, open and sealed: a partition heals, equal stores meet; hops."""
 
-import time
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from gateway.adapters.sqlite_store import SqliteStore
+from gateway.control.client import ControlClient
 from gateway.core import messages as m
-from gateway.core.document import Document
 from gateway.core.framing import frame as record
 from gateway.core.records import Change
 from tests.bench.bench import Measure, Result, Run
 from tests.bench.load import arrivals, author_bursts, mark
-from tests.bench.processes import until_quiet
+from tests.bench.scenarios import partition
 from tests.bench.scenarios.own import Peer
+from tests.bench.scenarios.partition import LIMIT_SECONDS
 from tests.bench.servers import GATEWAY, Server
 from tests.bench.stats import percentile
 from tests.core.edits import Author
-from tests.support.proxy import Proxy
+from tests.support.gateway import eventually
 from tests.support.raw import frame
 
-# Work on each side of the partition: this many orders, each with so many edits.
-ORDERS = 500
-EDITS = 10
-# Every tenth order is worked on at both sides.
-SHARED = 10
 PARTITION_ROUNDS = 3
 
 DOCUMENTS = 10_000
 DIFFERING = 3
+# What comes down up to GRANT: HELLO and GRANT; sealed, NOISE before them. See docs/protocol.md 3.
+HANDSHAKE_FRAMES = {GATEWAY.name: 2, partition.SEALED: 3}
 
 HOPS = 3
 SAMPLES = 400
@@ -35,95 +33,91 @@ WARM_SAMPLES = 50
 PAUSE_SECONDS = 0.005
 HOP_ROUNDS = 5
 
-QUIET_SECONDS = 1.0
-LIMIT_SECONDS = 60.0
-
 
 def mesh(run: Run) -> Result:
     """All three."""
     result = Result(
         {
-            "heal": Measure(
-                f"partition, {ORDERS * EDITS:,} edits on each side: link back to all equal", "s"
-            ),
-            "heal-bytes": Measure("the same: bytes carried, of those of the missing updates", "x"),
+            **partition.measures(),
             "equal": Measure(f"two gateways with the same {DOCUMENTS:,} documents meet", "B"),
+            "equal-up": Measure("the same: by the caller after it was let in", "B"),
+            "equal-down": Measure("the same: by the other after it let the caller in", "B"),
             "differing": Measure(f"the same, {DIFFERING} documents differ", "B"),
+            "differing-beyond": Measure(
+                "the same: by both after that, without the missing updates", "B"
+            ),
             "one-hop": Measure("a change through one gateway, p50", "ms"),
             "hops": Measure(f"a change through {HOPS} gateways, p50", "ms"),
             "each-hop": Measure(f"{HOPS} hops beside one, p50", "x"),
         }
     )
     for number in range(run.rounds(PARTITION_ROUNDS)):
-        run.say(f"  partition {number + 1}")
-        _partition(run, result, run.folder / f"partition-{number}")
-    run.say("  equal stores")
-    _meet(run, result, run.folder / "meet")
+        for case in partition.CASES:
+            run.say(f"  partition {number + 1}, {case}")
+            partition.part(run, result, run.folder / f"partition-{number}-{case}", case)
+    for case in partition.CASES:
+        run.say(f"  equal stores, {case}")
+        _meet(run, result, run.folder / f"meet-{case}", case)
     _row(run, result, run.folder / "row")
     return result
 
 
-def _partition(run: Run, result: Result, folder: Path) -> None:
-    folders = [folder / side / "data" for side in ("one", "two")]
-    with ExitStack() as stack:
-        one = stack.enter_context(Server(GATEWAY, folder / "one", run.cores))
-        proxy = stack.enter_context(Proxy(one.port))
-        call = ("--connect", f"127.0.0.1:{proxy.port}")
-        two = stack.enter_context(Server(GATEWAY, folder / "two", run.cores, *call))
-        _settle(proxy, 0)
-        proxy.cut()
-        missing = _work(one.port, 1) + _work(two.port, 2)
-        for server in (one, two):
-            until_quiet(server.pid, QUIET_SECONDS)
-        before, mended = proxy.carried_bytes, time.monotonic()
-        proxy.mend()
-        _settle(proxy, before)
-        result.add("heal", GATEWAY.name, proxy.carried_at - mended)
-        result.add("heal-bytes", GATEWAY.name, (proxy.carried_bytes - before) / missing)
-        for server in (two, one):
-            server.stop()
-    _check_equal(folders)
-
-
-def _work(port: int, side: int) -> int:
-    """Orders rung up and worked on at one side; the bytes of their updates."""
-    size = 0
-    spoken: list[m.Record] = []
-    for number in range(ORDERS):
-        shared = number % SHARED == 0
-        document = f"orders/{number if shared else f'{side}-{number}'}"
-        author = Author(1_000 * side + number)
-        edits = [author.set(f"line-{side}-{n}", f"{n} espresso") for n in range(EDITS)]
-        spoken.append(m.Open(number + 1, document, b"\x00"))
-        spoken += [m.Update(number + 1, edit) for edit in edits]
-        size += sum(map(len, edits))
-    with closing(Peer(port, 10 + side)) as peer:
-        peer.write(*spoken)
-    return size
-
-
-def _meet(run: Run, result: Result, folder: Path) -> None:
+def _meet(run: Run, result: Result, folder: Path, case: str) -> None:
     """What two gateways that hold the same say to each other when they are linked again."""
-    with ExitStack() as stack:
-        _fill(folder / "one" / "data", 0)
-        _fill(folder / "two" / "data", DIFFERING)
-        one = stack.enter_context(Server(GATEWAY, folder / "one", run.cores))
-        proxy = stack.enter_context(Proxy(one.port))
-        call = ("--connect", f"127.0.0.1:{proxy.port}")
-        two = stack.enter_context(Server(GATEWAY, folder / "two", run.cores, *call))
-        # They look through what they hold before they compare it.
-        for server in (one, two):
-            until_quiet(server.pid, QUIET_SECONDS)
-        _settle(proxy, 0)
-        result.add("differing", GATEWAY.name, proxy.carried_bytes)
-        before = proxy.carried_bytes
-        proxy.cut()
-        proxy.mend()
-        _settle(proxy, before)
-        result.add("equal", GATEWAY.name, proxy.carried_bytes - before)
+    less = _fill(folder / "one" / "data", 0)
+    missing = _fill(folder / "two" / "data", DIFFERING) - less
+    with partition.pair(run, folder, case, record=True) as linked:
+        last = f"orders/{DIFFERING - 1:06}"
+        eventually(lambda: _has(linked.one, last), LIMIT_SECONDS)
+        linked.settle(0)
+        up, down = beyond(linked.proxy.passed[-1], HANDSHAKE_FRAMES[case])
+        result.add("differing", case, linked.proxy.carried_bytes)
+        result.add("differing-beyond", case, up + down - missing)
+        before = linked.proxy.carried_bytes
+        linked.proxy.cut()
+        linked.proxy.mend()
+        linked.settle(before)
+        up, down = beyond(linked.proxy.passed[-1], HANDSHAKE_FRAMES[case])
+        result.add("equal", case, linked.proxy.carried_bytes - before)
+        result.add("equal-up", case, up)
+        result.add("equal-down", case, down)
 
 
-def _fill(folder: Path, more: int) -> None:
+def beyond(passed: Sequence[tuple[bool, bytes]], frames: int) -> tuple[int, int]:
+    """Bytes of a connection, up and down, after so many frames came down."""
+    up, down = 0, b""
+    end: int | None = None
+    for is_up, data in passed:
+        if not is_up:
+            down += data
+            end = end or _end_of_frames(down, frames)
+        elif end is not None:
+            up += len(data)
+    assert end is not None
+    return up, len(down) - end
+
+
+def _end_of_frames(data: bytes, count: int) -> int | None:
+    """Where so many unmasked frames (RFC 6455 section 5.2) end after an HTTP answer."""
+    head = data.find(b"\r\n\r\n")
+    end = head + 4
+    for _ in range(count):
+        if head < 0 or end + 4 > len(data):
+            return None
+        size = data[end + 1]
+        long = size == 126
+        end += 2 + 2 * long + (int.from_bytes(data[end + 2 : end + 4], "big") if long else size)
+    return end if end <= len(data) else None
+
+
+def _has(server: Server, document: str) -> bool:
+    """Whether it has the change that only one of the two had."""
+    control = ControlClient(server.folder / "data" / "control.sock")
+    return "done" in str(control.request("get", document=document))
+
+
+def _fill(folder: Path, more: int) -> int:
+    """Write a store; the bytes of all documents."""
     changes = []
     for number in range(DOCUMENTS):
         author = Author(number + 1)
@@ -134,6 +128,7 @@ def _fill(folder: Path, more: int) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with closing(SqliteStore.open(folder)) as store:
         store.append(changes)
+    return sum(len(change.update) for change in changes)
 
 
 def _row(run: Run, result: Result, folder: Path) -> None:
@@ -172,29 +167,3 @@ def _through(
         arrivals(*sockets, messages[:WARM_SAMPLES], PAUSE_SECONDS)
         times = arrivals(*sockets, messages[WARM_SAMPLES:], PAUSE_SECONDS)
     return percentile(times, 0.5) * 1_000
-
-
-def _settle(proxy: Proxy, before: int) -> None:
-    """Wait until something was carried, and then nothing for a while."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while (
-        proxy.carried_bytes == before or time.monotonic() - proxy.carried_at < QUIET_SECONDS
-    ) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert proxy.carried_bytes > before, f"nothing was said for {LIMIT_SECONDS:.0f} s"
-
-
-def _check_equal(folders: list[Path]) -> None:
-    """Both stores hold the same documents with the same content."""
-    held = []
-    for folder in folders:
-        with closing(SqliteStore.open(folder)) as store:
-            held.append(
-                {
-                    name: Document.load(name, (s := store.load(name)).snapshot, s.changes)
-                    .fingerprint()
-                    for name in store.names()
-                }
-            )  # fmt: skip
-    assert held[0] == held[1], "the stores differ"
-    assert len(held[0]) == 2 * ORDERS - ORDERS // SHARED
