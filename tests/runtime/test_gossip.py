@@ -5,8 +5,8 @@ from typing import Any, cast
 from gateway.core import messages as m
 from gateway.core.events import LinkOpened, PeersHeard
 from gateway.core.framing import records
-from gateway.core.hub import Hub, Quotas
 from gateway.core.handshake import LocalPeer
+from gateway.core.hub import Hub, Quotas
 from gateway.core.mesh_session import MeshSession
 from gateway.core.peer_graph import RENEW_SECONDS
 from gateway.runtime.gossip import Gossip
