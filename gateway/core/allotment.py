@@ -1,4 +1,4 @@
-"""What the subscriptions of one link may take together: of memory, and of reading them.
+"""What the subscriptions and PEERS of one link may take: of memory, and of reading them.
 
 The caps are in docs/limits.md. What a change of subscriptions takes afterwards, to look for
 what matches, is not counted here (``gateway.core.meter``, ``gateway.runtime.scans``).
@@ -21,6 +21,11 @@ CHANGE_BYTES = 128
 CHANGES_BYTES = 131_072
 CHANGES_BYTES_A_TICK = 16_384
 
+# PEERS: what is not read of them is told again. The worst takes a ms for each kilobyte to read.
+PEERS_TYPE = 19
+PEERS_BYTES = 131_072
+PEERS_BYTES_A_TICK = 32_768
+
 
 class Allotment:
     """Counts; beyond a cap it raises ``PeerError`` TOO_MANY, which ends the link."""
@@ -30,6 +35,16 @@ class Allotment:
         self._fields = Counter[str]()
         self._terms = self._bytes = 0
         self._changed_bytes = 0
+        self._peers_bytes = PEERS_BYTES
+
+    def reads(self, record: bytes) -> bool:
+        """Whether a record (type and body) is to be read: of PEERS only so much in a second."""
+        if record[0] != PEERS_TYPE:
+            return True
+        if len(record) > self._peers_bytes:
+            return False
+        self._peers_bytes -= len(record)
+        return True
 
     def read(self, text: str) -> Selector:
         """The selector of a SUBSCRIBE. Raises ``PeerError`` also for what is none."""
@@ -68,6 +83,7 @@ class Allotment:
     def renew(self) -> None:
         """A second went by."""
         self._changed_bytes = max(0, self._changed_bytes - CHANGES_BYTES_A_TICK)
+        self._peers_bytes = min(PEERS_BYTES, self._peers_bytes + PEERS_BYTES_A_TICK)
 
 
 def _too_many(reason: str) -> PeerError:

@@ -101,7 +101,7 @@ class MeshSession(Handshake):
                 if handshake and place:
                     # What follows would not be authenticated.
                     raise PeerError(Code.MALFORMED, "a handshake message comes alone")
-                event = self._take(m.decode(record))
+                event = self._take(m.decode(record)) if self._allotment.reads(record) else None
                 events += self._also
                 self._also.clear()
                 if event is not None:

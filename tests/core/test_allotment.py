@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gateway.core import allotment as allotment_module
+from gateway.core import messages as m
 from gateway.core.allotment import (
     CHANGE_BYTES,
     CHANGES_BYTES,
@@ -13,6 +14,8 @@ from gateway.core.allotment import (
     MAX_SELECTOR_BYTES,
     MAX_SUBSCRIPTIONS,
     MAX_TERMS,
+    PEERS_BYTES,
+    PEERS_BYTES_A_TICK,
     Allotment,
 )
 from gateway.core.errors import Code, PeerError
@@ -80,3 +83,16 @@ def test_reading_a_large_selector_counts_before_it_is_read(
     with pytest.raises(PeerError):
         allotment.read("x" * 4_096)
     assert len(read) == before
+
+
+def test_of_peers_only_so_much_is_read() -> None:
+    allotment = Allotment()
+    record = m.encode(m.Peers(())) + bytes(PEERS_BYTES_A_TICK - 2)
+    read = [allotment.reads(record) for _ in range(6)]
+    assert read == [True] * (PEERS_BYTES // PEERS_BYTES_A_TICK) + [False] * 2
+    assert allotment.reads(m.encode(m.Ping(1)))
+    allotment.renew()
+    assert [allotment.reads(record) for _ in range(2)] == [True, False]
+    for _ in range(10):
+        allotment.renew()
+    assert [allotment.reads(record) for _ in range(5)] == [True] * 4 + [False]

@@ -23,7 +23,10 @@ PEER_B = bytes(range(16, 32))
 # A text "hi" typed by client 1 into root "note", as Yjs encodes it.
 HI = bytes.fromhex("01010100040104 6e6f7465 02686900".replace(" ", ""))
 EMPTY = bytes.fromhex("0000")
-BEHIND = m.PeerEntry(PEER_A, 0, PEER_B, 2, 40, (("app", "kds"),))
+TELLS = m.PeerEntry(PEER_B, 1, b"", 0, 0, (("seq", "7"), ("age", "2"), ("name", "office")))
+BEHIND = m.PeerEntry(
+    PEER_A, 0, PEER_B, 2, 40, (("app", "kds"), ("since", "90"), ("wants", "orders"))
+)
 ONE_DOCUMENT = Catalogue([("orders/today", bytes(16))])
 PRESENCE = awareness_payload([(1, 1, '{"name":"Ada"}')])
 
@@ -54,7 +57,7 @@ EXAMPLES: list[tuple[str, list[m.Record]]] = [
     ("the grill's orders", [m.Subscribe(1, "orders", '{"station":"grill"}')]),
     ("end of a subscription", [m.Unsubscribe(1)]),
     ("equal sets", [m.Reconcile(0, opening(ONE_DOCUMENT, bytes(range(8))))]),
-    ("a peer behind a peer", [m.Peers((BEHIND,))]),
+    ("a peer behind a peer", [m.Peers((TELLS, BEHIND))]),
     ("first handshake message", [m.Noise(1, b"\x01\x02\x03")]),
     ("what the acceptor shows", [m.Member(4, b"\x84\x43")]),
     ("paired", [m.Ticket(b"\x82\x41", bytes(range(32)))]),
