@@ -12,7 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway import __version__, config, doctor, store_commands
+from gateway import (
+    __version__,
+    config,
+    doctor,
+    document_commands,
+    question_commands,
+    simulate_command,
+    store_commands,
+)
 from gateway.adapters.console import ENDED_BY_READER, output_lost
 from gateway.core.errors import GatewayError
 
@@ -32,22 +40,6 @@ ONCE_SECONDS = 30.0
 INTERRUPTED = 130
 # What people typed to get here, so that what help and errors name can be typed too.
 PROGRAM = os.environ.get("STORE_GATEWAY_COMMAND", "store-gateway")
-SIMULATE = """\
-Kiosks, tablets and gateways are processes of their own, each with a store of its own. Links are
-lost, devices and gateways lose power, and in the end everybody has to have the same and every
-order that was called saved. Exit code 0 if so; 1 if not, or if there was no order to try it with.
-  %(prog)s --kiosks 4 --tablets 4 --minutes 0.5     a first look
-  %(prog)s --gateways 2 --outages 6 --seed 7
-"""
-GET = """\
-What it prints is what put takes. Exit code 66 if there is no such document.
-  %(prog)s orders/7 > order.json
-"""
-WRITE = """\
-On return it is on the gateway's disk. Fields that are as they should be are left alone.
-  %(prog)s orders/7 '{"station": "grill", "status": "open"}'
-  %(prog)s orders/7 - < order.json
-"""
 PEER = """\
 It keeps a store of its own, syncs with every peer it reaches, and goes on without any. Standard
 output is one JSON object a line:
@@ -77,14 +69,6 @@ for peers and is found by them; on this machine only it is not. See store-gatewa
   %(prog)s --connect 192.168.1.20 --subscribe 'orders {"station": "grill"}'
   %(prog)s --connect 192.168.1.20 --once < orders.jsonl
   %(prog)s --connect 192.168.1.20 --pair 9V3ZK-0TQ4C-7RMDX-1W8AE
-"""
-
-
-SEEN = """\
-Asks the gateway or peer that runs on this machine. Gateways in one network find each other and
-small peers find them, by multicast DNS (_store-gateway._tcp). Some networks block multicast, for
-guests above all: then nobody is seen here, and naming an address with --connect helps.
-  %(prog)s --data DIR      those of the gateway that keeps its data in DIR
 """
 
 
@@ -234,70 +218,6 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def _status(options: argparse.Namespace) -> int:
-    from gateway.control.tree import tree, versions
-
-    answer = _ask(options, "status")
-    if options.json:
-        _say(json.dumps(answer))
-        return 0
-    store = answer["store"]
-    _say(f"{answer['sentence']}")
-    _say(f"  peers      {answer['session_count']}")
-    _say(f"  documents  {store['documents']} stored, {answer['document_count']} in memory")
-    _say(f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written")
-    _say(f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}")
-    _say(f"\n{tree(answer)}")
-    if lines := versions(answer):
-        _say(f"\n{lines}")
-    return 0
-
-
-def _neighbours(options: argparse.Namespace) -> int:
-    answer = _ask(options, "neighbours")
-    if options.json:
-        _say(json.dumps(answer))
-        return 0
-    if answer["neighbours"]:
-        _say(f"{'PEER':10}{'KIND':7}{'VERSION':9}{'ADDRESS':32}STATE")
-    for row in answer["neighbours"]:
-        kind = "large" if row["large"] else "small"
-        places = [f"{f'[{ip}]' if ':' in ip else ip}:{row['port']}" for ip in row["addresses"]]
-        first, *others = places or ["-"]
-        _say(f"{row['peer'][:8]:10}{kind:7}{row['versions']:9}{first:31} {row['sentence']}")
-        for place in others:
-            _say(f"{'':26}{place}")
-    if answer["sentence"]:
-        _say(answer["sentence"])
-    return 0
-
-
-def _trace(options: argparse.Namespace) -> int:
-    answer = _ask(options, "trace", document=options.document)
-    if options.json:
-        _say(json.dumps(answer))
-        return 0
-    stored = answer["stored"]
-    _say(f"{answer['document']}: {stored['bytes']} bytes in {stored['rows']} rows on this disk")
-    for row in stored["newest"]:
-        author = row["name"] or row["peer"][:8] or "somebody"
-        what = "everything before, in one" if row["snapshot"] else f"by {author}"
-        _say(f"  #{row['sequence']:<9} {row['bytes']:>7} bytes  {what}")
-    if answer["early"]:
-        _say(f"  {answer['early']} changes wait for others that have not come")
-    for peer in sorted(answer["peers"], key=lambda peer: peer["in_sync"]):
-        _say(f"  {peer['name'] or peer['peer'][:8] or peer['address']}: {peer['sentence']}")
-    if not answer["peers"]:
-        _say("  nobody is linked at the moment")
-    return 0
-
-
-def _backup(options: argparse.Namespace) -> int:
-    answer = _ask(options, "backup", file=str(options.file.absolute()))
-    _say(json.dumps({"ok": True, **answer}) if options.json else f"saved to {answer['file']}")
-    return 0
-
-
 def _restore(options: argparse.Namespace) -> int:
     from gateway.adapters.sqlite_recovery import restore
 
@@ -306,61 +226,6 @@ def _restore(options: argparse.Namespace) -> int:
     sentence = f"restored from {options.file}; what was there before is kept beside it"
     _say(json.dumps({"ok": True, "data": str(folder)}) if options.json else sentence)
     return 0
-
-
-def _get(options: argparse.Namespace) -> int:
-    from gateway.core.selector import is_operator
-
-    root = {"root": options.root} if options.root else {}
-    answer = _ask(options, "get", document=options.document, **root)
-    shown = answer["content" if options.whole else "fields"]
-    _say(json.dumps(shown, indent=None if options.json else 2, ensure_ascii=False))
-    rest = [
-        name
-        for name, value in answer["content"].items()
-        if not isinstance(value, dict) or any(map(is_operator, value))
-    ]
-    if rest and not (options.whole or options.root or options.json):
-        print(
-            f"not shown, for it is no map of fields: {', '.join(rest)} (--whole)", file=sys.stderr
-        )
-    return 0
-
-
-def _write(options: argparse.Namespace) -> int:
-    from gateway.core.edit import check_content
-
-    verb = "put" if options.command is _put else "patch"
-    try:
-        content = json.loads(sys.stdin.read() if options.content == "-" else options.content)
-    except ValueError as error:
-        raise GatewayError("not-json", f"the content is not JSON: {error}", EX_USAGE) from error
-    except RecursionError as error:
-        raise GatewayError("not-json", "the content is nested too deeply", EX_USAGE) from error
-    if not isinstance(content, dict):
-        raise GatewayError("not-json", "the content is a JSON object: '{...}'", EX_USAGE)
-    check_content(content, options.root)
-    answer = _ask(options, verb, document=options.document, content=content, root=options.root)
-    _say(json.dumps({"ok": True, **answer}) if options.json else f"saved {options.document}")
-    return 0
-
-
-def _put(options: argparse.Namespace) -> int:
-    return _write(options)
-
-
-def _patch(options: argparse.Namespace) -> int:
-    return _write(options)
-
-
-def _simulate(options: argparse.Namespace) -> int:
-    from gateway.simulate.command import simulate
-
-    _allow_many_links()
-    names = ("kiosks", "tablets", "gateways", "minutes", "outages", "rate", "seed")
-    settings = {name: getattr(options, name) for name in names}
-    picture = None if options.no_picture else options.picture
-    return simulate(settings, _say, as_json=options.json, picture=picture, keep=options.keep)
 
 
 def _ask(options: argparse.Namespace, verb: str, **arguments: Any) -> Mapping[str, Any]:
@@ -415,62 +280,15 @@ def _parser() -> argparse.ArgumentParser:
     peer.add_argument("--listen", metavar="[ADDRESS:]PORT", help="let other peers call this one")
     _mesh_arguments(peer)
     _command(commands, "check-config", _check, "check a settings file and exit")
-    _command(commands, "status", _status, "what the running gateway says of itself")
-    _command(commands, "neighbours", _neighbours, "who is seen in the network, and linked", SEEN)
-    asking = partial(partial, _ask)
-    doctor.add(partial(_command, commands), asking, _folder, config.peer_url, _say)
-    store_commands.add(partial(_command, commands), asking)
-    where = _command(commands, "trace", _trace, "where a document is: who has it, or why not")
-    where.add_argument("document", help="its name: collection/id")
-    backup = _command(commands, "backup", _backup, "write all data to a file, while it runs")
-    backup.add_argument("file", type=Path)
+    add_command, asking = partial(_command, commands), partial(partial, _ask)
+    question_commands.add(add_command, asking, _say)
+    doctor.add(add_command, asking, _folder, config.peer_url, _say)
+    store_commands.add(add_command, asking)
+    document_commands.add(add_command, asking, _say)
     restore = _command(commands, "restore", _restore, "replace all data by a backup")
     restore.add_argument("file", type=Path)
-    shop = "run a whole shop on this machine"
-    _simulate_arguments(_command(commands, "simulate", _simulate, shop, SIMULATE, bare=True))
-    get = _command(commands, "get", _get, "print a document of the running gateway or peer", GET)
-    get.add_argument("document", help="its name: collection/id")
-    get.add_argument("--root", default="", help="only the fields of this root map")
-    get.add_argument("--whole", action="store_true", help="all of it by its roots, texts too")
-    for name, function, summary in (
-        ("put", _put, "make these the fields of a document"),
-        ("patch", _patch, "change some fields of a document; null removes one"),
-    ):
-        write = _command(commands, name, function, summary, WRITE)
-        write.add_argument("document", help="its name: collection/id")
-        write.add_argument("content", help="a JSON object; - reads it from standard input")
-        write.add_argument("--root", default="", help="the root map to write to")
+    simulate_command.add(add_command, _allow_many_links, _say)
     return parser
-
-
-def _simulate_arguments(parser: argparse.ArgumentParser) -> None:
-    for name, kind, default, summary in (
-        ("kiosks", _count(1, 200), 20, "devices that ring up orders"),
-        ("tablets", _count(1, 200), 10, "devices in the kitchens that work on them"),
-        ("gateways", _count(1, 8), 1, "gateways; each calls those before it"),
-        ("minutes", _minutes, 2.0, "how long the day is"),
-        ("outages", _count(0, 50), 3, "times nobody reaches the gateway"),
-        ("rate", _count(1, 6_000), 120, "orders a minute, of all kiosks together"),
-        ("seed", int, 1, "the same seed is the same day"),
-    ):
-        parser.add_argument(
-            f"--{name}", type=kind, default=default, metavar="N", help=f"{summary} ({default})"
-        )
-    parser.add_argument(
-        "--picture", type=Path, default=Path("store-simulation.html"), metavar="FILE",
-        help="a page with charts (store-simulation.html)",
-    )  # fmt: skip
-    parser.add_argument("--no-picture", action="store_true", help="write no page")
-    parser.add_argument("--keep", action="store_true", help="keep all stores and logs")
-
-
-def _count(low: int, high: int) -> Callable[[str], int]:
-    def whole(text: str) -> int:
-        if not (text.isdecimal() and low <= int(text) <= high):
-            raise argparse.ArgumentTypeError(f"a whole number from {low} to {high}, not {text!r}")
-        return int(text)
-
-    return whole
 
 
 def _seconds(text: str) -> float:
@@ -481,16 +299,6 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 86_400:
         raise argparse.ArgumentTypeError(f"seconds from 0 to 86400, not {text!r}")
     return seconds
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0.05 <= minutes <= 1_440:
-        raise argparse.ArgumentTypeError(f"minutes from 0.05 to 1440, not {text!r}")
-    return minutes
 
 
 def _mesh_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,103 @@
+"""The commands that ask the running gateway or peer about itself, and save its data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+SEEN = """\
+Asks the gateway or peer that runs on this machine. Gateways in one network find each other and
+small peers find them, by multicast DNS (_store-gateway._tcp). Some networks block multicast, for
+guests above all: then nobody is seen here, and naming an address with --connect helps.
+  %(prog)s --data DIR      those of the gateway that keeps its data in DIR
+"""
+
+Answer = Mapping[str, Any]
+Ask = Callable[..., Answer]
+Say = Callable[[str], None]
+AddCommand = Callable[..., argparse.ArgumentParser]
+
+
+def add(add_command: AddCommand, ask: Callable[[argparse.Namespace], Ask], say: Say) -> None:
+    """Add the commands by ``add_command(name, function, summary, more)``."""
+
+    def telling(
+        question: Callable[[argparse.Namespace, Ask], Answer], show: Callable[[Answer], str]
+    ) -> Callable[[argparse.Namespace], int]:
+        def run(options: argparse.Namespace) -> int:
+            answer = question(options, ask(options))
+            say(json.dumps(answer) if options.json else show(answer))
+            return 0
+
+        return run
+
+    status = telling(lambda _, ask: ask("status"), _status)
+    add_command("status", status, "what the running gateway says of itself")
+    neighbours = telling(lambda _, ask: ask("neighbours"), _neighbours)
+    add_command("neighbours", neighbours, "who is seen in the network, and linked", SEEN)
+    trace = telling(lambda options, ask: ask("trace", document=options.document), _trace)
+    where = add_command("trace", trace, "where a document is: who has it, or why not")
+    where.add_argument("document", help="its name: collection/id")
+    backup = add_command(
+        "backup",
+        telling(_backup, lambda answer: f"saved to {answer['file']}"),
+        "write all data to a file, while it runs",
+    )
+    backup.add_argument("file", type=Path)
+
+
+def _backup(options: argparse.Namespace, ask: Ask) -> Answer:
+    return {"ok": True, **ask("backup", file=str(options.file.absolute()))}
+
+
+def _status(answer: Answer) -> str:
+    from gateway.control.tree import tree, versions
+
+    store = answer["store"]
+    lines = [
+        answer["sentence"],
+        f"  peers      {answer['session_count']}",
+        f"  documents  {store['documents']} stored, {answer['document_count']} in memory",
+        f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written",
+        f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}",
+    ]
+    return "\n\n".join(filter(None, ("\n".join(lines), tree(answer), versions(answer))))
+
+
+def _neighbours(answer: Answer) -> str:
+    lines = []
+    if answer["neighbours"]:
+        lines.append(f"{'PEER':10}{'KIND':7}{'VERSION':9}{'ADDRESS':32}STATE")
+    for row in answer["neighbours"]:
+        kind = "large" if row["large"] else "small"
+        places = [f"{f'[{ip}]' if ':' in ip else ip}:{row['port']}" for ip in row["addresses"]]
+        first, *others = places or ["-"]
+        lines.append(f"{row['peer'][:8]:10}{kind:7}{row['versions']:9}{first:31} {row['sentence']}")
+        lines += [f"{'':26}{place}" for place in others]
+    if answer["sentence"]:
+        lines.append(answer["sentence"])
+    return "\n".join(lines)
+
+
+def _trace(answer: Answer) -> str:
+    stored = answer["stored"]
+    lines = [
+        f"{answer['document']}: {stored['bytes']} bytes in {stored['rows']} rows on this disk",
+        *map(_row, stored["newest"]),
+    ]
+    if answer["early"]:
+        lines.append(f"  {answer['early']} changes wait for others that have not come")
+    for peer in sorted(answer["peers"], key=lambda peer: peer["in_sync"]):
+        lines.append(f"  {peer['name'] or peer['peer'][:8] or peer['address']}: {peer['sentence']}")
+    if not answer["peers"]:
+        lines.append("  nobody is linked at the moment")
+    return "\n".join(lines)
+
+
+def _row(row: Answer) -> str:
+    author = row["name"] or row["peer"][:8] or "somebody"
+    what = "everything before, in one" if row["snapshot"] else f"by {author}"
+    return f"  #{row['sequence']:<9} {row['bytes']:>7} bytes  {what}"
