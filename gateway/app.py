@@ -5,7 +5,6 @@ drain the store, close it (docs/design.md).
 """
 
 import asyncio
-import json
 import logging
 import signal
 import time
@@ -34,17 +33,13 @@ from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.handshake import LocalPeer
 from gateway.core.hub import Hub, Quotas
-from gateway.core.mesh_session import MeshSession
-from gateway.core.names import check_name, name_from_path
+from gateway.core.interests import interest_of
 from gateway.core.neighbours import Neighbours, Own
 from gateway.core.noise_transport import sealed_bytes
 from gateway.core.records import Refusal, StoreStatus
 from gateway.core.selections import Interest
-from gateway.core.selector import Selector
 from gateway.core.session import Session
 from gateway.core.status import Identity, Moment, status
-from gateway.core.tokens import token_of
-from gateway.core.y_session import YSession
 from gateway.ports import Link, Store
 from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
@@ -58,6 +53,7 @@ from gateway.runtime.members import Members
 from gateway.runtime.neighbourhood import Calls, Neighbourhood
 from gateway.runtime.peer import keep_time, serve
 from gateway.runtime.perform import MISTAKE, Performer, Watcher
+from gateway.runtime.sessions import Sessions
 from gateway.runtime.threads import Helper
 from gateway.runtime.traces import trace_of
 from gateway.runtime.watchers import Watchers
@@ -72,9 +68,6 @@ IDENTITY = "identity"
 # Where what listens everywhere is reached on this machine.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 LINK_MESSAGE_BYTES = sealed_bytes(MESSAGE_BYTES)
-EX_USAGE = 64
-# Of what is wrong in a selector.
-SHOWN_CHARACTERS = 20
 
 log = logging.getLogger("gateway")
 
@@ -164,7 +157,7 @@ class Gateway:
         client = 1 + int.from_bytes(draw(4), "big")
         self._local = Local(peer.hex(), client)
         self._large = not interests
-        self._self = LocalPeer(
+        own = LocalPeer(
             peer,
             messages.FEATURE_SAVES
             | messages.FEATURE_RECONCILE
@@ -179,8 +172,9 @@ class Gateway:
             ),
         )
         self._peer = peer.hex()
-        own = messages.PeerEntry(peer, int(self._large), b"", 0, 0, self._self.about[:2])
-        self._gossip = Gossip(own, self._clock)
+        self._sessions = Sessions(own, members, lambda: self._hub.now, open_=config.access.open)
+        entry = messages.PeerEntry(peer, int(self._large), b"", 0, 0, own.about[:2])
+        self._gossip = Gossip(entry, self._clock)
         self._addresses_shown: dict[str, str] = {}
 
     async def run(self, ready: Ready | None, once: float | None = None) -> None:
@@ -270,7 +264,7 @@ class Gateway:
             facts = {
                 **addresses,
                 "data": str(folder),
-                "open": self._is_open,
+                "open": self._sessions.is_open,
                 "claimed": not self._members.is_open,
             }
             if ready is not None:
@@ -325,7 +319,7 @@ class Gateway:
             session.close(code, reason)
             self._performer.wake(session)
 
-        calls = Calls(self._caller.connect, self._calling, self._serve_session, end)
+        calls = Calls(self._caller.connect, self._sessions.calling, self._serve_session, end)
         off = config.why_not_discover
         return Neighbourhood(Neighbours(own), calls, self._clock, self._chance, off)
 
@@ -349,11 +343,6 @@ class Gateway:
             MulticastDns(), Network(), own if port else None, config.listen.host
         )
 
-    def _calling(self, url: str) -> MeshSession:
-        bare = self._members.is_open
-        admission = (messages.AUTH_NONE, b"") if bare else self._members.calling(url)
-        return MeshSession(self._self, admission, url, self._hub.now)
-
     async def _keep_calling(self, url: str, script: Script | None) -> None:
         def unreachable(error: GatewayError) -> None:
             log.info("%s", error.sentence)
@@ -361,7 +350,7 @@ class Gateway:
                 script.unreachable(url, error.sentence)
 
         async def serve_called(link: Link) -> None:
-            await self._serve_session(link, self._calling(url))
+            await self._serve_session(link, self._sessions.calling(url))
 
         connect = partial(self._caller.connect, url)
         is_wanted = partial(self._neighbourhood.may_call, url)
@@ -369,7 +358,7 @@ class Gateway:
 
     async def _serve_link(self, link: WebSocketLink, path: str) -> None:
         try:
-            session = self._session(link, path)
+            session = self._sessions.called(link.address, path)
         except PeerError as error:
             link.close(error.code, error.reason)
             return
@@ -385,24 +374,6 @@ class Gateway:
             # A fault of ours met one peer; the others must not feel it.
             log.exception("a link failed")
             link.close(Code.RESET, MISTAKE)
-
-    def _session(self, link: WebSocketLink, path: str) -> Session:
-        now = self._hub.now
-        if path.startswith("/sync/"):
-            member = None if self._is_open else self._members.token(token_of(path))
-            return YSession(name_from_path(path.removeprefix("/sync/")), link.address, now, member)
-        bare = self._members.is_open
-        admission = self._admit if bare else self._members.accepting()
-        return MeshSession(self._self, admission, link.address, now)
-
-    @property
-    def _is_open(self) -> bool:
-        return self._config.access.open and self._members.is_open
-
-    def _admit(self, method: int, credential: bytes) -> messages.Grants:
-        if method == messages.AUTH_NONE and self._is_open:
-            return (("*", messages.RIGHT_READ | messages.RIGHT_WRITE),)
-        raise PeerError(Code.UNAUTHORISED, "this gateway does not know you; pair first")
 
     def _judge_crash(self) -> frozenset[bytes]:
         """Suspect each update that was being applied when the last process died.
@@ -459,7 +430,7 @@ class Gateway:
         identity = Identity(
             __version__,
             self._peer,
-            self._is_open,
+            self._sessions.is_open,
             self._addresses_shown,
             membership.store.hex() if membership else "",
         )
@@ -491,35 +462,7 @@ def _digest(update: bytes) -> bytes:
 
 def mesh_of(config: Config) -> tuple[Sequence[Interest], Sequence[str]]:
     """What is subscribed to, and the URLs to call. Raises ``GatewayError``."""
-    return tuple(map(_interest, config.mesh.subscribe)), tuple(map(peer_url, config.mesh.connect))
-
-
-def _interest(text: str) -> Interest:
-    """``collection`` or ``collection selector``. Raises ``GatewayError`` ``subscription``."""
-    collection, selector = (*text.split(maxsplit=1), "", "")[:2]
-    selector = selector.strip()
-    try:
-        if not collection or any(sign in collection for sign in '{"*/'):
-            sentence = "first comes a collection such as orders, then a blank, then the selector"
-            raise PeerError(Code.BAD_NAME, sentence)
-        check_name(f"{collection}/x")
-        Selector(selector)
-    except PeerError as error:
-        reason = (error.code is Code.MALFORMED and _not_json(selector)) or error.reason
-        sentence = f"cannot subscribe to {text!r}: {reason}"
-        raise GatewayError("subscription", sentence, EX_USAGE) from error
-    return Interest(collection, selector)
-
-
-def _not_json(selector: str) -> str:
-    """Where a selector is not JSON; "" if it is."""
-    try:
-        json.loads(selector)
-    except json.JSONDecodeError as error:
-        rest = error.doc[error.pos :][:SHOWN_CHARACTERS]
-        place = f"at {rest!r}, character {error.pos + 1} of it" if rest else "at its end"
-        return f"the selector is not JSON {place}: {error.msg.lower()}"
-    return ""
+    return tuple(map(interest_of, config.mesh.subscribe)), tuple(map(peer_url, config.mesh.connect))
 
 
 def _peer_id(folder: Path, fresh: bytes) -> bytes:

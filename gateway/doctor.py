@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.core.mesh_session import MeshSession
 
 EX_FOUND = 1
+ID_BYTES = 16
 DOCTOR = """\
 Without HOST it looks at this device, its network, and the gateway or peer that runs on it; with
 HOST also at the way to that device. Exit code 0 when nothing is wrong, 1 when something was found.
@@ -140,24 +141,22 @@ class _Examination:
         return Target(parts.netloc, ips, met, greeting)
 
     def _session(self, url: str) -> MeshSession:
-        from gateway.core import messages
         from gateway.core.handshake import LocalPeer
-        from gateway.core.mesh_session import MeshSession
+        from gateway.runtime.sessions import Sessions
 
         members = self._members
         # A stranger's id, so that no link of ours is taken for a second one; who is of a store
         # has to show its own.
-        peer = os.urandom(messages.PEER_ID_BYTES) if members.is_open else members.peer
-        admission = (messages.AUTH_NONE, b"") if members.is_open else members.calling(url)
-        about = (("name", "doctor"),)
-        return MeshSession(LocalPeer(peer, 0, about), admission, url, time.monotonic())
+        peer = os.urandom(ID_BYTES) if members.is_open else members.peer
+        own = LocalPeer(peer, 0, (("name", "doctor"),))
+        return Sessions(own, members, time.monotonic, open_=False).calling(url)
 
 
 def _peer_id(folder: Path) -> bytes:
     try:
         return bytes.fromhex((folder / "peer-id").read_text())
     except (OSError, ValueError):
-        return os.urandom(16)
+        return os.urandom(ID_BYTES)
 
 
 def _seen(row: Mapping[str, Any]) -> Seen:

@@ -1,14 +1,12 @@
 """Settings: defaults that work, and errors that name file, key and what is right."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.__main__ import main
-from gateway.app import mesh_of
-from gateway.config import Config, Mesh, load, override, peer_url
+from gateway.config import Config, load, override, peer_url
 from gateway.core.errors import GatewayError
 
 
@@ -75,36 +73,6 @@ def test_peers_and_subscriptions_are_checked(
     path.write_text(text)
     assert main(["check-config", "--config", str(path)]) == 78
     assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('{"station": "grill"}', "first comes a collection such as orders"),
-        ('orders{"station": "grill"}', "first comes a collection"),
-        ("*", "first comes a collection"),
-        ("", "first comes a collection"),
-        ("orders/1", "first comes a collection"),
-        ("orders {station: grill}", "not JSON at 'station: grill}', character 2 of it: expecting"),
-        ('orders {"station": "grill"', "not JSON at its end: expecting"),
-        ("orders []", "a selector is an object"),
-        ("orders " + "[" * 4_000, "nested deeper"),
-        ("orders {station: 1" + "0" * 400 + "}", "not JSON at"),
-        ('orders {"n": 1' + "0" * 400 + "}", "a text is not JSON"),
-        ("x" * 65, "its collection 64"),
-    ],
-)
-def test_a_mistyped_subscription_says_what_is_wrong(text: str, said: str) -> None:
-    with pytest.raises(GatewayError) as caught:
-        mesh_of(replace(Config(), mesh=Mesh(subscribe=(text,))))
-    assert caught.value.code == "subscription" and said in caught.value.sentence, caught.value
-
-
-@pytest.mark.parametrize("blank", [" ", "\t", "  \n ", "\N{NO-BREAK SPACE}"])
-def test_any_blank_stands_between_collection_and_selector(blank: str) -> None:
-    text = f' orders{blank}{{"station": "grill"}} '
-    (interest,), _ = mesh_of(replace(Config(), mesh=Mesh(subscribe=(text,))))
-    assert (interest.collection, interest.selector) == ("orders", '{"station": "grill"}')
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from gateway.core import messages as m
 from gateway.core.diagnosis import Greeting
 from gateway.core.errors import Code, PeerError
 from gateway.core.framing import frame
-from gateway.core.mesh_session import LocalPeer, MeshSession
+from gateway.core.handshake import LocalPeer
+from gateway.core.mesh_session import MeshSession
 from gateway.core.session import State
 from gateway.runtime import examination
 from gateway.runtime.examination import NoDocuments, greet
