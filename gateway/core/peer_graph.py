@@ -72,6 +72,8 @@ class PeerGraph:
     _sequence: int = 0
     _said: Entries = ()
     _said_at: float = 0.0
+    # What of it makes it another one.
+    _lasting: Sequence[object] = ()
 
     def hear(
         self,
@@ -101,12 +103,13 @@ class PeerGraph:
 
     def announce(self, links: Iterable[m.PeerEntry], now: float) -> Entries | None:
         """What to tell all about our own links, if they changed or it is time again."""
-        said = _fitting(self.own, links)
-        is_same = _lasting(said) == _lasting(self._said)
-        if self._said and is_same and now - self._said_at < RENEW_SECONDS:
+        unique = list({entry.peer: entry for entry in links}.values())[:MAX_LINKS]
+        lasting = _lasting(unique)
+        is_fresh = bool(self._said) and now - self._said_at < RENEW_SECONDS
+        if is_fresh and lasting == self._lasting:
             return None
         self._sequence += 1
-        self._said, self._said_at = said, now
+        self._said, self._said_at, self._lasting = _fitting(self.own, unique), now, lasting
         return self._ours(now)
 
     def everything(self, now: float) -> Iterator[Entries]:
@@ -219,10 +222,9 @@ def _listed(wants: Sequence[str]) -> str:
 
 
 def _fitting(own: m.PeerEntry, links: Iterable[m.PeerEntry]) -> Entries:
-    """Our announcement without a number; one link a peer, as many as it may have and hold."""
-    unique = {entry.peer: entry for entry in links}
+    """Our announcement without a number, with as many links as it may hold."""
     entries, size = [own], m.MAX_PAIR_VALUE_BYTES + _size(own)
-    for entry in list(unique.values())[:MAX_LINKS]:
+    for entry in links:
         size += _size(entry)
         if size > MAX_ANNOUNCEMENT_BYTES:
             break
@@ -234,8 +236,8 @@ def _size(entry: m.PeerEntry) -> int:
     return len(m.encode(m.Peers((entry,))))
 
 
-def _lasting(entries: Entries) -> object:
-    """What of an announcement makes it another one: not how fast or how old a link is."""
+def _lasting(entries: Iterable[m.PeerEntry]) -> Sequence[object]:
+    """What of links makes them others: not how fast or how old one is."""
     return [
         (entry.peer, entry.role, [pair for pair in entry.about if pair[0] != SINCE])
         for entry in entries

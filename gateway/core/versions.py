@@ -14,11 +14,6 @@ MAX_VERSIONS = 200
 Version = tuple[str, ...]
 
 
-def version_of(about: Mapping[str, str]) -> Version:
-    """What a peer says tells its version apart, fit to be shown."""
-    return tuple(shown(about.get(key, "")) for key in APP_KEYS)
-
-
 @dataclass(slots=True)
 class Versions:
     """Since this device started."""
@@ -29,8 +24,12 @@ class Versions:
 
     def note(self, abouts: Iterable[Mapping[str, str]], now: float) -> None:
         """What every peer that is there now says of itself."""
-        said = Counter(map(version_of, abouts))
-        self._present = Counter({version: n for version, n in said.items() if any(version)})
+        # There are few versions and many peers: what is costly is done for each version.
+        said = Counter(tuple(about.get(key, "") for key in APP_KEYS) for about in abouts)
+        self._present = Counter()
+        for version, count in said.items():
+            if any(version):
+                self._present[tuple(map(shown, version))] += count
         # The most frequent come last and are kept.
         for version, _ in reversed(self._present.most_common(MAX_VERSIONS)):
             self._seen.pop(version, None)

@@ -1,13 +1,14 @@
 """Tells peers who is linked to whom, and knows what they told: ``core.peer_graph`` over links."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 
 from gateway.core.events import PeersHeard
 from gateway.core.hub import Hub
 from gateway.core.mesh_session import MeshSession
 from gateway.core.messages import PeerEntry
-from gateway.core.peer_graph import Entries, PeerGraph, Reached, link_entry
+from gateway.core.peer_graph import MAX_LINKS, Entries, PeerGraph, Reached, link_entry
 from gateway.core.session import Session, State
 from gateway.core.versions import Versions
 from gateway.ports import Clock
@@ -15,6 +16,8 @@ from gateway.runtime.perform import Performer, Watcher
 
 # What changed is told within this; many changes at once cost one announcement.
 LOOK_SECONDS = 2.0
+# How exactly it is known when a version was there last.
+NOTE_SECONDS = 10.0
 
 
 class Gossip(Watcher):
@@ -25,6 +28,7 @@ class Gossip(Watcher):
         self._versions = Versions()
         self._own = own.peer
         self._now = clock.monotonic
+        self._noted_at = self._now()
         self._performer: Performer | None = None
         # Those that tell us, and are told.
         self._tellers: dict[Session, MeshSession] = {}
@@ -64,10 +68,13 @@ class Gossip(Watcher):
         """Note what changed, tell of it, and forget who is silent."""
         now = self._now()
         self._graph.expire(now)
-        entries = self._graph.announce(self._links(), now)
-        if entries is not None:
-            self._tell(entries, None)
-        self._note(self.reached())
+        if self._tellers:
+            entries = self._graph.announce(self._links(), now)
+            if entries is not None:
+                self._tell(entries, None)
+        if now - self._noted_at >= NOTE_SECONDS:
+            self._noted_at = now
+            self._note(self.reached())
 
     def reached(self) -> list[Reached]:
         """Everybody in the store, as far as is known."""
@@ -84,24 +91,24 @@ class Gossip(Watcher):
         self._versions.note(abouts, self._now())
 
     def _links(self) -> list[PeerEntry]:
-        trips = self._attached.round_trips()
         listed = self._hub.selections.subscriptions.listed
-        sessions = [
+        # Over those that tell others are reached: none of them is left out.
+        sessions: Iterator[MeshSession] = (
             session
-            for session in self._hub.sessions
+            for session in chain(self._tellers.values(), self._hub.sessions)
             if isinstance(session, MeshSession) and session.state is State.OPEN
-        ]
+        )
         return [
             link_entry(
                 bytes.fromhex(session.identity),
                 self._own,
                 large=session.large,
-                round_trip_ms=trips.get(session),
+                round_trip_ms=self._attached.round_trip(session),
                 about=session.about,
                 since_seconds=self._hub.now - session.started,
                 wants=[collection for collection, _ in listed(session)],
             )
-            for session in sessions
+            for session in islice(dict.fromkeys(sessions), MAX_LINKS)
         ]
 
     def _tell(self, entries: Entries, source: Session | None) -> None:

@@ -200,7 +200,11 @@ class Performer:
 
     def round_trips(self) -> dict[Session, float | None]:
         """Of each session's link, in milliseconds."""
-        return {session: link.round_trip_ms() for session, link in self._links.items()}
+        return {session: self.round_trip(session) for session in self._links}
+
+    def round_trip(self, session: Session) -> float | None:
+        """Of one session's link, in milliseconds."""
+        return self._links[session].round_trip_ms()
 
     def say_goodbye(self, code: Code, reason: str) -> None:
         """Tell every peer that the gateway goes, and close its link."""
