@@ -11,7 +11,8 @@ from typing import Any
 SEEN = """\
 Asks the gateway or peer that runs on this machine. Gateways in one network find each other and
 small peers find them, by multicast DNS (_store-gateway._tcp). Some networks block multicast, for
-guests above all: then nobody is seen here, and naming an address with --connect helps.
+guests above all: then nobody is seen here, and naming an address with --connect helps; doctor
+says more.
   %(prog)s --data DIR      those of the gateway that keeps its data in DIR
 """
 
