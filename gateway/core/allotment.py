@@ -23,8 +23,8 @@ CHANGES_BYTES_A_TICK = 16_384
 
 # PEERS: what is not read of them is told again. The worst takes a ms for each kilobyte to read.
 PEERS_TYPE = 19
-PEERS_BYTES = 131_072
-PEERS_BYTES_A_TICK = 32_768
+PEERS_BYTES = 65_536
+PEERS_BYTES_A_TICK = 16_384
 
 
 class Allotment:
