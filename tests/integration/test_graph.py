@@ -28,16 +28,21 @@ def line(tmp_path: Path) -> Iterator[list[GatewayProcess]]:
         yield gateways
 
 
-def status(gateway: GatewayProcess) -> Any:
-    return ControlClient(gateway.folder / "control.sock").request("status")
+def ask(gateway: GatewayProcess, verb: str, **arguments: Any) -> Any:
+    return ControlClient(gateway.folder / "control.sock").request(verb, **arguments)
 
 
 def names(gateway: GatewayProcess) -> dict[str, int]:
-    return {peer["about"]["name"]: peer["hops"] for peer in status(gateway)["graph"]}
+    return {peer["about"]["name"]: peer["hops"] for peer in ask(gateway, "status")["graph"]}
 
 
-def test_everybody_knows_everybody(line: list[GatewayProcess]) -> None:
+@pytest.mark.parametrize("claimed", [False, True])
+def test_everybody_knows_everybody(line: list[GatewayProcess], claimed: bool) -> None:
     one, two, three = line
+    if claimed:
+        code = ask(one, "claim")["recovery_code"]
+        for other in (two, three):
+            ask(other, "claim", recovery_code=code)
     eventually(lambda: names(one) == {"two": 1, "three": 2}, KNOWN_SECONDS)
     eventually(lambda: names(three) == {"two": 1, "one": 2}, KNOWN_SECONDS)
     command = [sys.executable, "-m", "gateway", "status", "--data", str(one.folder)]
