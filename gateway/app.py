@@ -27,6 +27,7 @@ from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocket
 from gateway.config import Config, peer_url
 from gateway.control.server import ControlServer
 from gateway.core import messages
+from gateway.core.allowance import Allowance, Terms
 from gateway.core.announcement import Announcement, announced
 from gateway.core.entrance import PairingSecret
 from gateway.core.errors import Code, GatewayError, PeerError
@@ -157,6 +158,8 @@ class Gateway:
         client = 1 + int.from_bytes(draw(4), "big")
         self._local = Local(peer.hex(), client)
         self._large = not interests
+        budget = config.budget
+        allowance = Allowance(budget.bytes_per_second, budget.documents, budget.storage)
         own = LocalPeer(
             peer,
             messages.FEATURE_SAVES
@@ -169,10 +172,14 @@ class Gateway:
                 ("name", config.name),
                 ("software", f"store-gateway {__version__}"),
                 ("client", str(client)),
+                *allowance.told(),
             ),
         )
+        terms = Terms(config.priorities, config.bytes_per_second, allowance)
         self._peer = peer.hex()
-        self._sessions = Sessions(own, members, lambda: self._hub.now, open_=config.access.open)
+        self._sessions = Sessions(
+            own, members, lambda: self._hub.now, open_=config.access.open, terms=terms
+        )
         entry = messages.PeerEntry(peer, int(self._large), b"", 0, 0, own.about[:2])
         self._gossip = Gossip(entry, self._clock)
         self._addresses_shown: dict[str, str] = {}

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.core.allowance import MIN_BYTES_PER_SECOND
 from gateway.core.announcement import is_this_machine
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, PeerError
 from gateway.core.messages import MAX_PAIR_VALUE_BYTES
+from gateway.core.names import check_collection
 
 EX_USAGE = 64
 EX_CONFIG = 78
@@ -50,12 +52,42 @@ def _is_name(value: Any) -> bool:
         return False
 
 
+def _is_priority(item: tuple[str, Any]) -> bool:
+    collection, value = item
+    try:
+        check_collection(collection)
+    except PeerError:
+        return False
+    return type(value) is int and -100 <= value <= 100
+
+
 _NAME = {"rule": _Rule(f"a name for people, at most {MAX_PAIR_VALUE_BYTES} bytes", _is_name)}
 _FLAG = {"rule": _Rule("true or false", lambda value: isinstance(value, bool))}
 _TEXTS = {
     "rule": _Rule(
         "a list of texts",
         lambda value: isinstance(value, list) and all(isinstance(text, str) for text in value),
+    )
+}
+_PRIORITIES = {
+    "rule": _Rule(
+        "a section of collections with whole numbers from -100 to 100, such as orders = 10",
+        lambda value: isinstance(value, dict) and all(map(_is_priority, value.items())),
+    )
+}
+_RATE = {
+    "rule": _Rule(
+        f"0 or a whole number from {MIN_BYTES_PER_SECOND}",
+        lambda value: type(value) is int and (value == 0 or value >= MIN_BYTES_PER_SECOND),
+    )
+}
+_BUDGETS = {
+    "rule": _Rule(
+        "a section of roles with bytes a second from 1000, such as kiosk = 50000",
+        lambda value: (
+            isinstance(value, dict)
+            and all(type(rate) is int and rate >= MIN_BYTES_PER_SECOND for rate in value.values())
+        ),
     )
 }
 _NAMES = {
@@ -124,6 +156,15 @@ class Mesh:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What this device can take, as it tells others; 0: no budget. ``storage`` in bytes."""
+
+    bytes_per_second: int = field(default=0, metadata=_RATE)
+    documents: int = field(default=0, metadata=_whole(0, 1_000_000_000))
+    storage: int = field(default=0, metadata=_whole(0, 1024 * GIB))
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings."""
 
@@ -133,6 +174,11 @@ class Config:
     store: Store = field(default_factory=Store)
     access: Access = field(default_factory=Access)
     mesh: Mesh = field(default_factory=Mesh)
+    budget: Budget = field(default_factory=Budget)
+    # What goes first to a slow peer, by collection; 0 for others.
+    priorities: Mapping[str, int] = field(default_factory=dict, metadata=_PRIORITIES)
+    # Bytes a second that are sent to devices of a role, at most.
+    bytes_per_second: Mapping[str, int] = field(default_factory=dict, metadata=_BUDGETS)
 
     @property
     def why_not_discover(self) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.__main__ import main
-from gateway.config import Config, load, override, peer_url
+from gateway.config import Budget, Config, load, override, peer_url
 from gateway.core.errors import GatewayError
 
 
@@ -14,6 +14,18 @@ def test_nothing_needs_to_be_configured() -> None:
     config = load(None)
     assert config == Config()
     assert config.listen.host == "127.0.0.1" and config.access.open
+
+
+def test_priorities_and_budgets(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(
+        "[priorities]\norders = 10\nlogs = -1\n[bytes_per_second]\nkiosk = 50000\n"
+        "[budget]\ndocuments = 500\n"
+    )
+    config = load(path)
+    assert config.priorities == {"orders": 10, "logs": -1}
+    assert config.bytes_per_second == {"kiosk": 50_000}
+    assert config.budget == Budget(documents=500)
 
 
 def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
@@ -44,6 +56,12 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ("[listen]\nport = 8788", ["listen.port and pages.port are both 8788"]),
         ("[mesh]\nconnect = 'x'", ["mesh.connect", "a list of texts"]),
         ("[mesh]\ndiscover = 'yes'", ["mesh.discover", "true or false"]),
+        ("[priorities]\norders = 'first'", ["priorities is", "orders = 10"]),
+        ("[priorities]\norders = 101", ["priorities is", "from -100 to 100"]),
+        ("[priorities]\n'a/b' = 1", ["priorities is", "collections"]),
+        ("priorities = 1", ["priorities is '1'", "a section"]),
+        ("[bytes_per_second]\nkiosk = 999", ["bytes_per_second is", "kiosk = 50000"]),
+        ("[budget]\nbytes_per_second = 5", ["budget.bytes_per_second is '5'", "from 1000"]),
         ("[mesh]\ndiscovery = true", ["mesh.discovery", "did you mean discover?"]),
     ],
 )

@@ -41,8 +41,10 @@ HANDSHAKE_SECONDS = 5.0
 # A silent peer is pinged after this and dropped when it does not answer.
 IDLE_SECONDS = 20.0
 PONG_SECONDS = 20.0
-# The kernel and the transport hold this much for a peer that does not read.
-HIGH_WATER_BYTES = 262_144
+# The transport holds this much for a peer that does not read, and the kernel so much that it has
+# not sent: what waits there cannot be overtaken by what is more urgent.
+HIGH_WATER_BYTES = 4_096
+NOT_SENT_BYTES = 4_096
 # After our close frame a peer gets this long to close its side.
 LINGER_SECONDS = 1.0
 # RFC 6455 section 5.5: a control frame holds 125 bytes, two of them the code.
@@ -62,6 +64,8 @@ EX_UNAVAILABLE = 69
 # struct tcp_info of linux/tcp.h up to tcpi_rtt, in microseconds, and where that is in it.
 TCP_INFO_BYTES = 72
 TCP_RTT = slice(68, 72)
+# linux/tcp.h; Python names it from 3.12 on.
+TCP_NOTSENT_LOWAT = 25
 _MISTAKES = frozenset({Code.MALFORMED, Code.TOO_BIG, Code.REFUSED})
 
 _HINT = b"This is the sync port of a Store Gateway. Its pages are on another port.\n"
@@ -162,6 +166,8 @@ class WebSocketLink(WSListener):
         if isinstance(peer, tuple):
             self.host, self.address = peer[0], f"{peer[0]}:{peer[1]}"
             self.local = underlying.get_extra_info("sockname")[0]
+            connection = underlying.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT_BYTES)
         self._owner.accepted(self, transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:

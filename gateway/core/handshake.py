@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.core import messages as m
+from gateway.core.allowance import Allowance, Terms, heard
 from gateway.core.entrance import Accepting, Calling, Entrance
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import DevicePaired, Event, LinkOpened, MembershipGained
@@ -16,6 +17,7 @@ from gateway.core.framing import MESSAGE_BYTES, frame
 from gateway.core.membership import Admitted, allows
 from gateway.core.outbox import Outbox
 from gateway.core.reconcile import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES
+from gateway.core.schedule import Schedule
 from gateway.core.session import Farewell, State
 
 # An unknown caller gets this long and this much (security: pre-auth limits).
@@ -61,13 +63,19 @@ class Handshake:
     ``admission``: see ``MeshSession``.
     """
 
-    def __init__(self, local: LocalPeer, admission: Admit | Credential | Entrance) -> None:
+    def __init__(
+        self, local: LocalPeer, admission: Admit | Credential | Entrance, terms: Terms
+    ) -> None:
         self.identity = ""
         self.about: dict[str, str] = {}
         self.farewell: Farewell | None = None
         self.told: tuple[int, str] | None = None
         self.member: Admitted | None = None
-        self.outbox = Outbox()
+        self.outbox = Outbox(terms.priorities)
+        # What the peer said that it can take.
+        self.allowance = Allowance()
+        self._terms = terms
+        self._schedule = Schedule()
         self.received_bytes = 0
         self.reconciles = self.large = self.reads_all = False
         # Whether both sides tell each other who is linked to whom.
@@ -248,6 +256,7 @@ class Handshake:
         self._subscribable = bool(hello.features & m.FEATURE_SUBSCRIPTIONS)
         self.identity = hello.peer.hex()
         self.about = dict(hello.about)
+        self.allowance = heard(self.about)
         self._relays = bool(hello.features & m.FEATURE_RELAYS)
         client = self.about.get("client", "")
         self._client = int(client) if client.isascii() and client.isdigit() else None
@@ -260,6 +269,8 @@ class Handshake:
     def _let_in(self, grants: m.Grants) -> Event:
         self._grants = grants
         self.reads_all = any(name == "*" and rights & m.RIGHT_READ for name, rights in grants)
+        role = self.member.role if self.member else ""
+        self._schedule.limit(self._terms.bytes_per_second(self.allowance, role))
         self.state = State.OPEN
         if self._entrance is not None and self._entrance.membership is not None:
             self._put(m.Digest(self._entrance.membership.revocations.digest()))

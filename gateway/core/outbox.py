@@ -2,17 +2,19 @@
 
 Live updates wait here only while the link cannot take them; they are merged per
 document, and dropped as a whole when that is not enough. Answers to a state vector and
-presence are owed, not queued: they are made when the link can take them.
+presence are owed, not queued: they are made when the link can take them. Which goes first is
+in ``gateway.core.schedule``.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 from gateway.core import y_messages
 from gateway.core.document import DocumentBroken, merge
+from gateway.core.schedule import Lanes, priority
 
 # What a peer that does not read may make us hold; then it has to ask again.
 MAX_QUEUED_BYTES = 1_048_576
@@ -69,22 +71,30 @@ class Relay:
 
 
 class Outbox:
-    """Pending output of one session: records, owed answers, live updates, owed presence."""
+    """Pending output of one session: records, owed answers, live updates, owed presence.
+
+    ``priorities``: of collections; 0 for others.
+    """
 
     __slots__ = (
-        "_owed", "_parts", "_presence", "_relays", "bare", "finishing", "queued_bytes", "records",
-        "stale",
+        "_hurried", "_owed", "_parts", "_presence", "_priorities", "_relays", "bare", "finishing",
+        "history", "queued_bytes", "records", "stale",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, priorities: Mapping[str, int] | None = None) -> None:
         # Link messages that go out as they are, before anything else: of a handshake.
         self.bare: list[bytes] = []
         self.records: list[bytes] = []
+        # Records that wait like history.
+        self.history: deque[bytes] = deque()
         self.stale: set[str] = set()
         # Documents to be closed once what is owed and queued of them was sent.
         self.finishing: dict[str, None] = {}
         self.queued_bytes = 0
-        self._owed: dict[str, bytes] = {}
+        self._priorities = priorities or {}
+        self._owed = Lanes(self._priorities)
+        # Documents that changed while the peer was linked: what is owed of them is live.
+        self._hurried: set[str] = set()
         # The rest of an answer that is on its way; what follows it is in ``_owed``.
         self._parts: dict[str, deque[bytes]] = {}
         # The clients whose presence changed, None: all of them.
@@ -94,7 +104,7 @@ class Outbox:
     def __bool__(self) -> bool:
         return bool(
             self._relays or self.records or self._owed or self._presence or self.stale
-            or self.finishing or self.bare
+            or self.finishing or self.bare or self.history
         )  # fmt: skip
 
     def owe(self, document: str, state_vector: bytes) -> None:
@@ -102,7 +112,16 @@ class Outbox:
         self._drop(document)
         self.stale.discard(document)
         self._parts.pop(document, None)
-        self._owed[document] = state_vector
+        self._owed.put(document, state_vector, live=document in self._hurried)
+
+    def hurry(self, document: str) -> None:
+        """What a document is owed, now or next, is a live change."""
+        if document in self._parts:
+            return
+        self._hurried.add(document)
+        state_vector = self._owed.pop(document)
+        if state_vector is not None:
+            self._owed.put(document, state_vector, live=True)
 
     def owes(self, document: str) -> bool:
         """Whether an answer about a document is still to be sent."""
@@ -122,7 +141,11 @@ class Outbox:
 
     def offer(self, document: str, relay: Relay) -> None:
         """Queue a live update, unless an owed answer or a stale mark covers it anyway."""
-        if document in self._owed or document in self.stale:
+        if document in self._owed:
+            if document not in self._hurried:
+                self.hurry(document)
+            return
+        if document in self.stale:
             return
         waiting = self._relays.get(document)
         if waiting is None:
@@ -136,7 +159,8 @@ class Outbox:
     def forget(self, document: str) -> None:
         """The peer has no more interest in a document."""
         self._drop(document)
-        self._owed.pop(document, None)
+        self._hurried.discard(document)
+        self._owed.pop(document)
         self._parts.pop(document, None)
         self._presence.pop(document, None)
         self.finishing.pop(document, None)
@@ -146,6 +170,8 @@ class Outbox:
         """Drop everything; the session ends."""
         self.bare.clear()
         self.records.clear()
+        self.history.clear()
+        self._hurried.clear()
         self.stale.clear()
         self._owed.clear()
         self._parts.clear()
@@ -154,19 +180,38 @@ class Outbox:
         self._relays.clear()
         self.queued_bytes = 0
 
+    @property
+    def live_waits(self) -> bool:
+        """Whether live updates wait."""
+        return bool(self._relays)
+
     def take_diff(self, documents: Documents, limit: int) -> Diff | None:
-        """The next message of an answer that can be given, the longest owed first."""
-        for document, state_vector in self._owed.items():
+        """The next message of an answer that can be given: see ``gateway.core.schedule``."""
+        return self.take_live_diff(documents, limit) or self._take(
+            self._owed.in_order(live=False), documents, limit
+        )
+
+    def take_live_diff(self, documents: Documents, limit: int) -> Diff | None:
+        """The same, only of what changed while the peer was linked."""
+        return self._take(self._owed.in_order(live=True), documents, limit)
+
+    def _take(
+        self, owed: Iterator[tuple[str, bytes]], documents: Documents, limit: int
+    ) -> Diff | None:
+        for document, state_vector in owed:
             parts = self._parts.get(document)
             if parts is None:
                 answer = documents.answer(document, state_vector, limit)
                 if answer is None:
                     continue
                 if not answer.then:
-                    del self._owed[document]
+                    self._owed.pop(document)
+                    self._hurried.discard(document)
                     return Diff(document, answer.parts[0], answer.fingerprint, more=False)
-                self._owed[document] = answer.then
                 parts = self._parts[document] = deque(answer.parts)
+                # So much is history, whatever made it be owed.
+                self._hurried.discard(document)
+                self._owed.put(document, answer.then, live=False)
             part = parts.popleft()
             if not parts:
                 del self._parts[document]
@@ -184,17 +229,33 @@ class Outbox:
             for payload in documents.presence(document, clients)
         ]
 
-    def take_relays(self) -> Sequence[tuple[str, Relay]]:
-        """All live updates; where many wait for a document, merged into one."""
+    def take_relays(self, size: int = 0) -> Sequence[tuple[str, Relay]]:
+        """Live updates, of at least so many bytes or all; where many wait for a document,
+        merged into one."""
         if not self._relays:
             return ()
-        relays, self._relays, self.queued_bytes = self._relays, {}, 0
+        relays = self._relays
+        if size and (self._priorities or self.queued_bytes > size):
+            relays = self._first_relays(size)
+        else:
+            self._relays, self.queued_bytes = {}, 0
         taken = []
         for document, waiting in relays.items():
             merged = _merged(waiting) if len(waiting) >= MERGE_FROM else None
             for relay in waiting if merged is None else (merged,):
                 taken.append((document, relay))
         return taken
+
+    def _first_relays(self, size: int) -> dict[str, list[Relay]]:
+        first: dict[str, list[Relay]] = {}
+        order = sorted(self._relays, key=lambda name: -priority(self._priorities, name))
+        enough = self.queued_bytes - size
+        for document in order:
+            first[document] = self._relays[document]
+            self._drop(document)
+            if self.queued_bytes <= enough:
+                break
+        return first
 
     def _drop(self, document: str) -> None:
         for relay in self._relays.pop(document, ()):

@@ -297,7 +297,7 @@ class Selections:
         room = self._hub.rooms[document]
         effects: list[Effect] = []
         for session in self._large:
-            effects += self._bring(session, room)
+            effects += self._bring(session, room, live=True)
         if collection_of(document) in self.subscriptions:
             effects += self._judge(document)
         return effects
@@ -343,10 +343,10 @@ class Selections:
                 self._inventory.note(document)
             # At the beginning an exchange finds what differs.
             if owner is not None and not (beginning and owner.reconciles):
-                effects += self._bring(owner, room)
+                effects += self._bring(owner, room, live=not beginning)
         for owner in before - now:
             # It has to learn what made the document leave.
-            effects += [] if owner is None else self._bring(owner, room)
+            effects += [] if owner is None else self._bring(owner, room, live=not beginning)
         for session in only or list(room.members):
             effects += [] if session is None else self.answered(session, document)
         if None in before | now:
@@ -361,8 +361,11 @@ class Selections:
             effects.append(Wake(owner))
         return effects
 
-    def _bring(self, session: Session, room: Room) -> list[Effect]:
-        """Open a document to a peer; it takes part in it once it opens it too."""
+    def _bring(self, session: Session, room: Room, *, live: bool = False) -> list[Effect]:
+        """Open a document to a peer; it takes part in it once it opens it too.
+
+        ``live``: because it changed.
+        """
         assert room.document is not None
         welcome = session.state is State.OPEN and session.may_read(room.name)
         brought = self._brought[session] if welcome else {}
@@ -373,6 +376,8 @@ class Selections:
             return [Wake(session)]
         brought[room.name] = None
         self._unopened[session].add(room.name)
+        if live:
+            session.outbox.hurry(room.name)
         room.ask(session)
         effects: list[Effect] = [Wake(session)]
         if session.large and len(brought) > MOST_BROUGHT:

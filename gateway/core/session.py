@@ -14,9 +14,6 @@ from gateway.core.events import Event
 from gateway.core.membership import Admitted
 from gateway.core.outbox import Documents, Outbox, Relay
 
-# How much one call of ``data_to_send`` produces before the link is asked again.
-SEND_BYTES = 262_144
-
 
 class State(Enum):
     """Where a session is; what a state does not allow closes it."""
@@ -91,7 +88,7 @@ class Session(Protocol):
         """Events in one link message. The peer's mistakes close the session instead."""
 
     def data_to_send(self, documents: Documents) -> list[bytes]:
-        """Link messages to send now, about ``SEND_BYTES`` at most; empty when done."""
+        """Link messages to send now, not much at a time; empty when done or over its budget."""
 
     def may_write(self, document: str) -> bool:
         """Whether the peer may change the document."""

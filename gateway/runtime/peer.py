@@ -20,6 +20,8 @@ TURN_MESSAGES = 8
 # Who has sent more than this without a pause is served at about 4,000 messages a second.
 BACKLOG_MESSAGES = 256
 BACKLOG_PAUSE_SECONDS = 0.002
+# Answers to its changes that wait for a peer; beyond it must take them before more are read.
+MOST_RECORDS = 256
 
 
 async def serve(
@@ -41,7 +43,7 @@ async def serve(
                         if isinstance(event, Subscribed | Unsubscribed):
                             turns.forget(event.number)
                         await _take(session, event, performer, helper)
-                    while link.congested and _lives(session):
+                    while link.congested and _waits(session, event):
                         await link.writable()
                     if not place % TURN_MESSAGES:
                         await asyncio.sleep(0)
@@ -57,6 +59,15 @@ async def serve(
 
 def _lives(session: Session) -> bool:
     return session.state is not State.CLOSED
+
+
+def _waits(session: Session, event: Event) -> bool:
+    """Whether a peer that does not take what it is sent is read no further.
+
+    Its own changes make us say little, so they are not held back by what it is sent.
+    """
+    small = isinstance(event, UpdateReceived) and len(session.outbox.records) < MOST_RECORDS
+    return _lives(session) and not small
 
 
 async def _take(session: Session, event: Event, performer: Performer, helper: Helper) -> None:

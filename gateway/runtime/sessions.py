@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from gateway.core import messages
+from gateway.core.allowance import Terms
 from gateway.core.errors import Code, PeerError
 from gateway.core.handshake import LocalPeer
-from gateway.core.mesh_session import MeshSession
+from gateway.core.mesh_session import NO_TERMS, MeshSession
 from gateway.core.names import name_from_path
 from gateway.core.session import Session
 from gateway.core.tokens import token_of
@@ -20,9 +21,16 @@ class Sessions:
     """``open_``: whether strangers are let in while this device is of no store."""
 
     def __init__(
-        self, own: LocalPeer, members: Members, now: Callable[[], float], *, open_: bool
+        self,
+        own: LocalPeer,
+        members: Members,
+        now: Callable[[], float],
+        *,
+        open_: bool,
+        terms: Terms = NO_TERMS,
     ) -> None:
         self._own = own
+        self._terms = terms
         self._members = members
         self._now = now
         self._open = open_
@@ -39,13 +47,13 @@ class Sessions:
             name = name_from_path(path.removeprefix(PLAIN))
             return YSession(name, address, self._now(), member)
         admission = self._admit if self._members.is_open else self._members.accepting()
-        return MeshSession(self._own, admission, address, self._now())
+        return MeshSession(self._own, admission, address, self._now(), self._terms)
 
     def calling(self, url: str) -> MeshSession:
         """For a link that we make."""
         bare = self._members.is_open
         admission = (messages.AUTH_NONE, b"") if bare else self._members.calling(url)
-        return MeshSession(self._own, admission, url, self._now())
+        return MeshSession(self._own, admission, url, self._now(), self._terms)
 
     def _admit(self, method: int, credential: bytes) -> messages.Grants:
         if method == messages.AUTH_NONE and self.is_open:

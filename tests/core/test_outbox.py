@@ -77,6 +77,21 @@ def test_a_large_answer_goes_part_by_part_and_then_what_changed_since() -> None:
     assert outbox.take_diff(Known(), 99) == Diff("o/1", b"\x03", b"", more=False)
 
 
+def test_a_document_of_which_parts_are_on_their_way_is_not_hurried() -> None:
+    outbox = Outbox()
+    outbox.owe("o/1", b"\x00")
+    outbox.owe("o/2", b"\x02")
+    first = Given(Answer((b"1", b"2"), b"", b"\x07"))
+    assert outbox.take_diff(first, 99) == Diff("o/1", b"1", b"", more=True)
+    outbox.offer("o/1", Relay(b"what is owed covers it"))
+    outbox.hurry("o/1")
+    assert outbox.owes("o/1") and not outbox.owes("o/3")
+    assert outbox.take_live_diff(Known(), 99) is None
+    outbox.offer("o/2", Relay(b"what is owed covers it"))
+    assert outbox.take_live_diff(Known(), 99) == Diff("o/2", b"\x02", b"", more=False)
+    assert outbox.take_diff(Known(), 99) == Diff("o/1", b"2", b"", more=True)
+
+
 def test_presence_is_owed_once_and_the_newest() -> None:
     outbox = Outbox()
     outbox.owe_presence("o/1", [1, 2])
