@@ -36,6 +36,8 @@ EXIT_CODES = {
 }  # fmt: skip
 # A LAN needs less; a gateway that starts at the same time is there by then.
 ONCE_SECONDS = 30.0
+# Options of a peer and settings ([budget]) alike.
+BUDGETS = ("bytes_per_second", "documents", "storage")
 # As a shell says of who was ended by SIGINT.
 INTERRUPTED = 130
 # What people typed to get here, so that what help and errors name can be typed too.
@@ -183,6 +185,8 @@ def _peer_options(options: argparse.Namespace) -> dict[str, Any]:
     given: dict[str, Any] = {"listen": listen, "pages": {"enabled": False}}
     if options.subscribe:
         given["mesh"] = {"subscribe": options.subscribe}
+    budgets = {name: getattr(options, f"budget_{name}") for name in BUDGETS}
+    given["budget"] = {name: value for name, value in budgets.items() if value is not None}
     return given
 
 
@@ -278,6 +282,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"with --once: seconds after the end of the input to give up ({ONCE_SECONDS:g})",
     )  # fmt: skip
     peer.add_argument("--listen", metavar="[ADDRESS:]PORT", help="let other peers call this one")
+    _budget_arguments(peer)
     _mesh_arguments(peer)
     _command(commands, "check-config", _check, "check a settings file and exit")
     add_command, asking = partial(_command, commands), partial(partial, _ask)
@@ -311,6 +316,16 @@ def _mesh_arguments(parser: argparse.ArgumentParser) -> None:
         help="do not look for peers in the network, nor be found there",
     )
     parser.add_argument("--name", help="what this device is called")
+
+
+def _budget_arguments(parser: argparse.ArgumentParser) -> None:
+    for name, what in (
+        ("bytes-per-second", "bytes in a second, either way"),
+        ("documents", "documents of its subscriptions"),
+        ("storage", "bytes of its store"),
+    ):
+        most = f"--budget-{name}"
+        parser.add_argument(most, type=_count(0, 1 << 40), metavar="N", help=f"at most N {what}")
 
 
 def _command(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from gateway.core.allowance import Allowance
 from gateway.core.errors import Code
 from gateway.core.events import Event
 from gateway.core.membership import Admitted
@@ -18,6 +19,7 @@ class LocalSession:
     kind = "local"
     reconciles = large = calling = False
     reads_all = True
+    allowance = Allowance()
     payload_bytes = 0
 
     def __init__(self, identity: str, on_decided: OnDecided) -> None:

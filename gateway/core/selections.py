@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Protocol
 
 from gateway.core.document import Document
+from gateway.core.document_budgets import DocumentBudgets
 from gateway.core.errors import Code
 from gateway.core.events import (
     Bring,
@@ -111,6 +112,7 @@ class Selections:
         # Documents that left the memory before they were looked at.
         self._missed: set[str] = set()
         self._remembered = Remembered()
+        self._budgets = DocumentBudgets()
         # When we compare again; with whom, and about which of our subscriptions.
         self._again: dict[Session, float] = {}
 
@@ -136,6 +138,7 @@ class Selections:
         if session.state is State.CLOSED:
             return []
         number = event.number
+        self._budgets.forget(session)
         collections = {self.subscriptions.remove(session, number)}
         self._exchanges.forget(session, number)
         if isinstance(event, Subscribed):
@@ -161,6 +164,7 @@ class Selections:
     def leave(self, session: Session) -> None:
         """A link is gone."""
         self.subscriptions.leave(session)
+        self._budgets.leave(session)
         self._exchanges.leave(session)
         self._brought.pop(session, None)
         self._unopened.pop(session, None)
@@ -201,6 +205,7 @@ class Selections:
         if owner is None or not owner.reconciles or document not in self._inventory:
             return False
         self.subscriptions.judge(document, fields, (owner,))
+        self._budgets.matches(owner, document)
         return True
 
     def scanned(self, owner: Owner, collection: str, now: float) -> list[Effect]:
@@ -341,12 +346,16 @@ class Selections:
         for owner in now:
             if owner is None or owner.reconciles:
                 self._inventory.note(document)
+            if owner is not None:
+                self._budgets.matches(owner, document)
             # At the beginning an exchange finds what differs.
             if owner is not None and not (beginning and owner.reconciles):
                 effects += self._bring(owner, room, live=not beginning)
         for owner in before - now:
             # It has to learn what made the document leave.
-            effects += [] if owner is None else self._bring(owner, room, live=not beginning)
+            if owner is not None:
+                effects += self._bring(owner, room, live=not beginning)
+                self._budgets.left(owner, document)
         for session in only or list(room.members):
             effects += [] if session is None else self.answered(session, document)
         if None in before | now:
@@ -371,6 +380,9 @@ class Selections:
         brought = self._brought[session] if welcome else {}
         if not welcome or self._hub.full or room.name in brought or session in room.members:
             return []
+        if self._budgets.refuses(session, room.name):
+            # What it was told.
+            return [Wake(session)]
         if len(brought) >= MAX_BROUGHT:
             session.close(Code.TOO_MANY, f"subscriptions to more than {MAX_BROUGHT} documents")
             return [Wake(session)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from gateway.core.allowance import Allowance
 from gateway.core.errors import Code
 from gateway.core.events import Event
 from gateway.core.membership import Admitted
@@ -78,6 +79,8 @@ class Session(Protocol):
     # Whether the connection is ours, and whether the peer may read all collections.
     calling: bool
     reads_all: bool
+    # The budgets that the peer told.
+    allowance: Allowance
     # The largest payload of an exchange that the peer takes.
     payload_bytes: int
 

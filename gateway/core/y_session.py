@@ -7,6 +7,7 @@ so an idle session is sent an empty awareness update.
 from collections.abc import Iterable, Sequence
 
 from gateway.core import y_messages
+from gateway.core.allowance import Allowance
 from gateway.core.errors import Code, PeerError
 from gateway.core.events import (
     DocumentEntered,
@@ -35,6 +36,7 @@ class YSession:
     kind = "y-websocket"
     reconciles = large = calling = False
     reads_all = True
+    allowance = Allowance()
     payload_bytes = 0
 
     def __init__(

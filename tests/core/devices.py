@@ -4,6 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 
 from gateway.core import messages as m
+from gateway.core.allowance import Allowance
 from gateway.core.document import Document
 from gateway.core.events import (
     Answered,
@@ -42,8 +43,14 @@ class Device:
     """A peer with a store of rows; large unless it has interests ("collection selector")."""
 
     def __init__(
-        self, number: int, *interests: str, features: int = ALL, grants: m.Grants = EVERYTHING
+        self,
+        number: int,
+        *interests: str,
+        features: int = ALL,
+        grants: m.Grants = EVERYTHING,
+        budget: Allowance | None = None,
     ) -> None:
+        self.budget = budget or Allowance()
         self.number = number
         self.features = features | (0 if interests else m.FEATURE_LARGE)
         self.grants = grants
@@ -66,7 +73,7 @@ class Device:
 
     def session(self, *, calling: bool) -> MeshSession:
         """One side of a new link."""
-        about = (("client", str(self.number * 1_000 + 1)),)
+        about = (("client", str(self.number * 1_000 + 1)), *self.budget.told())
         local = LocalPeer(bytes([self.number]) * 16, self.features | m.FEATURE_RELAYS, about)
         admission = (m.AUTH_NONE, b"") if calling else lambda method, credential: self.grants
         session = MeshSession(local, admission, "", self.hub.now)

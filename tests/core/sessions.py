@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from gateway.core.acks import Decided
+from gateway.core.allowance import Allowance
 from gateway.core.errors import Code
 from gateway.core.events import Event
 from gateway.core.hub import Hub
@@ -50,6 +51,7 @@ class RecordingSession:
     kind = "recording"
     reconciles = large = calling = False
     reads_all = True
+    allowance = Allowance()
     payload_bytes = MAX_PAYLOAD_BYTES
 
     def __init__(self, identity: str = "peer", *, writes: bool = True) -> None:
