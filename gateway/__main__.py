@@ -22,6 +22,7 @@ from gateway import (
     store_commands,
 )
 from gateway.adapters.console import ENDED_BY_READER, output_lost
+from gateway.arguments import whole_number
 from gateway.core.errors import GatewayError
 
 # A thread that checks a large message must not hold the loop up for longer than this.
@@ -133,6 +134,9 @@ def _peer(options: argparse.Namespace) -> int:
             " or leave --no-discovery out"
         )
         raise GatewayError("nobody", sentence, EX_USAGE)
+    if (settings.budget.evict or settings.budget.storage) and not mesh.subscribe:
+        sentence = "without --subscribe everything is wanted, so nothing can be evicted"
+        raise GatewayError("usage", sentence, EX_USAGE)
     app.run(settings, os.urandom, None, pairing, options.timeout if options.once else None)
     return 0
 
@@ -187,6 +191,8 @@ def _peer_options(options: argparse.Namespace) -> dict[str, Any]:
         given["mesh"] = {"subscribe": options.subscribe}
     budgets = {name: getattr(options, f"budget_{name}") for name in BUDGETS}
     given["budget"] = {name: value for name, value in budgets.items() if value is not None}
+    if options.evict:
+        given["budget"]["evict"] = True
     return given
 
 
@@ -325,7 +331,13 @@ def _budget_arguments(parser: argparse.ArgumentParser) -> None:
         ("storage", "bytes of its store"),
     ):
         most = f"--budget-{name}"
-        parser.add_argument(most, type=_count(0, 1 << 40), metavar="N", help=f"at most N {what}")
+        parser.add_argument(
+            most, type=whole_number(0, 1 << 40), metavar="N", help=f"at most N {what}"
+        )
+    parser.add_argument(
+        "--evict", action="store_true",
+        help="keep nothing that no --subscribe holds and a gateway has on its disk",
+    )  # fmt: skip
 
 
 def _command(

@@ -46,6 +46,7 @@ from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
 from gateway.runtime.edits import EDITS, edit
+from gateway.runtime.eviction import Eviction
 from gateway.runtime.gossip import Gossip
 from gateway.runtime.identity import Identity as KeptIdentity
 from gateway.runtime.local import Local
@@ -281,6 +282,14 @@ class Gateway:
                 spawn(script.listen())
                 for work in (script.tell_news(), script.tell_changes(), script.serve()):
                     spawn(work)
+            budget = config.budget
+            if budget.storage or budget.evict:
+                client, always = self._local.client, budget.evict
+                spawn(
+                    Eviction(
+                        self._performer, self._store, client, budget.storage, always=always
+                    ).keep()
+                )
             for url in self._addresses_to_call:
                 spawn(self._keep_calling(url, script))
             if not config.why_not_discover:

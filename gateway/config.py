@@ -157,11 +157,15 @@ class Mesh:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What this device can take, as it tells others; 0: no budget. ``storage`` in bytes."""
+    """What this device can take, as it tells others; 0: no budget. ``storage`` in bytes.
+
+    ``evict``: forget at once what it need not keep (``gateway.runtime.eviction``).
+    """
 
     bytes_per_second: int = field(default=0, metadata=_RATE)
     documents: int = field(default=0, metadata=_whole(0, 1_000_000_000))
     storage: int = field(default=0, metadata=_whole(0, 1024 * GIB))
+    evict: bool = field(default=False, metadata=_FLAG)
 
 
 @dataclass(frozen=True, slots=True)

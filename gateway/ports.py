@@ -41,6 +41,12 @@ class Store(Protocol):
         The second takes time for its own documents only.
         """
 
+    def held(self) -> Sequence[tuple[str, int]]:
+        """Each document and the bytes stored of it, the one unchanged for longest first."""
+
+    def forget(self, documents: Sequence[str]) -> None:
+        """Remove all that is stored of these documents, in one transaction."""
+
     def quarantined(self) -> frozenset[bytes]:
         """Digests (BLAKE2b, 16 bytes) of the updates in quarantine."""
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from gateway.arguments import whole_number
+
 SIMULATE = """\
 Kiosks, tablets and gateways are processes of their own, each with a store of its own. Links are
 lost, devices and gateways lose power, and in the end everybody has to have the same and every
@@ -26,12 +28,12 @@ def add(add_command: AddCommand, allow_many_links: Callable[[], None], say: Say)
     summary = "run a whole shop on this machine"
     parser = add_command("simulate", run, summary, SIMULATE, bare=True)
     for name, kind, default, meaning in (
-        ("kiosks", _count(1, 200), 20, "devices that ring up orders"),
-        ("tablets", _count(1, 200), 10, "devices in the kitchens that work on them"),
-        ("gateways", _count(1, 8), 1, "gateways; each calls those before it"),
+        ("kiosks", whole_number(1, 200), 20, "devices that ring up orders"),
+        ("tablets", whole_number(1, 200), 10, "devices in the kitchens that work on them"),
+        ("gateways", whole_number(1, 8), 1, "gateways; each calls those before it"),
         ("minutes", _minutes, 2.0, "how long the day is"),
-        ("outages", _count(0, 50), 3, "times nobody reaches the gateway"),
-        ("rate", _count(1, 6_000), 120, "orders a minute, of all kiosks together"),
+        ("outages", whole_number(0, 50), 3, "times nobody reaches the gateway"),
+        ("rate", whole_number(1, 6_000), 120, "orders a minute, of all kiosks together"),
         ("seed", int, 1, "the same seed is the same day"),
     ):
         parser.add_argument(
@@ -52,15 +54,6 @@ def _simulate(allow_many_links: Callable[[], None], say: Say, options: argparse.
     settings = {name: getattr(options, name) for name in _NAMES}
     picture = None if options.no_picture else options.picture
     return simulate(settings, say, as_json=options.json, picture=picture, keep=options.keep)
-
-
-def _count(low: int, high: int) -> Callable[[str], int]:
-    def whole(text: str) -> int:
-        if not (text.isdecimal() and low <= int(text) <= high):
-            raise argparse.ArgumentTypeError(f"a whole number from {low} to {high}, not {text!r}")
-        return int(text)
-
-    return whole
 
 
 def _minutes(text: str) -> float:

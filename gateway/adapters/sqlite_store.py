@@ -41,6 +41,12 @@ SWEEP_BYTES = 1_048_576
 ROW_BYTES = 64
 _UNKNOWN = -1  # the number of no document
 
+_FORGET = (
+    "DELETE FROM change WHERE document IN (SELECT value FROM json_each(?))",
+    "DELETE FROM snapshot WHERE document IN (SELECT value FROM json_each(?))",
+    "DELETE FROM document WHERE id IN (SELECT value FROM json_each(?))",
+)
+
 Record = Change | Refusal
 
 
@@ -191,6 +197,39 @@ class SqliteStore:
     def names(self, collection: str = "") -> Sequence[str]:
         """See ``Store``."""
         return sorted(self._names.get(collection, ()) if collection else self._documents)
+
+    def held(self) -> Sequence[tuple[str, int]]:
+        """See ``Store``."""
+        with self._guarded():
+            return self._rows(
+                "SELECT name, sum(size) FROM ("
+                " SELECT document, sequence, length(bytes) AS size FROM change UNION ALL"
+                " SELECT document, sequence, length(bytes) FROM snapshot"
+                ") JOIN document ON id = document GROUP BY name ORDER BY max(sequence)"
+            )
+
+    def forget(self, documents: Sequence[str]) -> None:
+        """See ``Store``."""
+        known = [name for name in documents if name in self._documents]
+        numbers = _listed(self._documents[name] for name in known)
+        freed = Counter[str]()
+        with self._transaction():
+            # What a snapshot replaced is not counted as used, but goes as well.
+            for name in known:
+                number = self._documents[name]
+                ((freed_bytes,),) = self._rows(
+                    "SELECT (SELECT ifnull(sum(length(bytes)), 0) FROM json_each(?)"
+                    " CROSS JOIN change ON sequence = value) +"
+                    " ifnull((SELECT length(bytes) FROM snapshot WHERE document = ?), 0)",
+                    _listed(self._changes[number]), number,
+                )  # fmt: skip
+                freed[_collection(name)] += freed_bytes
+            for query in _FORGET:
+                self._rows(query, numbers)
+        for name in known:
+            self._changes.pop(self._documents.pop(name), None)
+            self._names[_collection(name)].remove(name)
+        self._usage -= freed
 
     def _learn(self, made: Mapping[str, int]) -> None:
         self._documents.update(made)

@@ -11,6 +11,8 @@ class Deliveries:
 
     def __init__(self) -> None:
         self._number = 0
+        # The last that is not remembered, and the last acknowledged.
+        self._uncounted = self._acknowledged = 0
         # The documents of what is not acknowledged, by number.
         self._outstanding: dict[int, str] = {}
         self._count = Counter[str]()
@@ -22,7 +24,9 @@ class Deliveries:
     def sent(self, document: str, now: float) -> None:
         """One more update, or part of an answer, of this document."""
         self._number += 1
-        if len(self._outstanding) < MAX_OUTSTANDING:
+        if len(self._outstanding) >= MAX_OUTSTANDING:
+            self._uncounted = self._number
+        else:
             self._outstanding[self._number] = document
             self._count[document] += 1
             self._since.setdefault(document, now)
@@ -37,6 +41,7 @@ class Deliveries:
     def acknowledged(self, upto: int) -> tuple[str, ...]:
         """The documents of which the peer now has all that we sent over this link."""
         delivered: dict[str, None] = {}
+        self._acknowledged = max(self._acknowledged, upto)
         while self._outstanding and (number := next(iter(self._outstanding))) <= upto:
             document = self._outstanding.pop(number)
             self._count[document] -= 1
@@ -48,6 +53,11 @@ class Deliveries:
     def outstanding(self, document: str) -> tuple[int, float]:
         """How many updates of a document are not acknowledged, and since when one is not."""
         return self._count.get(document, 0), self._since.get(document, 0.0)
+
+    @property
+    def counted(self) -> bool:
+        """Whether everything that is not acknowledged is remembered."""
+        return self._acknowledged >= self._uncounted
 
     def lacks(self, document: str) -> bool:
         """Whether the peer did not take something of a document."""

@@ -261,6 +261,25 @@ class Hub:
             session.close(error.code, error.reason)
             return [Wake(session)]
 
+    def forget(self, document: str) -> list[Effect]:
+        """This device keeps a document, which is in memory and not busy, no longer.
+
+        It is closed to everybody; nothing is said of it. What is stored of it has to be removed
+        before anything else is read.
+        """
+        room = self.rooms[document]
+        effects: list[Effect] = []
+        for session in tuple(room.members):
+            self.selections.released(session, document)
+            effects += self.let_go(session, room)
+        size = min(room.stored_bytes, self.usage[collection_of(document)])
+        self.usage[collection_of(document)] -= size
+        self._total -= size
+        if document in self.rooms:
+            self._drop(document)
+        self.selections.forgotten(document)
+        return effects
+
     def broken(self, document: str) -> list[Effect]:
         """A document in memory is not to be used again: read it anew from the store."""
         self.rooms[document].document = None
@@ -537,11 +556,14 @@ class Hub:
             return
         unused = (name for name in self._idle if not self.rooms[name].busy)
         for name in list(islice(unused, surplus)):
-            self.selections.dropped(name)
-            del self._idle[name]
-            del self.rooms[name]
-            held = self._held_of[collection_of(name)]
-            del held[name]
-            if not held:
-                del self._held_of[collection_of(name)]
-            self._present.discard(name)
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        self.selections.dropped(name)
+        del self._idle[name]
+        del self.rooms[name]
+        held = self._held_of[collection_of(name)]
+        del held[name]
+        if not held:
+            del self._held_of[collection_of(name)]
+        self._present.discard(name)

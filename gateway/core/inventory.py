@@ -48,6 +48,11 @@ class Inventory:
         else:
             self._catalogue.remove(name)
 
+    def remove(self, name: str) -> None:
+        """A document is held no more."""
+        self._unsettled.discard(name)
+        self._catalogue.remove(name)
+
     def everything(self) -> Catalogue:
         """All that was noted, as it is now; it goes on changing."""
         for name in list(self._unsettled):

@@ -283,6 +283,25 @@ class Selections:
         """A document is about to leave the memory."""
         self._inventory.settle(document)
 
+    def forgotten(self, document: str) -> None:
+        """This device does not keep a document any more."""
+        self._inventory.remove(document)
+        self._remembered.forget(document)
+        self._late.pop(document, None)
+        self._missed.discard(document)
+
+    def unwanted(self, document: str) -> bool:
+        """Whether it is known that no subscription of this device holds a document, and nobody
+        was brought it without having answered."""
+        collection = collection_of(document)
+        subscribed = collection in self._own_collections()
+        looked_at = not subscribed or (None, collection) in self._scanned
+        waits = document in self._late or document in self._missed
+        if not self._interests or not looked_at or waits:
+            return False
+        unopened = any(document in names for names in self._unopened.values())
+        return not unopened and not self.subscriptions.wants(None, document)
+
     def tick(self, now: float) -> list[Effect]:
         """Look at large documents that changed; compare with who it is time for."""
         self._meter.renew()

@@ -165,7 +165,7 @@ class Sending(Handshake):
             return Progress(Standing.WAITS, updates, since)
         if self._deliveries.lacks(document):
             return Progress(Standing.DECLINED, updates, since)
-        if updates:
+        if updates or not self._deliveries.counted:
             return Progress(Standing.SENT, updates, since)
         return Progress(Standing.HAS if self._saves else Standing.TOLD)
 

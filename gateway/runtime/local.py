@@ -33,7 +33,7 @@ class Local:
 
     def __init__(self, identity: str, client: int) -> None:
         self._session = LocalSession(identity, self._decided)
-        self._client = client
+        self.client = client
         self._number = 0
         self._waiting: dict[int, tuple[str, asyncio.Future[None]]] = {}
         # One change at a time: each is made of the document as the one before left it.
@@ -146,7 +146,7 @@ class Local:
         room = await self._room(document)
         assert room.document is not None
         decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        update = room.document.edited(self._client, changes)
+        update = room.document.edited(self.client, changes)
         if self._expects:
             self._undelivered.add(document)
         if not update:

@@ -132,6 +132,32 @@ class StoreContract:
         store.append([refusal(b"bad")])
         assert store.names() == []
 
+    def test_documents_are_listed_by_their_last_change(self, open_again: Open) -> None:
+        store = open_again()
+        store.append([change("a/1", b"one"), change("a/2", b"two"), change("b/1", b"three")])
+        store.compact("a/2", b"snapshot", [b"kept"])
+        store.append([change("a/1", b"four")])
+        for one in now_and_later(store, open_again):
+            held = dict(one.held())
+            assert list(held) == ["b/1", "a/2", "a/1"]
+            assert held["a/1"] == 7 and held["b/1"] == 5 and held["a/2"] >= 12
+
+    def test_what_is_forgotten_is_unknown(self, open_again: Open) -> None:
+        store = open_again()
+        store.append([change("a/1", b"one"), change("a/2", b"two"), change("b/1", b"three")])
+        store.append([change("a/1", b"old")])
+        store.compact("a/1", b"snapshot", [b"kept"])
+        store.forget(["a/1", "b/1", "c/1"])
+        for one in now_and_later(store, open_again):
+            assert list(one.names()) == ["a/2"] and list(one.names("b")) == []
+            assert one.load("a/1") == StoredDocument(b"", ())
+            assert {key: size for key, size in one.status().usage.items() if size} == {"a": 3}
+        again = open_again()
+        again.append([change("a/1", b"new")])
+        for one in now_and_later(again, open_again):
+            assert one.load("a/1") == StoredDocument(b"", (b"new",))
+            assert one.load("a/2") == StoredDocument(b"", (b"two",))
+
     def test_status_counts_what_is_there(self, open_again: Open) -> None:
         store = open_again()
         store.append(

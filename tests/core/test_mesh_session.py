@@ -23,8 +23,8 @@ from gateway.core.handshake import LocalPeer
 from gateway.core.mesh_session import MeshSession
 from gateway.core.outbox import MAX_QUEUED_BYTES, Answer, Relay
 from gateway.core.sending import (
-    DIFF_OVERHEAD,
     BEFORE_PEERS_BYTES,
+    DIFF_OVERHEAD,
     PING_SECONDS,
     SILENCE_SECONDS,
 )

@@ -46,6 +46,18 @@ class MemoryStore:
         prefix = f"{collection}/" if collection else ""
         return sorted({row.document for row in self.rows if row.document.startswith(prefix)})
 
+    def held(self) -> Sequence[tuple[str, int]]:
+        last = {row.document: number for number, row in enumerate(self.rows)}
+        return [
+            (name, sum(len(row.update) for row in self.rows if row.document == name))
+            for name in sorted(last, key=last.__getitem__)
+        ]
+
+    def forget(self, documents: Sequence[str]) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.rows = [row for row in self.rows if row.document not in documents]
+
     def quarantined(self) -> frozenset[bytes]:
         return frozenset()
 
