@@ -33,7 +33,9 @@ def test_a_peer_that_acknowledges_nothing_costs_a_fixed_size(
     deliveries = Deliveries()
     for number in range(5):
         deliveries.sent(f"a/{number}", 1.0)
-    assert deliveries.acknowledged(5) == ("a/0", "a/1")
+    assert deliveries.acknowledged(4) == ("a/0", "a/1")
+    assert not deliveries.counted, "one of them is not known to be there"
+    assert deliveries.acknowledged(5) == () and deliveries.counted
 
 
 def test_what_is_outstanding_of_a_document_and_since_when() -> None:
