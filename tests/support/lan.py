@@ -106,7 +106,7 @@ class Lan:
     @contextmanager
     def inside(self, name: str) -> Iterator[None]:
         """Processes that are started here run in a device."""
-        own = os.open("/proc/self/ns/net", os.O_RDONLY)
+        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         there = os.open(f"/run/netns/{self._full(name)}", os.O_RDONLY)
         with ExitStack() as stack:
             stack.callback(os.close, own)

@@ -1,15 +1,17 @@
 """Gateways and peers as processes, each in a device of its own on a network of our own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from gateway.control.client import ControlClient
 from gateway.control.messages import ControlError
 from tests.support.gateway import GatewayProcess
 from tests.support.lan import Lan
 from tests.support.peer import PeerProcess
+from tests.support.store import Pairing, ask, command, put
 
 
 class Shop:
@@ -20,6 +22,7 @@ class Shop:
         self.folder = folder
         self._stack = stack
         self._number = 0
+        self._code = ""
 
     def device(self, **how: int) -> str:
         self._number += 1
@@ -34,8 +37,48 @@ class Shop:
         with self.lan.inside(device):
             return self._stack.enter_context(PeerProcess(self.folder / device, *arguments))
 
+    def claim(self, first: str, *others: str) -> None:
+        """The gateways of these devices are one store from now on."""
+        self._code = str(command(self.folder / first, "claim")["recovery_code"])
+        for other in others:
+            self.join(other)
+
+    def join(self, device: str) -> None:
+        """A gateway joins the store by its recovery code."""
+        joined = command(self.folder / device, "claim", "--recovery-code", text=f"{self._code}\n")
+        assert joined["ok"], joined
+
+    def pair(self, device: str, gateway: str, *arguments: str) -> None:
+        """A gateway lets a device in by its QR code; ``arguments`` are of ``pair``."""
+        with (
+            Pairing(self.folder / gateway, *arguments) as pairing,
+            self.lan.inside(device),
+            PeerProcess(self.folder / device, "--pair", pairing.uri),
+        ):
+            assert pairing.end()["state"] == "paired"
+
+    def paired(self, wanted: Mapping[str, str], *arguments: str) -> dict[str, PeerProcess]:
+        """Running peers by their devices; ``wanted`` says at which gateway each is paired."""
+
+        def at(gateway: str) -> dict[str, PeerProcess]:
+            # A gateway pairs one device at a time.
+            mine = [device for device, its in wanted.items() if its == gateway]
+            for device in mine:
+                self.pair(device, gateway)
+            return {device: self.peer(device, *arguments) for device in mine}
+
+        with ThreadPoolExecutor() as pool:
+            running = dict(
+                chain.from_iterable(p.items() for p in pool.map(at, set(wanted.values())))
+            )
+        return {device: running[device] for device in wanted}
+
     def ask(self, device: str, verb: str, **arguments: Any) -> Any:
-        return ControlClient(self.folder / device / "control.sock").request(verb, **arguments)
+        return ask(self.folder / device, verb, **arguments)
+
+    def put(self, written: Mapping[tuple[str, str], dict[str, Any]]) -> None:
+        """Write documents; ``written`` by device and name."""
+        put({(self.folder / device, name): content for (device, name), content in written.items()})
 
     def states(self, device: str) -> list[str]:
         return sorted(row["state"] for row in self.ask(device, "neighbours")["neighbours"])

@@ -3,11 +3,17 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from gateway.control.client import ControlClient
 from tests.support.gateway import ROOT
+
+# A request waits for the disk, others wait with it; a process answers so many at once.
+WRITERS = 8
 
 
 def command(folder: Path, *arguments: str, text: str = "") -> dict[str, Any]:
@@ -24,6 +30,22 @@ def run(folder: Path, *arguments: str, text: str = "") -> "subprocess.CompletedP
         [sys.executable, "-m", "gateway", *arguments, "--data", str(folder)],
         cwd=ROOT, input=text, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
+
+
+def ask(folder: Path, verb: str, **arguments: Any) -> Any:
+    """What the gateway or peer of this folder says to a request; raises ``ControlError``."""
+    return ControlClient(folder / "control.sock").request(verb, **arguments)
+
+
+def put(written: Mapping[tuple[Path, str], dict[str, Any]]) -> None:
+    """Write documents, as far as possible at once; ``written`` by folder and name."""
+
+    def write(item: tuple[tuple[Path, str], dict[str, Any]]) -> None:
+        (folder, document), content = item
+        ask(folder, "put", document=document, content=content)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, written.items()))
 
 
 class Pairing:

@@ -38,10 +38,13 @@ def test_a_shop_of_three_gateways_and_twenty_peers(shop: Shop) -> None:
     first = shop.gateway(one)
     shop.gateway(two)
     shop.gateway(far, "--connect", f"10.77.0.1:{first.port}")
-    peers: dict[str, PeerProcess] = {}
+    shop.claim(one, two, far)
+    wanted: dict[str, str] = {}
     for number in range(PEERS):
-        device = shop.device(subnet=int(number % AWAY == 0))
-        peers[device] = shop.peer(device, "--subscribe", "orders")
+        is_away = number % AWAY == 0
+        device = shop.device(subnet=int(is_away))
+        wanted[device] = far if is_away else (one, two)[number % 2]
+    peers = shop.paired(wanted, "--subscribe", "orders")
     near = [peer for number, peer in enumerate(peers.values()) if number % AWAY]
     away = [peer for number, peer in enumerate(peers.values()) if not number % AWAY]
     eventually(lambda: all(shop.states(device) for device in peers), SECONDS)
@@ -49,10 +52,12 @@ def test_a_shop_of_three_gateways_and_twenty_peers(shop: Shop) -> None:
     orders: dict[str, dict[str, object]] = {}
 
     def write(writers: list[PeerProcess], word: str) -> None:
-        for number, writer in enumerate(writers):
-            document = f"orders/{word}-{number}"
-            orders[document] = {"station": word}
-            writer.ask("put", document, {"station": word})
+        written: dict[tuple[str, str], dict[str, object]] = {
+            (writer.folder.name, f"orders/{word}-{number}"): {"station": word}
+            for number, writer in enumerate(writers)
+        }
+        orders.update({document: content for (_, document), content in written.items()})
+        shop.put(written)
 
     def everybody_has(readers: list[PeerProcess], words: str) -> None:
         wanted = {name for name, content in orders.items() if content["station"] in words.split()}
@@ -83,13 +88,14 @@ def test_a_shop_of_three_gateways_and_twenty_peers(shop: Shop) -> None:
         shop.lan.ip(flapping, "route", "replace", "default", "via", "10.77.0.254")
     everybody_has([*near, *away], "flap")
 
-    # One gateway dies with its disk, the one that the other subnet was told of; work goes on.
+    # One gateway dies with its disk and its keys, the one that the other subnet was told of.
     first.kill()
     write(near, "without")
     everybody_has(near, "without")
     shutil.rmtree(shop.folder / one)
     with shop.lan.inside(one):
         first.start()
+    shop.join(one)
     write(away, "after")
     everybody_has([*near, *away], "without after")
     for device in (one, two, far):
