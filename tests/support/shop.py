@@ -1,6 +1,6 @@
 """Gateways and peers as processes, each in a device of its own on a network of our own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import chain
@@ -48,30 +48,32 @@ class Shop:
         joined = command(self.folder / device, "claim", "--recovery-code", text=f"{self._code}\n")
         assert joined["ok"], joined
 
-    def pair(self, device: str, gateway: str, *arguments: str) -> None:
-        """A gateway lets a device in by its QR code; ``arguments`` are of ``pair``."""
-        with (
-            Pairing(self.folder / gateway, *arguments) as pairing,
-            self.lan.inside(device),
-            PeerProcess(self.folder / device, "--pair", pairing.uri),
-        ):
-            assert pairing.end()["state"] == "paired"
-
     def paired(self, wanted: Mapping[str, str], *arguments: str) -> dict[str, PeerProcess]:
         """Running peers by their devices; ``wanted`` says at which gateway each is paired."""
 
         def at(gateway: str) -> dict[str, PeerProcess]:
             # A gateway pairs one device at a time.
-            mine = [device for device, its in wanted.items() if its == gateway]
-            for device in mine:
-                self.pair(device, gateway)
-            return {device: self.peer(device, *arguments) for device in mine}
+            first, *more = (device for device, its in wanted.items() if its == gateway)
+            with Pairing(self.folder / gateway) as pairing:
+                self._be_paired(first, pairing.uri)
+                assert pairing.end()["state"] == "paired"
+            for device in more:
+                # As the command does, without the time it takes to start.
+                self._be_paired(device, self.ask(gateway, "pair")["uri"])
+            return {device: self.peer(device, *arguments) for device in (first, *more)}
 
         with ThreadPoolExecutor() as pool:
             running = dict(
                 chain.from_iterable(p.items() for p in pool.map(at, set(wanted.values())))
             )
+        # All at once: each takes a while to end.
+        self._stack.callback(_stop, running.values())
         return {device: running[device] for device in wanted}
+
+    def _be_paired(self, device: str, uri: str) -> None:
+        with self.lan.inside(device), PeerProcess(self.folder / device, "--pair", uri) as peer:
+            # It has its ticket then; the gateway says "paired" before.
+            peer.wait(lambda event: event.get("state") == "open")
 
     def ask(self, device: str, verb: str, **arguments: Any) -> Any:
         return ask(self.folder / device, verb, **arguments)
@@ -100,6 +102,11 @@ class Shop:
             if error.code != "no-document":
                 raise
             return None
+
+
+def _stop(peers: Iterable[PeerProcess]) -> None:
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(PeerProcess.stop, peers))
 
 
 def fields(content: dict[str, Any] | None) -> dict[str, Any]:
