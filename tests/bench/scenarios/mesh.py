@@ -70,8 +70,10 @@ def _meet(run: Run, result: Result, folder: Path, case: str) -> None:
         last = f"orders/{DIFFERING - 1:06}"
         eventually(lambda: _has(linked.one, last), LIMIT_SECONDS)
         linked.settle(0)
-        up, down = beyond(linked.proxy.passed[-1], HANDSHAKE_FRAMES[case])
-        result.add("differing", case, linked.proxy.carried_bytes)
+        # The last connection: while the store was being claimed others were refused.
+        passed = linked.proxy.passed[-1]
+        up, down = beyond(passed, HANDSHAKE_FRAMES[case])
+        result.add("differing", case, sum(len(data) for _, data in passed))
         result.add("differing-beyond", case, up + down - missing)
         before = linked.proxy.carried_bytes
         linked.proxy.cut()
