@@ -67,6 +67,8 @@ def test_without_the_gateway_peers_go_on_and_it_is_then_sent_what_it_lacks(
         gateway.start()
     for _, document in meanwhile:
         eventually(shop.has(device, document, CONTENT))
+    # Whoever is back second would be who brings it again.
+    eventually(partial(linked, shop, device))
     quiet(shop, device)
     status = shop.ask(device, "status")
     received = {one["peer"][:6]: one["received_bytes"] for one in status["sessions"]}
@@ -85,7 +87,7 @@ def links(shop: Shop, device: str) -> list[dict[str, Any]]:
 
 
 def linked(shop: Shop, device: str) -> bool:
-    """With the gateway, and with the other."""
+    """With both others."""
     return len(links(shop, device)) == 2
 
 
