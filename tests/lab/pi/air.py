@@ -130,6 +130,9 @@ class Air(LocalLink):
         accepted = peer is not None and packet.initiator_address in peer.le_connections
         if connection is not None and not accepted:
             caller.on_le_disconnected(connection, NOT_ESTABLISHED)
+        elif peer is not None:
+            for way in (self._way(caller, peer), self._way(peer, caller)):
+                way.restart()
 
     def send_ll_control_pdu(
         self, sender_address: hci.Address, receiver_address: hci.Address, packet: ll.ControlPdu

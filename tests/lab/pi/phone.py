@@ -34,7 +34,7 @@ class Phone:
         self.device = Device(
             name=self.name, address=Address(f"F0:F1:F2:F3:F4:{number:02}"), host=host
         )
-        self._controller = controller
+        self.controller = controller
         self._air = air
         self._connection: Connection | None = None
         self._found: dict[UUID, CharacteristicProxy[bytes]] = {}
@@ -52,7 +52,7 @@ class Phone:
     ) -> None:
         await self.disconnect()
         await self.device.power_off()
-        self._air.remove_controller(self._controller)
+        self._air.remove_controller(self.controller)
 
     async def find(self, service: str, seconds: float = FIND_SECONDS) -> Advertisement:
         """The first advertisement that names a service."""
@@ -85,7 +85,11 @@ class Phone:
         raise AssertionError(f"{self.name} cannot connect to {address}")
 
     async def _connect(self, address: Address) -> int:
-        self._connection = await self.device.connect(address, timeout=CONNECT_SECONDS)
+        connection = await self.device.connect(address, timeout=CONNECT_SECONDS)
+        # Another phone was faster: the link is gone again before anything was said.
+        if connection.handle not in self.device.connections:
+            raise ConnectionError(f"{address} did not answer")
+        self._connection = connection
         peer = Peer(self._connection)
         mtu = await peer.request_mtu(MTU)
         await peer.discover_services()

@@ -58,6 +58,10 @@ class Way:
         arrival = left + conditions.delay + more * conditions.jitter
         return Plan(left, tuple(self._after_the_last(arrival) for _ in range(copies)))
 
+    def restart(self) -> None:
+        """Begin a new link, which waits for nothing that the one before it sent."""
+        self._free = self._last = 0.0
+
     def _after_the_last(self, arrival: float) -> float:
         self._last = max(arrival, self._last + STEP_SECONDS)
         return self._last

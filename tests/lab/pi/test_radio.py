@@ -53,3 +53,10 @@ def test_the_same_seed_gives_the_same_day_and_another_another() -> None:
 def test_advertisements_wait_for_nothing_and_come_once() -> None:
     weather = Conditions(loss=0.1, duplicates=1.0, rate=1.0).of_broadcast()
     assert weather == Conditions(loss=0.1)
+
+
+def test_a_new_link_waits_for_nothing_of_the_one_before() -> None:
+    way = Way("phone>pi", 1)
+    way.send(1000, 0.0, Conditions(rate=100.0, delay=5.0))
+    way.restart()
+    assert way.send(1000, 1.0, Conditions()).arrivals == (1.0,)
