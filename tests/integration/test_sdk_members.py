@@ -172,6 +172,26 @@ def test_a_twin_in_the_open_is_never_accepted(tmp_path: Path) -> None:
         eventually(lambda: is_(device, "online"))
 
 
+def test_another_gateway_of_the_store_may_answer(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "first") as first,
+        NodeClient("members.mjs", mesh(first)) as device,
+    ):
+        code = command(first.folder, "claim")["recovery_code"]
+        paired(device, first)
+        eventually(lambda: is_(device, "online"))
+        second = GatewayProcess(tmp_path / "second")
+        with second:
+            command(second.folder, "claim", "--recovery-code", text=code)
+        first.stop()
+        second.port = first.port
+        with second:
+            # Its key is another one than was met at this address.
+            eventually(lambda: is_(device, "online"))
+            device.call("put", name="orders/1", fields={"dish": "soup"})
+            device.call("saved")
+
+
 def test_a_device_brings_a_gateway_what_it_missed(tmp_path: Path) -> None:
     with (
         GatewayProcess(tmp_path / "first") as first,
