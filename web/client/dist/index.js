@@ -1291,6 +1291,7 @@ var Identity = class _Identity {
     }
     await this.keepRevocations();
     await this.shelf.put("membership", { root: membership.root, credential: membership.credential });
+    localStore()?.removeItem(PEER_KEY);
     this.channel?.postMessage("gained");
   }
   /** Keep the entries that were heard of. */
@@ -1324,8 +1325,11 @@ var Identity = class _Identity {
 function random(count) {
   return crypto.getRandomValues(new Uint8Array(count));
 }
+function localStore() {
+  return globalThis.localStorage;
+}
 function peerId() {
-  const storage = globalThis.localStorage;
+  const storage = localStore();
   const known = storage?.getItem(PEER_KEY);
   if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
   const fresh = random(PEER_BYTES);

@@ -62,6 +62,8 @@ export class Identity {
     }
     await this.keepRevocations()
     await this.shelf.put('membership', { root: membership.root, credential: membership.credential })
+    // A gateway knows the id with these keys: where they are lost it is of no use.
+    localStore()?.removeItem(PEER_KEY)
     this.channel?.postMessage('gained')
   }
 
@@ -102,8 +104,12 @@ export function random(count: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(count))
 }
 
+function localStore(): Storage | undefined {
+  return (globalThis as { localStorage?: Storage }).localStorage
+}
+
 function peerId(): Uint8Array {
-  const storage = (globalThis as { localStorage?: Storage }).localStorage
+  const storage = localStore()
   const known = storage?.getItem(PEER_KEY)
   if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g)!, (byte) => parseInt(byte, 16))
   const fresh = random(PEER_BYTES)
