@@ -1,4 +1,4 @@
-"""A whole shop on a network of its own: three gateways, twenty peers, two subnets.
+"""A whole shop on a network of its own: three gateways, twenty peers, two subnets, one store.
 
 Nobody is told of anybody but the third gateway, which is behind a router where multicast does not
 get through.
