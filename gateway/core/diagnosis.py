@@ -11,6 +11,10 @@ from ipaddress import ip_address, ip_interface
 
 from gateway.core.announcement import Address
 from gateway.core.errors import Code
+from gateway.core.text import shown
+
+# Characters of what another device gave as its reason; a terminal shows them.
+MAX_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,10 +295,11 @@ def _refusal(device: Device, name: str, greeting: Greeting) -> Finding:
         known = _THEY_UNPAIRED
     if known is not None:
         return _finding(known, name)
+    reason = shown(greeting.reason, MAX_REASON)
     return Finding(
         "not-let-in",
         f"{name} lets this device not in (code {greeting.code})",
-        f"It says: {greeting.reason}" if greeting.told else f"The link ended: {greeting.reason}",
+        f"It says: {reason}" if greeting.told else f"The link ended: {reason}",
         "See the codes in docs/protocol.md; pair the device again if its ticket is not taken.",
     )
 
@@ -308,7 +313,7 @@ def _of_neighbours(facts: Facts) -> Iterator[Finding]:
 
 
 def _of_neighbour(device: Device, seen: Seen) -> Iterator[Finding]:
-    name = f"The device {seen.peer[:8]}"
+    name, problem = f"The device {seen.peer[:8]}", shown(seen.problem, MAX_REASON)
     match seen.state:
         case "other-store" if not device.store:
             yield _finding(_UNPAIRED, name)
@@ -318,11 +323,11 @@ def _of_neighbour(device: Device, seen: Seen) -> Iterator[Finding]:
             yield _finding(_VERSION, name)
         case "no-address":
             yield _finding(_NO_ADDRESS, name)
-        case state if state != "linked" and seen.problem:
+        case state if state != "linked" and problem:
             yield Finding(
                 "not-linked",
                 f"{name} is seen, but no link to it opens",
-                f"{seen.problem[0].upper()}{seen.problem[1:]}.",
+                f"{problem[0].upper()}{problem[1:]}.",
                 f"Run doctor with its address: {', '.join(seen.addresses)}",
             )
 

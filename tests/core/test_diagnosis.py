@@ -136,3 +136,14 @@ def test_only_the_neighbour_that_was_asked_for() -> None:
     closed = target(port=Port.CLOSED)
     assert codes(device(there, elsewhere), closed) == ["port-closed", "version"]
     assert codes(device(there), target(Greeting(OTHER))) == []
+
+
+def test_what_another_device_says_cannot_steer_a_terminal() -> None:
+    hostile = "\x1b[2J\x9b31m\u202egone\n" + "x" * 5_000
+    told = Facts(device(), LAN, BOTH, target(Greeting(OTHER, Code.FORBIDDEN, hostile, told=True)))
+    by_ourselves = Facts(device(), LAN, BOTH, target(Greeting(OTHER, Code.FORBIDDEN, hostile)))
+    noted = Facts(device(seen("failed", problem=hostile)), LAN, BOTH, None)
+    for facts in (told, by_ourselves, noted):
+        (finding,) = diagnose(facts)
+        assert finding.why.isprintable() and "gone" in finding.why
+        assert len(finding.why) < 300
