@@ -29,6 +29,11 @@ DIFF_OVERHEAD = 40
 BEFORE_PEERS_BYTES = 262_144
 
 
+def framed_peers(entries: tuple[m.PeerEntry, ...]) -> bytes:
+    """What ``Sending.tell`` takes: made once for all links, as there may be many."""
+    return frame(m.encode(m.Peers(entries)))
+
+
 class Sending(Handshake):
     """The outgoing direction of a mesh session. ``admission``: see ``MeshSession``."""
 
@@ -116,17 +121,13 @@ class Sending(Handshake):
         if self.state is State.OPEN:
             self.outbox.owe_presence(document, clients)
 
-    def tell(self, entries: tuple[m.PeerEntry, ...]) -> None:
-        """Tell who is linked to whom, unless the link is behind or takes nothing so large."""
+    def tell(self, framed: bytes) -> None:
+        """Tell who is linked to whom, ``framed_peers``, unless the link is behind or takes less."""
         if self.state is not State.OPEN or not (self.tells_peers and self.reads_all):
             return
-        record = m.Peers(entries)
         waiting = sum(map(len, self.outbox.records))
-        if (
-            len(m.encode(record)) < self._message_bytes - DIFF_OVERHEAD
-            and waiting < BEFORE_PEERS_BYTES
-        ):
-            self._put(record)
+        if len(framed) <= self._message_bytes and waiting < BEFORE_PEERS_BYTES:
+            self.outbox.records.append(framed)
 
     def echo_presence(self, document: str, clients: Iterable[int]) -> None:
         """See ``Session``. A mesh link lives by PING."""

@@ -9,6 +9,7 @@ from gateway.core.hub import Hub
 from gateway.core.mesh_session import MeshSession
 from gateway.core.messages import PeerEntry
 from gateway.core.peer_graph import MAX_LINKS, Entries, PeerGraph, Reached, link_entry
+from gateway.core.sending import framed_peers
 from gateway.core.session import Session, State
 from gateway.core.versions import Versions
 from gateway.ports import Clock
@@ -42,7 +43,7 @@ class Gossip(Watcher):
         if isinstance(session, MeshSession) and session.tells_peers:
             self._tellers[session] = session
             for entries in self._graph.everything(self._now()):
-                session.tell(entries)
+                session.tell(framed_peers(entries))
             self._attached.wake(session)
 
     def closed(self, session: Session) -> None:
@@ -112,10 +113,12 @@ class Gossip(Watcher):
         ]
 
     def _tell(self, entries: Entries, source: Session | None) -> None:
-        for session in self._tellers.values():
-            if session is not source:
-                session.tell(entries)
-                self._attached.wake(session)
+        others = [session for session in self._tellers.values() if session is not source]
+        # Once for all: there may be many links, and each may say a lot.
+        framed = framed_peers(entries) if others else b""
+        for session in others:
+            session.tell(framed)
+            self._attached.wake(session)
 
     @property
     def _hub(self) -> Hub:

@@ -27,6 +27,7 @@ from gateway.core.sending import (
     DIFF_OVERHEAD,
     PING_SECONDS,
     SILENCE_SECONDS,
+    framed_peers,
 )
 from gateway.core.session import Progress, Standing, State
 from gateway.core.split import split_update
@@ -475,27 +476,27 @@ PEERS = m.Peers((m.PeerEntry(PEER, 1, b"", 0, 0, (("seq", "1"),)),))
 def test_who_is_linked_to_whom() -> None:
     session = telling(m.FEATURE_PEERS)
     assert say(session, PEERS) == [PeersHeard(PEERS.entries)]
-    session.tell(PEERS.entries)
+    session.tell(framed_peers(PEERS.entries))
     assert hear(session) == [PEERS]
 
 
 @pytest.mark.parametrize("session", [telling(0), telling(m.FEATURE_PEERS, b"some")])
 def test_links_are_told_only_to_who_asks_and_may_read_everything(session: MeshSession) -> None:
     assert say(session, PEERS) == []
-    session.tell(PEERS.entries)
+    session.tell(framed_peers(PEERS.entries))
     assert hear(session) == [] and session.state is State.OPEN
 
 
 def test_links_are_not_told_to_who_is_behind_or_takes_too_little() -> None:
     session = telling(m.FEATURE_PEERS, message_bytes=4_096)
     large = tuple(m.PeerEntry(PEER, 1, b"", 0, 0, (("name", "x" * 256),)) for _ in range(15))
-    session.tell(large)
+    session.tell(framed_peers(large))
     assert hear(session) == []
     while sum(map(len, session.outbox.records)) < BEFORE_PEERS_BYTES:
-        session.tell(large[:10])
+        session.tell(framed_peers(large[:10]))
     before = len(session.outbox.records)
-    session.tell(large[:10])
+    session.tell(framed_peers(large[:10]))
     assert len(session.outbox.records) == before
     session.close(Code.GOING_AWAY, "enough")
-    session.tell(PEERS.entries)
+    session.tell(framed_peers(PEERS.entries))
     assert all(isinstance(record, m.Goodbye) for record in hear(session))

@@ -2,6 +2,8 @@
 
 from typing import Any, cast
 
+import pytest
+
 from gateway.core import messages as m
 from gateway.core.events import LinkOpened, PeersHeard
 from gateway.core.framing import records
@@ -128,3 +130,19 @@ def test_who_does_not_tell_is_listed_and_told_nothing() -> None:
     assert wire.run() == 0 and hops(one) == {2: 1}
     one.gossip.opened(RecordingSession("plain"))
     assert one.woken == []
+
+
+def test_an_announcement_is_encoded_once_for_all_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    middle, encoded = Place(100), []
+    wires = [Wire(middle, Place(number)) for number in range(1, 31)]
+
+    def encode(record: m.Record) -> bytes:
+        if isinstance(record, m.Peers) and len(record.entries) > 1:
+            encoded.append(record)
+        return encode_one(record)
+
+    encode_one = m.encode
+    monkeypatch.setattr(m, "encode", encode)
+    middle.gossip.look()
+    assert len(encoded) == 1
+    assert all(wire.run() for wire in wires)
