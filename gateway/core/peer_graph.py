@@ -19,6 +19,8 @@ LIFETIME_SECONDS = 180
 MAX_ORIGINS = 64
 MAX_LINKS = 250
 MAX_ANNOUNCEMENT_BYTES = 32_768
+# All announcements together could name 16,000; listing them is done every few seconds.
+MAX_REACHED = 1_000
 # From one link: all that its peer knows at once, then a few a second.
 BURST = 2 * MAX_ORIGINS
 PER_SECOND = 4.0
@@ -132,7 +134,8 @@ class PeerGraph:
     def reached(self, links: Iterable[m.PeerEntry], now: float) -> list[Reached]:
         """Everybody there is a way to from our own links, the nearest first.
 
-        An origin that no way leads to is left out at once, though it is not yet forgotten.
+        An origin that no way leads to is left out at once, though it is not yet forgotten. No
+        more than ``MAX_REACHED``.
         """
         found: dict[bytes, Reached] = {}
         edge = [(self.own.peer, entry, 0.0) for entry in links]
@@ -141,6 +144,8 @@ class PeerGraph:
             hops += 1
             fresh: dict[bytes, None] = {}
             for via, entry, made in edge:
+                if len(found) == MAX_REACHED:
+                    return list(found.values())
                 if entry.peer != self.own.peer and entry.peer not in found:
                     age = int(now - made) if hops > 1 else 0
                     found[entry.peer] = self._row(entry, via, hops, age)

@@ -11,6 +11,7 @@ from gateway.core.peer_graph import (
     LIFETIME_SECONDS,
     MAX_LINKS,
     MAX_ORIGINS,
+    MAX_REACHED,
     MAX_ROUND_TRIP_MS,
     MAX_SEQUENCE,
     RENEW_SECONDS,
@@ -215,3 +216,14 @@ def test_five_in_a_ring_all_know_the_same_and_it_ends() -> None:
     for number, graph in enumerate(graphs):
         reached = graph.reached([link(other, number) for other in beside[number]], 0.0)
         assert sorted(one.hops for one in reached) == [1, 1, 2, 2]
+
+
+def test_a_graph_made_up_by_one_peer_is_listed_in_part() -> None:
+    graph = PeerGraph(own(1))
+    origins = range(3, MAX_ORIGINS)
+    assert hear(graph, said(2, *origins)) is not None
+    for origin in origins:
+        assert hear(graph, said(origin, *range(1_000 * origin, 1_000 * origin + MAX_LINKS)))
+    reached = ids(graph, 2)
+    # The nearest are among them.
+    assert len(reached) == MAX_REACHED and set(origins) <= {number for number, _ in reached}
