@@ -151,6 +151,23 @@ def test_another_store_is_refused_until_this_device_is_paired_there(tmp_path: Pa
         eventually(lambda: is_(device, "online"))
 
 
+def test_who_was_refused_by_a_stranger_is_back_once_its_own_gateway_is(tmp_path: Path) -> None:
+    with (
+        GatewayProcess(tmp_path / "ours") as ours,
+        NodeClient("members.mjs", mesh(ours), "hurried") as device,
+    ):
+        run(ours.folder, "claim")
+        paired(device, ours)
+        eventually(lambda: is_(device, "online"))
+        port = ours.port
+        ours.stop()
+        with GatewayProcess(tmp_path / "stranger", port=port) as stranger:
+            run(stranger.folder, "claim")
+            eventually(lambda: is_(device, "refused", needs_pairing=True))
+        ours.start()
+        eventually(lambda: is_(device, "online"))
+
+
 def test_a_twin_in_the_open_is_never_accepted(tmp_path: Path) -> None:
     with (
         GatewayProcess(tmp_path / "ours") as ours,

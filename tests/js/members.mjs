@@ -4,7 +4,12 @@ import WebSocket from 'ws'
 import { connect, decode, Malformed } from '../../web/client/dist/store-gateway.browser.js'
 import { serveCommands } from './commands.mjs'
 
-let [url] = process.argv.slice(2)
+let [url, pace] = process.argv.slice(2)
+if (pace === 'hurried') {
+  // What waits a minute waits a second.
+  const { setTimeout } = globalThis
+  globalThis.setTimeout = (callback, ms, ...rest) => setTimeout(callback, ms >= 60_000 ? ms / 60 : ms, ...rest)
+}
 let store
 let links = 0
 // Of each link message that came: the record it begins with, if somebody in the network could read it.

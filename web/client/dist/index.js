@@ -2919,7 +2919,11 @@ var Store = class {
       this.pairing = null;
       attempt.failed(new Unreached(reason || "the gateway was not reached"));
     } else if (told && UNPAIRED.has(code)) this.needsPairing = true;
-    if (this.needsPairing) return this.become("refused", reason);
+    if (this.needsPairing) {
+      this.become("refused", reason);
+      if (this.identity.membership) this.retry = setTimeout(this.connect, REFUSED_WAIT_MS);
+      return;
+    }
     const anew = FATAL.has(code) && calling && !calling.met && this.identity.forget(this.url);
     const fatal = FATAL.has(code) && !failed && !anew;
     this.become(fatal ? "refused" : "offline", reason);

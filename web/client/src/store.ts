@@ -474,7 +474,12 @@ export class Store {
       this.pairing = null
       attempt.failed(new Unreached(reason || 'the gateway was not reached'))
     } else if (told && UNPAIRED.has(code)) this.needsPairing = true
-    if (this.needsPairing) return this.become('refused', reason)
+    if (this.needsPairing) {
+      this.become('refused', reason)
+      // A stranger who got the store's address can say so too, until its gateway is back: no app should have to be touched then.
+      if (this.identity!.membership) this.retry = setTimeout(this.connect, REFUSED_WAIT_MS)
+      return
+    }
     // It may be another gateway of the store: ask for its key.
     const anew = FATAL.has(code) && calling && !calling.met && this.identity!.forget(this.url)
     const fatal = FATAL.has(code) && !failed && !anew
