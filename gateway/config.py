@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -256,7 +257,7 @@ def peer_url(text: str) -> str:
     Raises ``GatewayError`` ``address``.
     """
     try:
-        parts = urlsplit(text if "://" in text else f"ws://{text}")
+        parts = urlsplit(text if "://" in text else f"ws://{_bracketed(text)}")
         if parts.scheme in ("ws", "wss") and parts.hostname and not parts.username:
             port = parts.port or (443 if parts.scheme == "wss" else DEFAULT_PORT)
             host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -267,3 +268,11 @@ def peer_url(text: str) -> str:
         f"{text!r} is not the address of a peer; right is 192.168.1.20 or ws://host:8787/mesh"
     )
     raise GatewayError("address", sentence, EX_USAGE)
+
+
+def _bracketed(text: str) -> str:
+    """An IPv6 address as it stands in a URL; other text as it is."""
+    try:
+        return f"[{IPv6Address(text)}]"
+    except ValueError:
+        return text

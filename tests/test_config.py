@@ -98,6 +98,7 @@ def test_peers_and_subscriptions_are_checked(
     [
         ("192.168.1.20", "ws://192.168.1.20:8787/mesh"),
         ("gateway.local:9000", "ws://gateway.local:9000/mesh"),
+        ("fd00::20", "ws://[fd00::20]:8787/mesh"),
         ("ws://[::1]:9000/", "ws://[::1]:9000/mesh"),
         ("wss://shop.example/store/mesh", "wss://shop.example:443/store/mesh"),
     ],
