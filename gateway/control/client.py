@@ -30,7 +30,9 @@ class ControlClient:
             raise ControlError("timeout", "the gateway did not answer in time") from None
         except OSError:
             raise ControlError(
-                "not-running", f"no gateway is running on {self._path.parent}"
+                "not-running",
+                f"no gateway is running on {self._path.parent}:"
+                " start it, or name its folder by --data",
             ) from None
 
     def _connect(self, link: socket.socket) -> None:
