@@ -112,7 +112,9 @@ class Accepting:
         psk = None
         if pattern in PAIRING:
             if self._window is None:
-                raise PeerError(Code.UNAUTHORISED, "no pairing is open")
+                raise PeerError(
+                    Code.UNAUTHORISED, "no pairing is open: ask for a new code at the gateway"
+                )
             psk = self._window.psk(pattern, self._now())
         return Secrets(self.membership.keys.noise, self._ephemeral, None, psk)
 
