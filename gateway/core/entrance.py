@@ -14,11 +14,13 @@ from gateway.core.channel import Channel
 from gateway.core.errors import Code, PeerError
 from gateway.core.membership import Admitted, Keys, Membership
 from gateway.core.noise import Pattern, Secrets
-from gateway.core.pairing import PairingWindow, PairRequest, read_request
+from gateway.core.pairing import PairingWindow, PairRequest, WindowState, read_request
 from gateway.core.primitives import KeyPair
 from gateway.core.revocations import Revocations
 from gateway.core.tickets import verify_issued
 
+# What a person reads who mistyped; the caller learns no more by it than by the code 4401.
+WRONG_CODE = "the pairing code is wrong: compare it with what the gateway shows"
 PAIRING = frozenset({Pattern.IKPSK2, Pattern.XXPSK0})
 
 
@@ -125,7 +127,10 @@ class Accepting:
         except PeerError as error:
             guess = error.code is Code.UNAUTHORISED and self.channel.pattern in PAIRING
             if guess and not self._proved and self._window is not None:
+                is_open = self._window.state(self._now()) is WindowState.OPEN
                 self._window.failed()
+                if is_open:
+                    raise PeerError(Code.UNAUTHORISED, WRONG_CODE) from error
             raise
 
 

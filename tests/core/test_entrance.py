@@ -31,6 +31,11 @@ from tests.core.stores import (
 MENU: m.Grants = (("menu", m.RIGHT_READ), ("orders", m.RIGHT_READ | m.RIGHT_WRITE))
 
 
+def reason(session: MeshSession) -> str:
+    assert session.farewell is not None
+    return session.farewell.reason
+
+
 def code(session: MeshSession) -> Code:
     assert session.state is State.CLOSED and session.farewell is not None
     return session.farewell.code
@@ -322,12 +327,13 @@ def test_wrong_codes_are_tries_and_close_the_window() -> None:
         )
         talk(*ends)
         assert code(ends[1]) is Code.UNAUTHORISED and opened.tries == left
+        assert reason(ends[1]).startswith("the pairing code is wrong: ")
     assert opened.state(0.0) is WindowState.TRIED
     opened.failed()
     till = Device(3)
     ends = till.session(till.calling(pairing=by_code())), hub.session(hub.accepting(opened))
     talk(*ends)
-    assert code(ends[1]) is Code.UNAUTHORISED
+    assert code(ends[1]) is Code.UNAUTHORISED and "ask for a new code" in reason(ends[1])
 
 
 def test_what_is_malformed_is_not_a_try() -> None:
