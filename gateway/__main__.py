@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway import (
     __version__,
@@ -24,6 +25,7 @@ from gateway import (
 from gateway.adapters.console import ENDED_BY_READER, output_lost
 from gateway.arguments import whole_number
 from gateway.core.errors import GatewayError
+from gateway.store_commands import PROGRAM
 
 # A thread that checks a large message must not hold the loop up for longer than this.
 SWITCH_SECONDS = 0.0005
@@ -41,8 +43,6 @@ ONCE_SECONDS = 30.0
 BUDGETS = ("bytes_per_second", "documents", "storage")
 # As a shell says of who was ended by SIGINT.
 INTERRUPTED = 130
-# What people typed to get here, so that what help and errors name can be typed too.
-PROGRAM = os.environ.get("STORE_GATEWAY_COMMAND", "store-gateway")
 PEER = """\
 It keeps a store of its own, syncs with every peer it reaches, and goes on without any. Standard
 output is one JSON object a line:
@@ -66,7 +66,7 @@ A link that was not let in is told once, with a code (unauthorised, revoked, oth
 Without --subscribe it keeps everything.
 Without --connect and --listen it looks for gateways and peers in the network and calls them. With
 --connect it calls those and nobody else. With --listen on an address that others reach it looks
-for peers and is found by them; on this machine only it is not. See store-gateway neighbours.
+for peers and is found by them; on this machine only it is not. See the command neighbours.
 --pair is needed once: what it got by it is in its data folder from then on.
   %(prog)s
   %(prog)s --connect 192.168.1.20 --subscribe 'orders {"station": "grill"}'
@@ -203,9 +203,9 @@ def _announce_json(facts: Mapping[str, Any]) -> None:
 def _announce(facts: Mapping[str, Any]) -> None:
     _say(f"Store Gateway {__version__}\n")
     if "pages" in facts:
-        _say(f"  Look here  {facts['pages']}   kiosk, kitchen, clinic, status")
-    _say(f"  SDK        {facts['mesh']}")
-    _say(f"  Yjs apps   {facts['sync']}<collection>/<id>")
+        _say(f"  Look here  {_reached(facts['pages'])}   kiosk, kitchen, clinic, status")
+    _say(f"  SDK        {_reached(facts['mesh'])}")
+    _say(f"  Yjs apps   {_reached(facts['sync'])}<collection>/<id>")
     _say(f"  Data       {facts['data']}\n")
     if facts["open"]:
         _say(f"Open: whoever reaches this port may read and write; {PROGRAM} claim ends that.")
@@ -214,6 +214,17 @@ def _announce(facts: Mapping[str, Any]) -> None:
     else:
         _say(f"Closed: nobody is let in until {PROGRAM} claim (access.open).", end=" ")
     _say("Ctrl-C stops it; nothing saved is lost.")
+
+
+def _reached(url: str) -> str:
+    """The URL with the first address that other devices reach, where it names all addresses."""
+    from gateway.adapters.rtnetlink import own_addresses
+    from gateway.core.announcement import announced
+
+    host = urlsplit(url).hostname or ""
+    found = announced(host, own_addresses()) if host in ("0.0.0.0", "::") else ()
+    shown = f"[{found[0]}]" if found and ":" in found[0] else "".join(found[:1])
+    return url.replace(f"[{host}]" if ":" in host else host, shown, 1) if shown else url
 
 
 def _check(options: argparse.Namespace) -> int:

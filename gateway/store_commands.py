@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import signal
 import sys
 import time
@@ -17,6 +18,8 @@ from gateway.core.errors import GatewayError
 if TYPE_CHECKING:
     from gateway.core.entrance import PairingSecret
 
+# What people typed to get here, so that what help and errors name can be typed too.
+PROGRAM = os.environ.get("STORE_GATEWAY_COMMAND", "store-gateway")
 # How often a gateway that waits for a device is asked, in seconds.
 POLL_SECONDS = 0.5
 EX_USAGE = 64
@@ -33,12 +36,12 @@ CLAIM = """\
 Without --recovery-code it makes a new store, and prints its recovery code once. With one, this
 gateway joins the store that the code is of; the code is asked for, or read from standard input.
 """
-PAIR = """\
+PAIR = f"""\
 It shows a QR code and a code to type, and waits until a device used one of them:
-  store-gateway peer --connect ADDRESS --pair CODE
+  {PROGRAM} peer --connect ADDRESS --pair CODE
 Examples:
-  store-gateway pair
-  store-gateway pair --role kiosk --grant 'orders rw' --grant 'menu r'
+  %(prog)s
+  %(prog)s --role kiosk --grant 'orders rw' --grant 'menu r'
 """
 
 Ask = Callable[..., Mapping[str, Any]]
@@ -110,7 +113,7 @@ def _claim(options: argparse.Namespace, ask: Ask) -> int:
     )
     print("keep the paper where you keep the keys of the shop. With it another gateway joins the")
     print("store, or replaces this one; who has it owns the store.")
-    print("\nLet the first device in: store-gateway pair")
+    print(f"\nLet the first device in: {PROGRAM} pair")
     return 0
 
 
@@ -148,7 +151,7 @@ def _show(options: argparse.Namespace, window: Mapping[str, Any]) -> None:
     address = window["addresses"][0] if window["addresses"] else "ADDRESS"
     print(f"  {window['code']}\n")
     print("Scan the QR code or type the code above on the device, or run on it:")
-    print(f"  store-gateway peer --connect {address} --pair {window['code']}")
+    print(f"  {PROGRAM} peer --connect {address} --pair {window['code']}")
     print(
         f"It will be a {window['role']}: {_listed(window['grants'])}. Ctrl-C ends this.", flush=True
     )
@@ -172,7 +175,7 @@ def _devices(options: argparse.Namespace, ask: Ask) -> int:
         print(json.dumps({"devices": devices}))
         return 0
     if not devices:
-        print("No device was paired here yet: store-gateway pair")
+        print(f"No device was paired here yet: {PROGRAM} pair")
     for device in devices:
         if device["revoked"]:
             state = "shut out"
@@ -201,7 +204,7 @@ def _token(options: argparse.Namespace, ask: Ask) -> int:
     print(answer["token"])
     print(f"Whoever has it may: {_listed(answer['grants'])}. Use it as", file=sys.stderr)
     print("ws://HOST:8787/sync/COLLECTION/ID?token=…", file=sys.stderr)
-    print(f"Take it back by store-gateway revoke {answer['peer'][:8]}", file=sys.stderr)
+    print(f"Take it back by {PROGRAM} revoke {answer['peer'][:8]}", file=sys.stderr)
     return 0
 
 

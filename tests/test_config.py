@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.__main__ import main
+from gateway.__main__ import _announce, main
 from gateway.config import Budget, Config, load, override, peer_url
+from gateway.core.announcement import Address
 from gateway.core.errors import GatewayError
 
 
@@ -159,3 +160,21 @@ def test_commands_without_a_gateway_say_so(
     assert main(["status", "--data", str(tmp_path), "--json"]) == 69
     said = capsys.readouterr()
     assert "not-running" in said.out and "no gateway is running" in said.err
+
+
+def test_all_addresses_are_shown_as_one_that_others_can_open(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Address("192.168.1.20", 24, 2, usable=True), Address("fd00::20", 64, 2, usable=True)]
+    monkeypatch.setattr("gateway.adapters.rtnetlink.own_addresses", lambda: found)
+    facts = {
+        "pages": "http://0.0.0.0:8788/", "mesh": "ws://[::]:8787/mesh",
+        "sync": "ws://127.0.0.1:8787/sync/", "data": "data", "open": True, "claimed": False,
+    }  # fmt: skip
+    _announce(facts)
+    shown = capsys.readouterr().out
+    for url in ("http://192.168.1.20:8788/ ", "ws://[fd00::20]:8787/mesh", "ws://127.0.0.1:8787/"):
+        assert url in shown
+    found.clear()
+    _announce(facts)
+    assert "http://0.0.0.0:8788/" in capsys.readouterr().out

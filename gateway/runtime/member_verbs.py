@@ -187,7 +187,7 @@ class MemberVerbs:
     def _gateway(self) -> Membership:
         membership = self._members.membership
         if membership is None:
-            sentence = "this gateway is of no store yet: store-gateway claim makes one"
+            sentence = "this gateway is of no store yet: the command claim makes one"
             raise GatewayError("not-claimed", sentence, EX_USAGE)
         if not membership.is_gateway:
             raise GatewayError("not-a-gateway", "only a gateway of the store can do that", EX_USAGE)

@@ -42,6 +42,15 @@ def refused(peer: PeerProcess) -> dict[str, object]:
     return peer.wait(lambda event: event.get("state") == "refused")
 
 
+def test_commands_are_named_as_they_were_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_GATEWAY_COMMAND", "./dev")
+    with GatewayProcess(tmp_path / "gateway") as gateway:
+        assert "Let the first device in: ./dev pair" in run(gateway.folder, "claim").stdout
+        assert run(gateway.folder, "devices").stdout.endswith(": ./dev pair\n")
+
+
 def test_claim_pair_by_code_and_by_uri_and_come_back_without(tmp_path: Path) -> None:
     with GatewayProcess(tmp_path / "gateway") as gateway:
         claimed = run(gateway.folder, "claim", "--name", "Corner shop")
