@@ -203,7 +203,8 @@ def _of_device(device: Device) -> Iterator[Finding]:
             "Only a running one calls others and is found by them.",
             "Start it with run or peer, or name its data folder with --data.",
         )
-    if device.off:
+    # Who was told whom to call, and is linked, lacks nothing.
+    if device.off and not device.links:
         yield Finding(
             "discovery-off",
             "This device looks for nobody in the network",

@@ -1,6 +1,7 @@
 """Facts in, findings out: each cause alone, and all well."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -147,3 +148,9 @@ def test_what_another_device_says_cannot_steer_a_terminal() -> None:
         (finding,) = diagnose(facts)
         assert finding.why.isprintable() and "gone" in finding.why
         assert len(finding.why) < 300
+
+
+def test_who_looks_for_nobody_but_is_linked_is_well() -> None:
+    told = Device("data", True, "aa", "", "it was told whom to call (--connect)")
+    assert codes(told) == ["discovery-off"]
+    assert codes(replace(told, links=1)) == []
