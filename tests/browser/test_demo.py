@@ -12,7 +12,7 @@ from tests.support.store import Pairing, command, run
 pytestmark = pytest.mark.browser
 
 KEPT = "Working offline. Everything is kept on this device and sent later."
-REFUSED = "The gateway does not let this device in. Ask the manager."
+REFUSED = "Not let in yet. Everything is kept on this device until it is paired."
 
 
 class Windows:

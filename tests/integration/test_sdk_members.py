@@ -100,7 +100,7 @@ def test_a_wrong_code_is_told_and_the_right_one_still_good(tmp_path: Path) -> No
         device.call("restart")
         eventually(lambda: is_(device, "refused", needs_pairing=True))
         told = device.call("pair", code="too short")
-        assert told.startswith("Error: that is not a pairing code")
+        assert told.startswith("PairingCodeError: that is not a pairing code")
         told = device.call("pair", code="00000-00000-00000-00000")
         assert told.startswith("Unreached: ")
         with Pairing(gateway.folder) as pairing:

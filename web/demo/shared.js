@@ -22,7 +22,7 @@ export function openStore(app, schema) {
   const store = connect({ url: `ws://${location.hostname}:${port}/mesh`, app, schema, appVersion: '1' })
   const line = byId('link')
   const show = () => {
-    line.textContent = LINK[store.link]
+    line.textContent = store.needsPairing ? PAIRING.link : LINK[store.link]
     line.dataset.state = store.link
     byId('pair').hidden = !store.needsPairing
     byId('pair-why').textContent = store.paired ? PAIRING.again : PAIRING.first

@@ -1343,6 +1343,7 @@ var CHARACTERS = 20;
 var MAX_TEXT = 64;
 var PSK_LABEL = "store-gateway/1 pairing code ";
 var PairingCodeError = class extends Error {
+  name = "PairingCodeError";
 };
 function normalised(text) {
   const code = (text.length > MAX_TEXT ? "" : text).replace(/[ \-\t\r\n]/g, "").replace(/[oO]/g, "0").replace(/[iIlL]/g, "1").replace(/[a-z]/g, (letter) => letter.toUpperCase());
@@ -1361,6 +1362,7 @@ var VERSION2 = "1";
 var MAX_TEXT2 = 1024;
 var MAX_ADDRESSES = 8;
 function pairingSecret(text) {
+  if (typeof text !== "string") throw new PairingCodeError("a pairing code is a text");
   const given = text.trim();
   return given.toLowerCase().startsWith(SCHEME) ? readUri(given) : { psk: pairingPsk(given) };
 }
@@ -2538,6 +2540,7 @@ var Unreached = class extends Error {
 var Store = class {
   constructor(options) {
     this.options = options;
+    if (!(options.WebSocket ?? globalThis.WebSocket)) throw new TypeError("there is no WebSocket here: give one, such as that of ws, as options.WebSocket");
     this.url = address(options.url);
     this.ticker = setInterval(this.tick, TICK_MS);
     globalThis.addEventListener?.("online", this.hurry);

@@ -1,5 +1,6 @@
 /** What was typed is no pairing code; the message says so to a person. */
 export declare class PairingCodeError extends Error {
+    readonly name = "PairingCodeError";
 }
 /** A new code of 20 random bytes, of each of which five bits are used: `9V3ZK-0TQ4C-…`. */
 export declare function pairingCode(random: Uint8Array): string;

@@ -8,7 +8,9 @@ const MAX_TEXT = 64
 const PSK_LABEL = 'store-gateway/1 pairing code '
 
 /** What was typed is no pairing code; the message says so to a person. */
-export class PairingCodeError extends Error {}
+export class PairingCodeError extends Error {
+  override readonly name = 'PairingCodeError'
+}
 
 /** A new code of 20 random bytes, of each of which five bits are used: `9V3ZK-0TQ4C-…`. */
 export function pairingCode(random: Uint8Array): string {

@@ -13,6 +13,7 @@ const MAX_ADDRESSES = 8
 
 /** The secret in what somebody typed or scanned. Throws `PairingCodeError`. */
 export function pairingSecret(text: string): PairingSecret {
+  if (typeof text !== 'string') throw new PairingCodeError('a pairing code is a text')
   const given = text.trim()
   return given.toLowerCase().startsWith(SCHEME) ? readUri(given) : { psk: pairingPsk(given) }
 }

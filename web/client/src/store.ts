@@ -101,6 +101,7 @@ export class Store {
   private calling: Calling | null = null
 
   constructor(private options: Options) {
+    if (!(options.WebSocket ?? globalThis.WebSocket)) throw new TypeError('there is no WebSocket here: give one, such as that of ws, as options.WebSocket')
     this.url = address(options.url)
     this.ticker = setInterval(this.tick, TICK_MS)
     globalThis.addEventListener?.('online', this.hurry)

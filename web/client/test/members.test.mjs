@@ -39,7 +39,8 @@ test('a text that is no QR code and no typed code', () => {
     uri.replace('v=1', 'v=2'), uri.replace('pair', 'pare'), uri.replace('k=I', 'k='), uri.replace('s=K', 's=*'), uri.replace(/&i=[^&]*/, ''),
     uri.replace(/&a=.*/, ''), uri + ',', uri + ',a:1'.repeat(8), uri + '?', uri + '&x=' + 'x'.repeat(1_024), 'store-gateway:', '',
   ]
-  for (const text of wrong) assert.throws(() => pairingSecret(text), PairingCodeError, text)
+  for (const text of [...wrong, undefined, null, 7]) assert.throws(() => pairingSecret(text), PairingCodeError, text)
+  assert.throws(() => pairingSecret(''), { name: 'PairingCodeError' })
 })
 
 test('a typed code has no gateway and no store', () => {
