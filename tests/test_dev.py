@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.__main__ import _parser
+from tests.lab.pi.kernel import SOURCE
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +39,10 @@ def test_every_command_of_the_gateway_is_a_verb() -> None:
     assert set(commands()) <= completed()
     page = subprocess.run([DEV, "help"], capture_output=True, text=True, check=True).stdout
     assert [name for name in commands() if name not in page] == []
+
+
+def test_the_kernel_source_is_the_same_in_the_script_and_in_the_lab() -> None:
+    assert f"LAB_SOURCE={SOURCE}\n" in Path(DEV).read_text()
 
 
 def test_every_verb_has_a_line_in_the_help_and_a_page_of_its_own() -> None:

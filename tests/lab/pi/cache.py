@@ -14,6 +14,8 @@ from pathlib import Path
 # Characters of a SHA-256 in a name: plenty against chance, and it stays readable.
 KEY_LENGTH = 16
 
+WHY_NOT = "(no network? or old lists, then: sudo apt-get update)"
+
 
 class LabUnavailable(Exception):
     """The lab cannot be made on this machine; the text is a plain sentence that says what to do."""

@@ -84,7 +84,7 @@ def _build(version: str, path: Path) -> None:
     log.unlink(missing_ok=True)
     with stage(f"downloading {SOURCE} {version}"):
         command = ["apt-get", "download", f"{SOURCE}={version}"]
-        tell(command, work, log, "The kernel's source could not be downloaded (no network?)")
+        tell(command, work, log, f"The kernel's source could not be downloaded {cache.WHY_NOT}")
     with stage("unpacking it"):
         _unpack(work, log)
     with stage(f"building the kernel with {_jobs()} jobs, about four minutes with two"):

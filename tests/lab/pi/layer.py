@@ -53,7 +53,8 @@ def _make(packages: list[str], path: Path) -> None:
     with stage(f"downloading and unpacking {len(packages)} packages"):
         if packages:
             command = ["apt-get", "download", *packages]
-            tell(command, debs, log, "The guest's packages could not be downloaded (no network?)")
+            failed = f"The guest's packages could not be downloaded {cache.WHY_NOT}"
+            tell(command, debs, log, failed)
         for deb in sorted(debs.iterdir()):
             tell(["dpkg-deb", "-x", deb, work], debs, log, f"{deb.name} could not be unpacked")
     for name in MERGED:
