@@ -81,7 +81,9 @@ class VirtualPi:
         # Takes minutes the first time, so not in the loop.
         binary, packages = await asyncio.to_thread(parts)
         self._wire = wire = await Wire.open()
-        command = [str(binary), *self._arguments(packages, wire.path)]
+        # A test run that is killed takes its guests with it.
+        command = ["setpriv", "--pdeathsig=KILL", str(binary)]
+        command += self._arguments(packages, wire.path)
         with self._console.open("wb") as console:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
                 command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
