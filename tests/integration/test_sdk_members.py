@@ -1,6 +1,8 @@
 """The JavaScript SDK as a device of a store: paired, let in, shut out; never in the open."""
 
+import json
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,11 @@ def stays_refused(device: NodeClient) -> bool:
     before = device.call("state")
     time.sleep(QUIET_SECONDS)
     return bool(device.call("state") == before)
+
+
+def holds(gateway: GatewayProcess, order: str, dish: str) -> bool:
+    found = run(gateway.folder, "get", order)
+    return found.returncode == 0 and json.loads(found.stdout) == {"dish": dish}
 
 
 def test_paired_by_a_typed_code_and_by_a_qr_code_and_back_without(tmp_path: Path) -> None:
@@ -189,7 +196,7 @@ def test_a_twin_in_the_open_is_never_accepted(tmp_path: Path) -> None:
         eventually(lambda: is_(device, "online"))
 
 
-def test_another_gateway_of_the_store_may_answer(tmp_path: Path) -> None:
+def test_a_new_gateway_of_the_store_is_met_and_refilled_by_a_device(tmp_path: Path) -> None:
     with (
         GatewayProcess(tmp_path / "first") as first,
         NodeClient("members.mjs", mesh(first)) as device,
@@ -197,6 +204,8 @@ def test_another_gateway_of_the_store_may_answer(tmp_path: Path) -> None:
         code = command(first.folder, "claim")["recovery_code"]
         paired(device, first)
         eventually(lambda: is_(device, "online"))
+        device.call("put", name="orders/1", fields={"dish": "soup"})
+        device.call("saved")
         second = GatewayProcess(tmp_path / "second")
         with second:
             command(second.folder, "claim", "--recovery-code", text=code)
@@ -205,8 +214,10 @@ def test_another_gateway_of_the_store_may_answer(tmp_path: Path) -> None:
         with second:
             # Its key is another one than was met at this address.
             eventually(lambda: is_(device, "online"))
-            device.call("put", name="orders/1", fields={"dish": "soup"})
+            device.call("put", name="orders/2", fields={"dish": "rice"})
             device.call("saved")
+            for order, dish in (("orders/1", "soup"), ("orders/2", "rice")):
+                eventually(partial(holds, second, order, dish))
 
 
 def test_a_device_brings_a_gateway_what_it_missed(tmp_path: Path) -> None:
