@@ -1452,13 +1452,13 @@ var Catalogue = class {
   }
   /** What a list says of a document that is there, beside its name. */
   short(name, salt) {
-    return sha2565(joined2([salt, this.entries.get(name)])).subarray(0, DIGEST_BYTES2);
+    return sha2565(joined([salt, this.entries.get(name)])).subarray(0, DIGEST_BYTES2);
   }
   /** The digest of the documents at these places, at least one. */
   digest(start, end, salt) {
     const edges = [start, ...this.blocks.slice(bisect(this.blocks, start + 1), bisect(this.blocks, end)), end];
-    const hashes = edges.slice(1).map((edge, index) => sha2565(joined2(this.slice(edges[index], edge).map((name) => this.entries.get(name)))));
-    return sha2565(joined2([salt, ...hashes])).subarray(0, DIGEST_BYTES2);
+    const hashes = edges.slice(1).map((edge, index) => sha2565(joined(this.slice(edges[index], edge).map((name) => this.entries.get(name)))));
+    return sha2565(joined([salt, ...hashes])).subarray(0, DIGEST_BYTES2);
   }
   /** The shortest bound between the names before and at a place, which is not 0. */
   bound(place) {
@@ -1606,7 +1606,7 @@ var Payload = class {
     this.add(piece);
   }
   done() {
-    return joined2(this.written);
+    return joined(this.written);
   }
 };
 function read2(payload) {
@@ -1692,15 +1692,6 @@ function bisect(sorted, value) {
 }
 function same(one, other) {
   return one.every((byte, index) => byte === other[index]);
-}
-function joined2(parts) {
-  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let position = 0;
-  for (const part of parts) {
-    whole.set(part, position);
-    position += part.length;
-  }
-  return whole;
 }
 
 // src/exchanges.ts

@@ -1,6 +1,7 @@
 // Which documents differ, in few bytes and few turns: two peers compare ranges of (name, fingerprint).
 // gateway/core/reconcile.py is the same in Python and says why; tests/vectors/reconcile.json holds for both.
 import { digest as sha256 } from 'lib0/hash/sha256'
+import { joined } from './octets'
 import { Malformed, MESSAGE_BYTES, Reader, Writer } from './wire'
 
 export const SALT_BYTES = 8
@@ -360,14 +361,4 @@ function bisect<Value>(sorted: Value[], value: Value): number {
 
 function same(one: Uint8Array, other: Uint8Array): boolean {
   return one.every((byte, index) => byte === other[index])
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
-  let position = 0
-  for (const part of parts) {
-    whole.set(part, position)
-    position += part.length
-  }
-  return whole
 }
