@@ -7,7 +7,7 @@ export const LINK = {
 }
 export const PAIRING = {
   link: 'Not let in yet. Everything is kept on this device until it is paired.',
-  first: 'This device is not in the store yet. Ask whoever looks after the gateway for a pairing code (./dev pair), and type it here.',
+  first: 'This device is not in the store yet. Ask whoever looks after the gateway for a pairing code, and type it here.',
   again: 'The store does not let this device in any more, or this is another store’s gateway. With a new pairing code it is let in again.',
   busy: 'One moment…',
   failed: (why) => `That did not work: ${why}.`,
