@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.core.announcement import Address, Announcement, Neighbour
+from gateway.core.beacon import Beacon
 from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
 
 
@@ -162,3 +163,64 @@ class Network(Protocol):
 
     def close(self) -> None:
         """Look no more."""
+
+
+class Channel(Protocol):
+    """An L2CAP channel: bytes in order, as a stream."""
+
+    async def recv(self) -> bytes:
+        """What arrived; empty once it is closed."""
+
+    def send(self, data: bytes) -> None:
+        """Send after what was sent before; ignored once it is closed."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What was sent and is not on its way."""
+
+    def on_room(self, callback: Callable[[], None]) -> None:
+        """Call back in the event loop whenever ``waiting_bytes`` became less."""
+
+    def close(self) -> None:
+        """End it; idempotent."""
+
+
+class Phones(Protocol):
+    """Who wants to know what phones do. A phone is named by its Bluetooth address."""
+
+    def connected(self, phone: str) -> None:
+        """A phone has a connection."""
+
+    def disconnected(self, phone: str) -> None:
+        """It has it no more."""
+
+    def written(self, phone: str, value: bytes, takes: int) -> None:
+        """A phone wrote RX; ``takes``: bytes of the largest notification it can be sent."""
+
+    def room(self, phone: str) -> None:
+        """A notification may be accepted that was not before."""
+
+    def channel(self, phone: str, channel: Channel) -> None:
+        """A phone opened an L2CAP channel."""
+
+
+class Radio(Protocol):
+    """A Bluetooth controller with this gateway's GATT service (docs/bluetooth.md)."""
+
+    async def serve(self, phones: Phones) -> None:
+        """Offer the service until the radio is lost. Raises ``GatewayError`` ``bluetooth-…``.
+
+        All phones are gone then; serving may be tried again.
+        """
+
+    def tell(self, info: bytes) -> None:
+        """What INFO reads from now on; ``psm`` is filled in here."""
+
+    async def advertise(self, beacon: Beacon | None) -> None:
+        """Advertise this from now on, also after phones come and go; None: nothing."""
+
+    def notify(self, phone: str, value: bytes) -> bool:
+        """Send a notification; False: there is no room for it now."""
+
+    def disconnect(self, phone: str) -> None:
+        """End a phone's connection."""
