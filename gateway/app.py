@@ -56,6 +56,7 @@ from gateway.runtime.neighbourhood import Calls, Neighbourhood
 from gateway.runtime.peer import keep_time, serve
 from gateway.runtime.perform import MISTAKE, Performer, Watcher
 from gateway.runtime.sessions import Sessions
+from gateway.runtime.store_state import StoreState
 from gateway.runtime.threads import Helper
 from gateway.runtime.traces import trace_of
 from gateway.runtime.watchers import Watchers
@@ -134,6 +135,7 @@ class Gateway:
         self._members = members
         self._member_verbs = MemberVerbs(members, self._reached_at)
         self._addresses_to_call = addresses
+        self._draw = draw
         self._chance = lambda: int.from_bytes(draw(2), "big") / 65_536
         self._store = store
         self._note = note
@@ -168,6 +170,8 @@ class Gateway:
             | messages.FEATURE_SUBSCRIPTIONS
             | messages.FEATURE_RELAYS
             | messages.FEATURE_PEERS
+            | messages.FEATURE_DEFLATE
+            | messages.FEATURE_STATE
             | (messages.FEATURE_LARGE if self._large else 0),
             (
                 ("name", config.name),
@@ -211,6 +215,9 @@ class Gateway:
         self._members.attach(self._performer, self._neighbourhood.of_store)
         self._local.attach(self._performer)
         self._gossip.attach(self._performer)
+        self._store_state = StoreState(
+            bytes.fromhex(self._peer), self._members, self._performer, self._draw
+        )
         self._performer.writer.start()
         self._performer.perform(self._hub.selections.begin())
         try:
@@ -268,6 +275,7 @@ class Gateway:
             self._addresses_shown = addresses
             spawn(keep_time(self._performer, self._clock))
             spawn(self._gossip.keep_telling())
+            spawn(self._store_state.keep_telling())
             spawn(keep_backup(self._store, self._performer.writer, folder / BACKUP))
             facts = {
                 **addresses,

@@ -51,11 +51,15 @@ def _number(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a device sends: priorities of collections, bytes a second by role, its own budgets."""
+    """How a device sends: priorities of collections, bytes a second by role, its own budgets.
+
+    ``slow``: over a link on which it pays to deflate.
+    """
 
     priorities: Mapping[str, int] = field(default_factory=dict)
     roles: Mapping[str, int] = field(default_factory=dict)
     own: Allowance = Allowance()
+    slow: bool = False
 
     def bytes_per_second(self, peer: Allowance, role: str) -> int:
         """What may be sent to a peer, the strictest budget there is; 0 without any."""

@@ -74,6 +74,10 @@ class Exchanges:
                 differing.append((key[0], self._start(key, catalogue, payload, now)))
         return differing
 
+    def waits(self, session: Session) -> bool:
+        """Whether a turn of a peer was not answered."""
+        return any(key[0] is session for key in self._waiting)
+
     def forget(self, session: Session, number: int) -> None:
         """A subscription of a peer began, changed or ended: what was compared is void."""
         self._waiting.pop((session, number, False), None)

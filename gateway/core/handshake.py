@@ -17,7 +17,7 @@ from gateway.core.framing import MESSAGE_BYTES, frame
 from gateway.core.membership import Admitted, allows
 from gateway.core.outbox import Outbox
 from gateway.core.reconcile import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES
-from gateway.core.schedule import Schedule
+from gateway.core.schedule import PACKED_PART_BYTES, PART_BYTES, Schedule
 from gateway.core.session import Farewell, State
 
 # An unknown caller gets this long and this much (security: pre-auth limits).
@@ -50,7 +50,7 @@ _ALLOWED: dict[State, frozenset[type[m.Record]]] = {
         {
             m.Goodbye, m.Ping, m.Pong, m.Open, m.Diff, m.Update, m.Close, m.Ack, m.Refuse,
             m.Deny, m.Awareness, m.Stale, m.Subscribe, m.Unsubscribe, m.Reconcile, m.Peers,
-            m.Revoked, m.Digest,
+            m.Revoked, m.Digest, m.State,
         }
     ),
     State.CLOSED: frozenset(),
@@ -75,11 +75,12 @@ class Handshake:
         # What the peer said that it can take.
         self.allowance = Allowance()
         self._terms = terms
-        self._schedule = Schedule()
+        self._schedule = Schedule(PACKED_PART_BYTES if terms.slow else PART_BYTES)
         self.received_bytes = 0
         self.reconciles = self.large = self.reads_all = False
-        # Whether both sides tell each other who is linked to whom.
-        self.tells_peers = False
+        # Whether both sides tell each other who is linked to whom, and the peer wants to know in
+        # which state our store is.
+        self.tells_peers = self.wants_state = False
         self._entrance = admission if isinstance(admission, Accepting | Calling) else None
         self.calling = self._entrance.calling if self._entrance else not callable(admission)
         self.payload_bytes = MAX_PAYLOAD_BYTES
@@ -88,6 +89,8 @@ class Handshake:
         self._local = local
         self._admission = admission
         self._subscribable = self._saves = self._relays = False
+        # Whether batches may be deflated, and whether ours are.
+        self._inflates = self._deflates = False
         # The client id under which a peer that relays writes itself.
         self._client: int | None = None
         self._grants: m.Grants = ()
@@ -252,6 +255,8 @@ class Handshake:
         self.reconciles = bool(compares)
         self.large = bool(hello.features & m.FEATURE_LARGE)
         self.tells_peers = bool(both & m.FEATURE_PEERS)
+        self._inflates = bool(both & m.FEATURE_DEFLATE)
+        self.wants_state = bool(both & m.FEATURE_STATE)
         self._saves = bool(hello.features & m.FEATURE_SAVES)
         self._subscribable = bool(hello.features & m.FEATURE_SUBSCRIPTIONS)
         self.identity = hello.peer.hex()

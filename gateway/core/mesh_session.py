@@ -26,13 +26,14 @@ from gateway.core.events import (
     Unsubscribed,
     UpdateReceived,
 )
-from gateway.core.framing import records
+from gateway.core.framing import MESSAGE_BYTES, records
 from gateway.core.handshake import (
     Admit,
     Credential,
     LocalPeer,
 )
 from gateway.core.names import MAX_NAME_BYTES, check_collection, check_name
+from gateway.core.packing import unpack
 from gateway.core.sending import Sending
 from gateway.core.session import State
 
@@ -64,6 +65,8 @@ class MeshSession(Sending):
         self._received = 0
         self._theirs: dict[int, str] = {}
         self._allotment = Allotment()
+        # What the peer said of its store last.
+        self.store_state = b""
 
     def first_events(self) -> Sequence[Event]:
         """See ``Session``."""
@@ -77,7 +80,7 @@ class MeshSession(Sending):
         events: list[Event] = []
         try:
             handshake = self.state is State.NOISE
-            for place, record in enumerate(records(self._batch(data))):
+            for place, record in enumerate(self._records(self._batch(data))):
                 if handshake and place:
                     # What follows would not be authenticated.
                     raise PeerError(Code.MALFORMED, "a handshake message comes alone")
@@ -92,6 +95,15 @@ class MeshSession(Sending):
             events.append(RevocationsHeard(tuple(self._heard_of)))
             self._heard_of.clear()
         return events
+
+    def _records(self, batch: bytes) -> list[bytes]:
+        """The records of a batch, inflated where it is deflated. Raises ``PeerError``."""
+        found = records(batch)
+        if not self._inflates or self.state is not State.OPEN or found[0][0] != m.DEFLATED:
+            return found
+        if len(found) > 1:
+            raise PeerError(Code.MALFORMED, "deflated records come alone")
+        return records(unpack(found[0][1:], MESSAGE_BYTES))
 
     def tick(self, now: float) -> bool:
         """See ``Session``."""
@@ -142,11 +154,18 @@ class MeshSession(Sending):
                 return Compared(number, bool(ours), record.ranges)
             case m.Ack() | m.Refuse() | m.Deny() | m.Peers():
                 return self._answered(record)
-            case m.Revoked() | m.Digest():
-                self._revocations(record)
+            case m.Revoked() | m.Digest() | m.Ping() | m.State():
+                self._heard(record)
+        return None
+
+    def _heard(self, record: m.Revoked | m.Digest | m.Ping | m.State) -> None:
+        match record:
             case m.Ping():
                 self._put(m.Pong(record.nonce))
-        return None
+            case m.State():
+                self.store_state = record.digest
+            case _:
+                self._revocations(record)
 
     def _answered(self, record: m.Ack | m.Refuse | m.Deny | m.Peers) -> Event | None:
         match record:

@@ -28,6 +28,7 @@ FEATURE_PEERS = 8
 FEATURE_DEFLATE = 16
 FEATURE_LARGE = 32
 FEATURE_RELAYS = 64
+FEATURE_STATE = 128
 
 AUTH_NONE = 0
 AUTH_TICKET = 1
@@ -40,8 +41,12 @@ RIGHT_WRITE = 2
 
 DIFF_MORE = 1
 
-# Of a set of revocations.
+# A batch as one record; not among the records below, as it is none of them.
+DEFLATED = 25
+
+# Of a set of revocations, and of the state of a store.
 DIGEST_BYTES = 16
+STATE_BYTES = 4
 
 # HELLO is read before anything is known about the peer, so it is kept small.
 MAX_PAIRS = 16
@@ -263,10 +268,17 @@ class Digest:
     revocations: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of the sender's store at a moment when the peer had all of it that it wants."""
+
+    digest: bytes
+
+
 Record = (
     Hello | Auth | Grant | Goodbye | Ping | Pong | Open | Diff | Update | Close | Ack | Refuse
     | Deny | Awareness | Stale | Subscribe | Unsubscribe | Reconcile | Peers | Noise | Member
-    | Ticket | Revoked | Digest
+    | Ticket | Revoked | Digest | State
 )  # fmt: skip
 
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -366,6 +378,13 @@ def _read_digest(data: bytes, position: int) -> tuple[bytes, int]:
     return digest, position
 
 
+def _read_state(data: bytes, position: int) -> tuple[bytes, int]:
+    digest, position = read_bytes(data, position)
+    if len(digest) != STATE_BYTES:
+        raise PeerError(Code.MALFORMED, f"the digest of a store is {STATE_BYTES} bytes")
+    return digest, position
+
+
 def _read_fingerprint(data: bytes, position: int) -> tuple[bytes, int]:
     fingerprint, position = read_bytes(data, position)
     if len(fingerprint) not in (0, 16):
@@ -381,6 +400,7 @@ PAIRS: Field = (_read_pairs, _write_pairs)
 GRANTS: Field = (_read_grants, _write_grants)
 PEER_ID: Field = (_read_peer_id, write_bytes)
 DIGEST: Field = (_read_digest, write_bytes)
+STATE: Field = (_read_state, write_bytes)
 FINGERPRINT: Field = (_read_fingerprint, write_bytes)
 
 _PEER_FIELDS: tuple[Field, ...] = (PEER_ID, VARINT, BYTES, VARINT, VARINT, PAIRS)
@@ -435,6 +455,7 @@ TYPES: dict[int, tuple[type[Record], tuple[Field, ...]]] = {
     22: (Ticket, (BYTES, BYTES)),
     23: (Revoked, (REST,)),
     24: (Digest, (DIGEST,)),
+    26: (State, (STATE,)),
 }
 
 _BY_TYPE: dict[int, tuple[type[Record], tuple[Read, ...]]] = {

@@ -12,6 +12,8 @@ from gateway.core.names import collection_of
 # Bytes of history in one message: a live change that arrives meanwhile waits for no more, 0.4 s
 # on a link of 20 kB/s.
 PART_BYTES = 8_192
+# The same where it is deflated, to a fifth or less.
+PACKED_PART_BYTES = 32_768
 # What goes out at a time: an eighth of what the link took in a second, inside these bounds.
 CHUNKS_A_SECOND = 8
 MAX_CHUNK_BYTES = 262_144
@@ -78,12 +80,13 @@ class Schedule:
 
     Within the budget a live change may go one second ahead of it, so that history that has used
     up a second does not hold it back; history waits until both are made up for.
+    ``part_bytes``: of history in one message.
     """
 
-    __slots__ = ("_credit", "_rate", "_sent", "_tokens", "chunk")
+    __slots__ = ("_credit", "_rate", "_sent", "_tokens", "chunk", "part_bytes")
 
-    def __init__(self) -> None:
-        self.chunk = PART_BYTES
+    def __init__(self, part_bytes: int = PART_BYTES) -> None:
+        self.chunk = self.part_bytes = part_bytes
         self._rate = 0
         self._tokens = 0.0
         # Bytes since the last tick, and those that history may send while live changes wait.
@@ -106,7 +109,7 @@ class Schedule:
         return not live_waits or self._credit > 0
 
     def sent(self, size: int, *, history: bool) -> None:
-        """So much goes out."""
+        """So much goes out; less than 0: it was deflated, and is less than was said before."""
         self._sent += size
         self._tokens -= size
         change = -size if history else size / LIVE_BYTES_PER_HISTORY
@@ -116,6 +119,6 @@ class Schedule:
         """Time went by; ``waits``: the link did not take everything, so it shows what it takes."""
         if waits and seconds > 0:
             chunk = round(self._sent / seconds) // CHUNKS_A_SECOND
-            self.chunk = max(PART_BYTES, min(chunk, MAX_CHUNK_BYTES))
+            self.chunk = max(self.part_bytes, min(chunk, MAX_CHUNK_BYTES))
         self._sent = 0
         self._tokens = min(self._tokens + self._rate * seconds, float(self._rate))

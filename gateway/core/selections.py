@@ -187,6 +187,11 @@ class Selections:
         """Whether a peer answers what it is brought."""
         return len(self._unopened.get(session, ())) < UNANSWERED
 
+    def settled(self, session: Session) -> bool:
+        """Whether it is known of every document whether a peer wants it; walks apart."""
+        looked_at = not (self._late or self._missed or self.subscriptions.is_behind(session))
+        return looked_at and not self._exchanges.waits(session)
+
     def affords(self, owner: Owner) -> bool:
         """Whether more may be looked at for an owner before the next tick."""
         return self._meter.allows(owner)

@@ -15,7 +15,7 @@ from gateway.core.errors import Code
 from gateway.core.framing import batches, frame
 from gateway.core.handshake import HANDSHAKE_SECONDS, Admit, Credential, Handshake, LocalPeer
 from gateway.core.outbox import Diff, Documents, Relay
-from gateway.core.schedule import PART_BYTES
+from gateway.core.packing import pack
 from gateway.core.session import Progress, Standing, State
 from gateway.core.split import split_update
 
@@ -24,6 +24,10 @@ PING_SECONDS = 15.0
 SILENCE_SECONDS = 45.0
 # Bytes of a DIFF record around its update: length, type, handle, flags, fingerprint.
 DIFF_OVERHEAD = 40
+# Below this deflating seldom makes a batch smaller.
+DEFLATE_BYTES = 48
+# After so long without a word the peer may be told the state of our store.
+QUIET_SECONDS = 2.0
 
 # With so much waiting nobody is told who is linked to whom; the next time comes soon.
 BEFORE_PEERS_BYTES = 262_144
@@ -59,6 +63,7 @@ class Sending(Handshake):
         self.started = self._now = self._heard_at = self._sent_at = now
         self._heard_before = self._sent_before = 0
         self._nonce = 0
+        self._told_state = b""
 
     def data_to_send(self, documents: Documents) -> list[bytes]:
         """See ``Session``."""
@@ -78,9 +83,22 @@ class Sending(Handshake):
         # Messages of their own, or what is live would arrive with the history behind it.
         for part in (framed, history):
             for batch in batches(part, self._message_bytes):
-                sent.append(self._entrance.channel.seal(batch) if self._entrance else batch)
+                packed = self._packed(batch, history=part is history)
+                sent.append(self._entrance.channel.seal(packed) if self._entrance else packed)
+        # Not before the peer was told that it is let in.
+        self._deflates = self._inflates and self._terms.slow and self.state is State.OPEN
         self.sent_bytes += sum(map(len, sent))
         return sent
+
+    def _packed(self, batch: bytes, *, history: bool) -> bytes:
+        """The batch as it travels: deflated where that makes it smaller."""
+        if not self._deflates or len(batch) < DEFLATE_BYTES:
+            return batch
+        packed = frame(bytes([m.DEFLATED]) + pack(batch))
+        if len(packed) >= len(batch):
+            return batch
+        self._schedule.sent(len(packed) - len(batch), history=history)
+        return packed
 
     def subscribe(self, number: int, collection: str, selector: str) -> None:
         """See ``Session``."""
@@ -128,6 +146,18 @@ class Sending(Handshake):
         waiting = sum(map(len, self.outbox.records))
         if len(framed) <= self._message_bytes and waiting < BEFORE_PEERS_BYTES:
             self.outbox.records.append(framed)
+
+    def tell_state(self, digest: bytes) -> bool:
+        """The state of our store, of which the peer had everything that is not in the outbox.
+
+        Whether it is told: once for each state, when the link has been quiet.
+        """
+        quiet = not self.outbox and self._now - self._sent_at >= QUIET_SECONDS
+        if self.state is not State.OPEN or not quiet or digest == self._told_state:
+            return False
+        self._told_state = digest
+        self._put(m.State(digest))
+        return True
 
     def echo_presence(self, document: str, clients: Iterable[int]) -> None:
         """See ``Session``. A mesh link lives by PING."""
@@ -219,7 +249,7 @@ class Sending(Handshake):
 
     @property
     def _part_bytes(self) -> int:
-        return min(self._message_bytes, PART_BYTES) - DIFF_OVERHEAD
+        return min(self._message_bytes, self._schedule.part_bytes) - DIFF_OVERHEAD
 
     def _diff(self, diff: Diff) -> bytes:
         flags = m.DIFF_MORE if diff.more else 0

@@ -149,6 +149,10 @@ class Subscriptions:
         """The subscriptions that were not asked about some document."""
         return list(self._behind)
 
+    def is_behind(self, owner: Owner) -> bool:
+        """Whether a subscription of theirs was not asked about some document."""
+        return any(key[0] is owner for key in self._behind)
+
     def next_behind(self, key: Key) -> str:
         """A document that a subscription is to be asked about (``judge``, ``late``), or ""."""
         return next(iter(self._behind.get(key, ())), "")

@@ -115,6 +115,8 @@ class Performer:
         self.trouble = ""
         self.waiting_bytes = 0
         self.waiting_changes = 0
+        # How often changes were written since the start.
+        self.commits = 0
 
     def join(self, session: Session, link: Link) -> None:
         """A link was made."""
@@ -197,6 +199,10 @@ class Performer:
         self.perform(self.hub.tick(now))
         self._ticked.set()
         self._ticked.clear()
+
+    def settled(self, session: Session) -> bool:
+        """Whether a peer was sent, or is owed in its outbox, all that it wants."""
+        return self.hub.selections.settled(session) and not self._scans.busy(session)
 
     def round_trips(self) -> dict[Session, float | None]:
         """Of each session's link, in milliseconds."""
@@ -333,6 +339,7 @@ class Performer:
     def _stored(self, receipts: Sequence[Receipt], changes: int, size: int) -> None:
         self.waiting_changes -= changes
         self.waiting_bytes -= size
+        self.commits += bool(changes)
         self._weigh()
         self.perform(self.hub.stored(receipts))
 

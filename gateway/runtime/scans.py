@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-from gateway.core.events import Scan, Walk
+from gateway.core.events import Bring, Offer, Scan, Walk
+from gateway.core.session import Session
 
 # All walks together go on for so long before the others have their turn.
 SLICE_SECONDS = 0.002
@@ -51,6 +52,13 @@ class Scans:
             self._tasks.add(task)
             task.add_done_callback(self._ended)
         queue[walk] = None
+
+    def busy(self, session: Session) -> bool:
+        """Whether a walk for a session is under way."""
+        return any(
+            owner is session or (isinstance(owner, Bring | Offer) and owner.session is session)
+            for owner in self._queues
+        )
 
     async def _run(self, owner: object, queue: dict[Walk, None]) -> None:
         try:

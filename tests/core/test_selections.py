@@ -145,6 +145,7 @@ def test_large_documents_are_looked_at_once_a_tick(monkeypatch: pytest.MonkeyPat
     small = RecordingSession("small")
     store.hub.join(small)
     store.hub.link(small, subscribed(small, '{"station": "grill"}'))
+    assert store.hub.selections.settled(small)
     for name in (NAME, "orders/2", "orders/3"):
         store.say(ada, DocumentOpened(name, b"\x00"))
         author = Author(1)
@@ -153,6 +154,7 @@ def test_large_documents_are_looked_at_once_a_tick(monkeypatch: pytest.MonkeyPat
         store.update(ada, author.set("station", "grill"), document=name)
         store.turn()
     assert small.asked == []
+    assert not store.hub.selections.settled(small), "it is not known whether it wants them"
     store.hub.rooms["orders/2"].document = None
     for now in (1.0, 2.0):
         store.hub.tick(now)

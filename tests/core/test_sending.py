@@ -1,11 +1,18 @@
 """Live changes before history on a slow link, priorities and budgets: sessions and a fake link."""
 
+import random
+
+import pytest
+
 from gateway.core import messages as m
 from gateway.core.allowance import Allowance, Terms
-from gateway.core.framing import records
+from gateway.core.errors import Code
+from gateway.core.framing import frame, records
 from gateway.core.handshake import LocalPeer
 from gateway.core.mesh_session import MeshSession
 from gateway.core.outbox import Answer, Relay
+from gateway.core.packing import pack, unpack
+from gateway.core.session import State
 from gateway.core.split import split_update
 from tests.core.edits import Author
 from tests.core.sessions import Given
@@ -22,6 +29,16 @@ def opened(terms: Terms, about: m.Pairs = ()) -> MeshSession:
     session = MeshSession(local, admit, "here", 0.0, terms)
     say(session, m.Hello(1, 1, PEER, m.FEATURE_RECONCILE, 262_144, about), AUTH)
     session.data_to_send(Given(None))
+    return session
+
+
+FEATURES = m.FEATURE_SAVES | m.FEATURE_DEFLATE | m.FEATURE_STATE
+
+
+def slow(features: int = FEATURES) -> MeshSession:
+    local = LocalPeer(bytes(16), FEATURES, ())
+    session = MeshSession(local, admit, "here", 0.0, Terms(slow=True))
+    say(session, m.Hello(1, 1, PEER, features, 262_144), AUTH)
     return session
 
 
@@ -149,3 +166,108 @@ def test_a_peer_is_sent_no_more_than_its_budget_and_nothing_is_dropped() -> None
     for second in range(11, 15):
         session.tick(float(second))
     assert m.Update(2, EMPTY) in heard(session.data_to_send(documents))
+
+
+def kinds(message: bytes) -> list[int]:
+    return [record[0] for record in records(message)]
+
+
+def test_on_a_slow_link_what_gets_smaller_is_deflated_once_the_peer_was_let_in() -> None:
+    session = slow()
+    (first,) = session.data_to_send(Given(None))
+    assert kinds(first) == [1, 3], "a grant is not deflated"
+    session.ask("orders/1", b"\x00")
+    (short,) = session.data_to_send(Given(None))
+    assert kinds(short) == [7]
+    session.offer("orders/1", Relay(update := Author(1).set("note", "no onion " * 20)))
+    (message,) = session.data_to_send(Given(None))
+    assert kinds(message) == [m.DEFLATED] and len(message) < len(update)
+    (record,) = records(unpack(records(message)[0][1:], 1 << 20))
+    assert m.decode(record) == m.Update(1, update)
+    noise = random.Random(1).randbytes(100)
+    session.outbox.history.append(frame(m.encode(m.Reconcile(0, noise))))
+    (incompressible,) = session.data_to_send(Given(None))
+    assert kinds(incompressible) == [18]
+
+
+def test_without_the_feature_and_on_a_fast_link_nothing_is_deflated() -> None:
+    update = Author(1).set("note", "no onion " * 20)
+    for session in (slow(m.FEATURE_SAVES), opened(Terms())):
+        session.ask("orders/1", b"\x00")
+        session.data_to_send(Given(None))
+        session.offer("orders/1", Relay(update))
+        (message,) = session.data_to_send(Given(None))
+        assert kinds(message) == [9]
+
+
+def deflated(*spoken: m.Record) -> bytes:
+    batch = b"".join(frame(m.encode(record)) for record in spoken)
+    return frame(bytes([m.DEFLATED]) + pack(batch))
+
+
+def test_deflated_records_are_taken_in_an_open_session() -> None:
+    session = slow()
+    session.data_to_send(Given(None))
+    session.receive(deflated(m.Ping(5), m.Ping(6)))
+    (answers,) = session.data_to_send(Given(None))
+    assert [m.decode(record) for record in records(answers)] == [m.Pong(5), m.Pong(6)]
+    inner = deflated(m.Ping(7))
+    session.receive(frame(bytes([m.DEFLATED]) + pack(inner)))
+    assert session.state is State.OPEN and not session.outbox, "no deflated in a deflated"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (deflated(m.Ping(5)) + frame(m.encode(m.Ping(6))), Code.MALFORMED),
+        (frame(bytes([m.DEFLATED]) + b"no deflate"), Code.MALFORMED),
+        (frame(bytes([m.DEFLATED])), Code.MALFORMED),
+        (frame(bytes([m.DEFLATED]) + pack(bytes(262_145))), Code.TOO_BIG),
+        (frame(bytes([m.DEFLATED]) + pack(b"")), Code.MALFORMED),
+    ],
+)
+def test_deflated_records_that_are_wrong_close(message: bytes, expected: Code) -> None:
+    session = slow()
+    session.receive(message)
+    assert session.farewell is not None and session.farewell.code is expected
+
+
+def test_deflated_records_before_the_session_is_open_are_skipped() -> None:
+    session = MeshSession(LocalPeer(bytes(16), FEATURES, ()), admit, "here", 0.0)
+    say(session, m.Hello(1, 1, PEER, FEATURES, 262_144))
+    session.receive(deflated(AUTH))
+    assert session.state is State.AUTH
+
+
+def test_what_deflating_saved_is_given_back_to_the_budget() -> None:
+    session = slow()
+    session.data_to_send(Given(None))
+    session._schedule.limit(2_000)
+    session.ask("orders/1", b"\x00")
+    for number in range(20):
+        session.offer("orders/1", Relay(Author(number + 1).set("note", "x" * 1_000)))
+        assert session.data_to_send(Given(None)), number
+
+
+def test_the_state_of_the_store_is_told_once_the_link_is_quiet() -> None:
+    session = slow()
+    assert not session.tell_state(b"1111"), "something waits"
+    session.data_to_send(Given(None))
+    session.tick(1.0)
+    session.tick(2.0)
+    assert not session.tell_state(b"1111"), "it was just said something"
+    session.tick(4.0)
+    assert session.tell_state(b"1111")
+    (message,) = session.data_to_send(Given(None))
+    assert heard([message]) == [m.State(b"1111")]
+    for now in (5.0, 6.0, 8.0):
+        session.tick(now)
+    assert not session.tell_state(b"1111") and session.tell_state(b"2222")
+    session.close(Code.GOING_AWAY, "")
+    assert not session.tell_state(b"3333")
+
+
+def test_what_the_peer_says_of_its_store_is_kept() -> None:
+    session = slow()
+    say(session, m.State(b"1234"))
+    assert session.store_state == b"1234" and session.state is State.OPEN

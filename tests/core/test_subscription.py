@@ -78,6 +78,7 @@ def test_who_had_its_share_is_asked_later(monkeypatch: pytest.MonkeyPatch) -> No
     assert subscriptions.judge("orders/1", fields) == (set(), {greedy, plain, None})
     assert not meter.allows(greedy) and meter.allows(plain) and meter.allows(None)
     assert len(subscriptions.behind()) == 2
+    assert subscriptions.is_behind(greedy) and not subscriptions.is_behind(plain)
     assert subscriptions.judge("orders/2", fields) == (set(), {plain, None})
     assert subscriptions.judge("orders/1", {"a": 2}) == ({greedy, plain, None}, {greedy})
     assert subscriptions.far_behind(8) == [] and subscriptions.far_behind(5) == [greedy]

@@ -64,10 +64,14 @@ async def test_one_walk_at_a_time_for_the_subscriptions_of_a_session() -> None:
         for walk in walks:
             walked.scans.begin(walk)
     walked.scans.begin(Bring(session, ("menu/1",)))
+    assert walked.scans.busy(session) and not walked.scans.busy(RecordingSession("other"))
     await until(lambda: len(walked.done) == 4)
     order = [walk for walk, _ in walked.visits if isinstance(walk, Scan)]
     assert order == [walk for walk in walks for _ in ORDERS]
-    assert not walked.scans._queues
+    assert not walked.scans._queues and not walked.scans.busy(session)
+    walked.scans.begin(Bring(session, ("menu/1",)))
+    assert walked.scans.busy(session) and not walked.scans.busy(RecordingSession("other"))
+    await until(lambda: len(walked.done) == 5)
 
 
 @asynchronous

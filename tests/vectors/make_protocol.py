@@ -63,6 +63,7 @@ EXAMPLES: list[tuple[str, list[m.Record]]] = [
     ("paired", [m.Ticket(b"\x82\x41", bytes(range(32)))]),
     ("one revocation", [m.Revoked(b"\x82\x40")]),
     ("all revocations heard of", [m.Digest(PEER_A)]),
+    ("a store as it is now", [m.State(b"\x01\x02\x03\x04")]),
     ("are you there", [m.Ping(5)]),
     ("yes", [m.Pong(5)]),
     ("the gateway restarts", [m.Goodbye(1001, "the gateway stops", 500)]),

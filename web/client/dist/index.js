@@ -109,7 +109,8 @@ var LAYOUTS = {
   21: ["MEMBER", [["method", "varint"], ["credential", "bytes"]]],
   22: ["TICKET", [["credential", "bytes"], ["root", "bytes"]]],
   23: ["REVOKED", [["entry", "rest"]]],
-  24: ["DIGEST", [["revocations", "digest"]]]
+  24: ["DIGEST", [["revocations", "digest"]]],
+  26: ["STATE", [["digest", "state"]]]
 };
 var NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout]]));
 var PEER_LAYOUT = [["peer", "peer"], ["role", "varint"], ["via", "bytes"], ["link", "varint"], ["round_trip_ms", "varint"], ["about", "pairs"]];
@@ -141,6 +142,8 @@ function readField(reader, kind) {
       return fixed(reader.bytes(), 16);
     case "fingerprint":
       return fixed(reader.bytes(), 0, 16);
+    case "state":
+      return fixed(reader.bytes(), 4);
     case "pairs":
       return counted(reader, 16, () => [shorter(reader.string(), 64), shorter(reader.string(), 256)]);
     case "grants":

@@ -96,6 +96,9 @@ export type Message = {
 } | {
     type: 'DIGEST';
     revocations: Uint8Array;
+} | {
+    type: 'STATE';
+    digest: Uint8Array;
 };
 export type PeerEntry = {
     peer: Uint8Array;

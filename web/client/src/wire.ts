@@ -27,6 +27,7 @@ export type Message =
   | { type: 'TICKET'; credential: Uint8Array; root: Uint8Array }
   | { type: 'REVOKED'; entry: Uint8Array }
   | { type: 'DIGEST'; revocations: Uint8Array }
+  | { type: 'STATE'; digest: Uint8Array }
 
 export type PeerEntry = { peer: Uint8Array; role: number; via: Uint8Array; link: number; round_trip_ms: number; about: Pairs }
 
@@ -108,7 +109,7 @@ export class Reader {
   }
 }
 
-type Kind = 'varint' | 'string' | 'bytes' | 'rest' | 'pairs' | 'grants' | 'peers' | 'peer' | 'fingerprint' | 'digest'
+type Kind = 'varint' | 'string' | 'bytes' | 'rest' | 'pairs' | 'grants' | 'peers' | 'peer' | 'fingerprint' | 'digest' | 'state'
 type Layout = readonly (readonly [string, Kind])[]
 
 const LAYOUTS: Record<number, readonly [Message['type'], Layout]> = {
@@ -136,6 +137,7 @@ const LAYOUTS: Record<number, readonly [Message['type'], Layout]> = {
   22: ['TICKET', [['credential', 'bytes'], ['root', 'bytes']]],
   23: ['REVOKED', [['entry', 'rest']]],
   24: ['DIGEST', [['revocations', 'digest']]],
+  26: ['STATE', [['digest', 'state']]],
 }
 const NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout] as const]))
 const PEER_LAYOUT: Layout = [['peer', 'peer'], ['role', 'varint'], ['via', 'bytes'], ['link', 'varint'], ['round_trip_ms', 'varint'], ['about', 'pairs']]
@@ -165,6 +167,7 @@ function readField(reader: Reader, kind: Kind): unknown {
     case 'peer':
     case 'digest': return fixed(reader.bytes(), 16)
     case 'fingerprint': return fixed(reader.bytes(), 0, 16)
+    case 'state': return fixed(reader.bytes(), 4)
     case 'pairs': return counted(reader, 16, () => [shorter(reader.string(), 64), shorter(reader.string(), 256)])
     case 'grants': return counted(reader, 256, () => [reader.string(), reader.varint()])
     case 'peers': return counted(reader, 1_000, () => readFields(reader, PEER_LAYOUT))
