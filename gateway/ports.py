@@ -194,8 +194,11 @@ class Phones(Protocol):
     def disconnected(self, phone: str) -> None:
         """It has it no more."""
 
-    def written(self, phone: str, value: bytes, takes: int) -> None:
-        """A phone wrote RX; ``takes``: bytes of the largest notification it can be sent."""
+    def info(self, phone: str, psm: int) -> bytes:
+        """What a phone reads as INFO; ``psm``: where channels are taken, or 0."""
+
+    def written(self, phone: str, value: bytes, mtu: int) -> None:
+        """A phone wrote RX; ``mtu`` of its connection as far as it is known, else 23."""
 
     def room(self, phone: str) -> None:
         """A notification may be accepted that was not before."""
@@ -213,14 +216,14 @@ class Radio(Protocol):
         All phones are gone then; serving may be tried again.
         """
 
-    def tell(self, info: bytes) -> None:
-        """What INFO reads from now on; ``psm`` is filled in here."""
-
     async def advertise(self, beacon: Beacon | None) -> None:
         """Advertise this from now on, also after phones come and go; None: nothing."""
 
-    def notify(self, phone: str, value: bytes) -> bool:
-        """Send a notification; False: there is no room for it now."""
+    def notify(self, phone: str, place: int, value: bytes) -> bool:
+        """Notify a phone by the TX of its place; False: there is no room for it now.
+
+        What a phone that has not subscribed is notified is lost.
+        """
 
     def disconnect(self, phone: str) -> None:
         """End a phone's connection."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from gateway.core.errors import Code, PeerError
 from gateway.core.messages import PEER_ID_BYTES
 
-SERVICE = "9412d8c8-8fbe-4a58-90d7-c5fd0d0b6838"
-RX = "9412d8c9-8fbe-4a58-90d7-c5fd0d0b6838"
-TX = "9412d8ca-8fbe-4a58-90d7-c5fd0d0b6838"
-INFO = "9412d8cb-8fbe-4a58-90d7-c5fd0d0b6838"
+_UUID = "9412d8{:02x}-8fbe-4a58-90d7-c5fd0d0b6838"
+SERVICE, INFO, RX = map(_UUID.format, (0xC8, 0xC9, 0xCA))
+# Of place 1 and so on: each phone has its own.
+PLACES = 8
+TX = tuple(_UUID.format(0xD0 + place) for place in range(1, PLACES + 1))
 
 # Of docs/bluetooth.md, not of the mesh protocol.
 VERSION = 1
@@ -16,24 +17,26 @@ INFO_BYTES = 22
 NONCE_BYTES = 4
 OPENER_BYTES = 8
 ANSWER_BYTES = 8
-# No segment begins like an opener, no channel is that of answers.
+# No segment begins like an opener.
 OPENER = 0x80
-ANSWERS = 0x00
-MAX_CHANNEL = 255
+REFUSAL = 0x00
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a phone reads before it opens a link. ``psm``: 0 where L2CAP is not taken."""
+    """What a phone reads before it opens a link.
+
+    ``psm``: 0 where L2CAP is not taken; ``place``: of the phone that reads, 0 if there is none.
+    """
 
     peer: bytes
     psm: int
-    phones: int
     free: int
+    place: int
 
     def encoded(self) -> bytes:
         """The value of INFO."""
-        numbers = self.psm.to_bytes(2, "little") + bytes([self.phones, self.free])
+        numbers = self.psm.to_bytes(2, "little") + bytes([self.free, self.place])
         return bytes([VERSION, VERSION]) + self.peer + numbers
 
 
@@ -52,16 +55,16 @@ class Opener:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A link is open (``number``: bytes of a write) or, on channel 0, refused (a code)."""
+    """A link is open, ``number`` are bytes of a write; or ``refused``, for the code ``number``."""
 
     nonce: bytes
-    channel: int
     number: int
+    refused: bool = False
 
     def encoded(self) -> bytes:
         """As it is notified by TX."""
-        head = bytes([ANSWERS]) + self.nonce + bytes([self.channel])
-        return head + self.number.to_bytes(2, "little")
+        head = bytes([REFUSAL if self.refused else OPENER, VERSION])
+        return head + self.nonce + self.number.to_bytes(2, "little")
 
 
 def read_info(value: bytes) -> Info:
@@ -83,6 +86,7 @@ def read_opener(value: bytes) -> Opener | None:
 
 def read_answer(value: bytes) -> Answer | None:
     """The answer that was notified; None if this is none."""
-    if len(value) != ANSWER_BYTES or value[0] != ANSWERS:
+    if len(value) != ANSWER_BYTES or value[0] not in (OPENER, REFUSAL):
         return None
-    return Answer(value[1:5], value[5], int.from_bytes(value[6:8], "little"))
+    number = int.from_bytes(value[6:8], "little")
+    return Answer(value[2:6], number, refused=value[0] == REFUSAL)

@@ -4,6 +4,11 @@ import pytest
 
 from gateway.core.errors import Code, PeerError
 from gateway.core.opening import (
+    INFO,
+    PLACES,
+    RX,
+    SERVICE,
+    TX,
     Answer,
     Info,
     Opener,
@@ -16,8 +21,8 @@ PEER = bytes(range(16))
 
 
 def test_info_is_read_as_it_was_written() -> None:
-    info = Info(PEER, 0x81, 8, 3)
-    assert info.encoded().hex() == f"0101{PEER.hex()}81000803"
+    info = Info(PEER, 0x81, 3, 6)
+    assert info.encoded().hex() == f"0101{PEER.hex()}81000306"
     assert read_info(info.encoded()) == info
     assert read_info(info.encoded() + b"more of a later version") == info
 
@@ -47,8 +52,14 @@ def test_an_opener_is_read_as_it_was_written() -> None:
 
 
 def test_an_answer_is_read_as_it_was_written() -> None:
-    answer = Answer(b"abcd", 7, 510)
-    assert answer.encoded().hex() == "006162636407fe01"
-    assert read_answer(answer.encoded()) == answer
+    answer, refusal = Answer(b"abcd", 510), Answer(b"abcd", 4429, refused=True)
+    assert answer.encoded().hex() == "800161626364fe01"
+    assert refusal.encoded().hex() == "0001616263644d11"
+    assert read_answer(answer.encoded()) == answer and read_answer(refusal.encoded()) == refusal
     assert read_answer(answer.encoded()[:-1]) is None
     assert read_answer(b"\x07" + answer.encoded()[1:]) is None
+
+
+def test_each_place_has_a_characteristic_of_its_own() -> None:
+    assert TX[0] == "9412d8d1-8fbe-4a58-90d7-c5fd0d0b6838" and TX[-1].startswith("9412d8d8-")
+    assert len({SERVICE, INFO, RX, *TX}) == 3 + PLACES
