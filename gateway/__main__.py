@@ -175,7 +175,8 @@ def _run_options(options: argparse.Namespace) -> dict[str, Any]:
         pages["port"] = options.pages_port
     if options.no_pages:
         pages["enabled"] = False
-    return {"listen": listen, "pages": pages}
+    bluetooth = {"enabled": True} if options.bluetooth else {}
+    return {"listen": listen, "pages": pages, "bluetooth": bluetooth}
 
 
 def _peer_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -277,6 +278,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--pages-port", type=int, metavar="N", help="port for the pages")
     run.add_argument("--no-pages", action="store_true", help="do not start the pages")
     run.add_argument("--lan", action="store_true", help="let other devices in the network in")
+    run.add_argument("--bluetooth", action="store_true", help="let phones in by Bluetooth LE, too")
     _mesh_arguments(run)
     peer = _command(commands, "peer", _peer, "be a small peer of a store, for scripts", PEER)
     peer.add_argument(

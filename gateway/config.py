@@ -6,6 +6,7 @@ Every error names the file, the key and what would be right. Only ``app`` and
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -19,6 +20,7 @@ from gateway.core.announcement import is_this_machine
 from gateway.core.errors import GatewayError, PeerError
 from gateway.core.messages import MAX_PAIR_VALUE_BYTES
 from gateway.core.names import check_collection
+from gateway.core.opening import PLACES
 
 EX_USAGE = 64
 EX_CONFIG = 78
@@ -91,6 +93,12 @@ _BUDGETS = {
         ),
     )
 }
+_ADAPTER = {
+    "rule": _Rule(
+        'the name of a Bluetooth adapter such as "hci0", or "" for any',
+        lambda value: isinstance(value, str) and re.fullmatch(r"(hci\d{1,3})?", value) is not None,
+    )
+}
 _NAMES = {
     "rule": _Rule(
         'a list of host names such as ["shop.example"]',
@@ -157,6 +165,18 @@ class Mesh:
 
 
 @dataclass(frozen=True, slots=True)
+class Bluetooth:
+    """Phones by Bluetooth LE (docs/bluetooth.md); only once the gateway is of a store.
+
+    ``adapter``: its name, such as ``hci0``; empty: the first that works. ``phones``: most at once.
+    """
+
+    enabled: bool = field(default=False, metadata=_FLAG)
+    adapter: str = field(default="", metadata=_ADAPTER)
+    phones: int = field(default=PLACES, metadata=_whole(1, PLACES))
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What this device can take, as it tells others; 0: no budget. ``storage`` in bytes.
 
@@ -179,6 +199,7 @@ class Config:
     store: Store = field(default_factory=Store)
     access: Access = field(default_factory=Access)
     mesh: Mesh = field(default_factory=Mesh)
+    bluetooth: Bluetooth = field(default_factory=Bluetooth)
     budget: Budget = field(default_factory=Budget)
     # What goes first to a slow peer, by collection; 0 for others.
     priorities: Mapping[str, int] = field(default_factory=dict, metadata=_PRIORITIES)

@@ -62,6 +62,8 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ("[priorities]\n'a/b' = 1", ["priorities is", "collections"]),
         ("priorities = 1", ["priorities is '1'", "a section"]),
         ("[bytes_per_second]\nkiosk = 999", ["bytes_per_second is", "kiosk = 50000"]),
+        ('[bluetooth]\nadapter = "hci"', ["bluetooth.adapter is 'hci'", "hci0"]),
+        ("[bluetooth]\nphones = 9", ["bluetooth.phones is '9'", "from 1 to 8"]),
         ("[budget]\nbytes_per_second = 5", ["budget.bytes_per_second is '5'", "from 1000"]),
         ("[mesh]\ndiscovery = true", ["mesh.discovery", "did you mean discover?"]),
     ],

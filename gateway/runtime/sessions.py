@@ -1,6 +1,7 @@
 """Which session a link gets: by its path, and by what this device is in its store."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.core import messages
 from gateway.core.allowance import Terms
@@ -48,6 +49,13 @@ class Sessions:
             return YSession(name, address, self._now(), member)
         admission = self._admit if self._members.is_open else self._members.accepting()
         return MeshSession(self._own, admission, address, self._now(), self._terms)
+
+    def phone(self, address: str) -> Session:
+        """For a link by Bluetooth. Raises ``PeerError`` while this device is of no store."""
+        if self._members.is_open:
+            raise PeerError(Code.UNAUTHORISED, "this gateway is of no store yet: claim it first")
+        terms = replace(self._terms, slow=True)
+        return MeshSession(self._own, self._members.accepting(), address, self._now(), terms)
 
     def calling(self, url: str) -> MeshSession:
         """For a link that we make."""

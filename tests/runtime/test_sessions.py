@@ -52,6 +52,15 @@ def test_a_closed_device_of_no_store_lets_nobody_in() -> None:
     assert session.farewell is not None and session.farewell.code is Code.UNAUTHORISED
 
 
+def test_phones_are_served_once_the_device_is_of_a_store() -> None:
+    with pytest.raises(PeerError) as raised:
+        of(Site(1)).phone("bluetooth 00:00:00:00:00:01")
+    assert raised.value.code is Code.UNAUTHORISED
+    session = cast(MeshSession, of(claimed()).phone("bluetooth 00:00:00:00:00:01"))
+    assert session.state is State.NOISE and session.address == "bluetooth 00:00:00:00:00:01"
+    assert session._terms.slow
+
+
 def test_a_member_of_a_store() -> None:
     site = claimed()
     sessions = of(site)
