@@ -10,7 +10,6 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +36,13 @@ from gateway.core.hub import Hub, Quotas
 from gateway.core.interests import interest_of
 from gateway.core.neighbours import Neighbours, Own
 from gateway.core.noise_transport import sealed_bytes
-from gateway.core.records import Refusal, StoreStatus
 from gateway.core.selections import Interest
 from gateway.core.session import Session
-from gateway.core.status import Identity, Moment, status
+from gateway.core.status import Identity
 from gateway.ports import Link, Store
 from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
-from gateway.runtime.edits import EDITS, edit
 from gateway.runtime.eviction import Eviction
 from gateway.runtime.gossip import Gossip
 from gateway.runtime.identity import Identity as KeptIdentity
@@ -57,15 +54,15 @@ from gateway.runtime.peer import keep_time, serve
 from gateway.runtime.perform import MISTAKE, Performer, Watcher
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.store_state import StoreState
+from gateway.runtime.suspects import suspects
 from gateway.runtime.threads import Helper
-from gateway.runtime.traces import trace_of
+from gateway.runtime.verbs import Verbs
 from gateway.runtime.watchers import Watchers
 from gateway.script import Script
 
 # Together below the 5 s a service manager or script waits for us.
 GOODBYE_SECONDS = 1.0
 CONTROL_SOCKET = "control.sock"
-CRASHED = "the gateway died twice while it applied this"
 STDIN, STDOUT = 0, 1
 IDENTITY = "identity"
 # Where what listens everywhere is reached on this machine.
@@ -133,17 +130,15 @@ class Gateway:
     ) -> None:
         self._config = config
         self._members = members
-        self._member_verbs = MemberVerbs(members, self._reached_at)
         self._addresses_to_call = addresses
         self._draw = draw
         self._chance = lambda: int.from_bytes(draw(2), "big") / 65_536
         self._store = store
         self._note = note
         self._clock = MonotonicClock()
-        self._started = self._clock.monotonic()
         self._stop = asyncio.Event()
         self._failure: GatewayError | None = None
-        suspected = self._judge_crash()
+        suspected = suspects(note, store)
         figures = store.status()
         quotas = Quotas(
             config.store.max_bytes,
@@ -199,7 +194,7 @@ class Gateway:
         console = None if ready else Console(STDIN, STDOUT)
         script: Script | None = None
         if console is not None:
-            script = Script(console, self._answer, self._local, self._stop.set, once)
+            script = Script(console, self._ask, self._local, self._stop.set, once)
         self._caller = WebSocketCaller(LINK_MESSAGE_BYTES)
         self._neighbourhood = self._neighbours()
         watchers: list[Watcher] = [self._neighbourhood, self._gossip, *([script] if script else [])]
@@ -214,6 +209,16 @@ class Gateway:
         )
         self._members.attach(self._performer, self._neighbourhood.of_store)
         self._local.attach(self._performer)
+        self._verbs = Verbs(
+            self._performer,
+            self._store,
+            self._local,
+            MemberVerbs(self._members, self._reached_at),
+            self._neighbourhood,
+            self._gossip,
+            self._clock,
+            self._identity,
+        )
         self._gossip.attach(self._performer)
         self._store_state = StoreState(
             bytes.fromhex(self._peer), self._members, self._performer, self._draw
@@ -259,7 +264,7 @@ class Gateway:
             max_links=config.listen.max_links,
             hosts=frozenset(config.listen.hosts),
         )
-        control = ControlServer(folder / CONTROL_SOCKET, self._answer)
+        control = ControlServer(folder / CONTROL_SOCKET, self._verbs.answer)
         pages: Pages | None = None
         try:
             addresses: dict[str, str] = {}
@@ -399,66 +404,18 @@ class Gateway:
             log.exception("a link failed")
             link.close(Code.RESET, MISTAKE)
 
-    def _judge_crash(self) -> frozenset[bytes]:
-        """Suspect each update that was being applied when the last process died.
+    async def _ask(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await self._verbs.answer(verb, arguments)
 
-        Once may be bad luck (somebody pulled the plug): a suspect is applied alone. One that
-        is met a second time is put aside.
-        """
-        found = {_digest(item[2]): item for item in self._note.found()}
-        self._note.after()
-        known = self._note.suspects()
-        offenders = found.keys() & known
-        for digest in offenders:
-            name, author, update = found[digest]
-            log.warning("the gateway died twice while it applied an update; it is in quarantine")
-            self._store.append([Refusal(name, update, author, Code.REFUSED, CRASHED)])
-        suspects = found.keys() - offenders if found else known
-        self._note.suspect(suspects)
-        return frozenset(suspects)
-
-    async def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        if verb == "status":
-            return await self._status()
-        if verb == "backup":
-            name = str(arguments.get("file", ""))
-            if not name or "\0" in name:
-                raise GatewayError("usage", "name the file that the backup is to be", 64)
-            target = Path(name)
-            await self._performer.writer.call(partial(self._store.backup, target))
-            return {"file": str(target)}
-        if verb in EDITS:
-            return await edit(self._local, verb, arguments)
-        if verb == "trace":
-            return await trace_of(self._performer, self._store, arguments)
-        if verb == "neighbours":
-            return self._neighbourhood.listed()
-        answer = self._member_verbs.answer(verb, arguments)
-        if answer is not None:
-            return answer
-        raise GatewayError("unknown-verb", f"there is no verb {verb[:40]!r}", 64)
-
-    async def _status(self) -> Mapping[str, Any]:
-        figures = await self._performer.writer.call(self._store.status)
-        assert isinstance(figures, StoreStatus)
-        moment = Moment(
-            self._clock.monotonic() - self._started,
-            self._performer.waiting_changes,
-            self._performer.waiting_bytes,
-            self._performer.trouble,
-            self._performer.round_trips(),
-            self._gossip.reached(),
-            self._gossip.apps(),
-        )
+    def _identity(self) -> Identity:
         membership = self._members.membership
-        identity = Identity(
+        return Identity(
             __version__,
             self._peer,
             self._sessions.is_open,
             self._addresses_shown,
             membership.store.hex() if membership else "",
         )
-        return status(identity, moment, self._hub, figures)
 
     def _reached_at(self) -> Sequence[str]:
         """Where others reach this gateway."""
@@ -478,10 +435,6 @@ class Gateway:
         if self._failure is None:
             self._failure = error
         self._stop.set()
-
-
-def _digest(update: bytes) -> bytes:
-    return blake2b(update, digest_size=16).digest()
 
 
 def mesh_of(config: Config) -> tuple[Sequence[Interest], Sequence[str]]:

@@ -4,7 +4,7 @@ Adapters implement these Protocols; the runtime is handed objects of these shape
 and knows no library behind them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,6 +103,22 @@ class Note(Protocol):
 
     def after(self) -> None:
         """It went well."""
+
+
+class Deaths(Protocol):
+    """What earlier processes left behind that died while they applied something."""
+
+    def found(self) -> Sequence[tuple[str, str, bytes]]:
+        """Document, author and update of each item the last one was applying."""
+
+    def after(self) -> None:
+        """That was looked at."""
+
+    def suspects(self) -> frozenset[bytes]:
+        """Digests of updates that were remembered as suspects."""
+
+    def suspect(self, digests: Iterable[bytes]) -> None:
+        """Remember these, and no others. Raises ``GatewayError``."""
 
 
 class IdentityStore(Protocol):
