@@ -50,9 +50,9 @@ def importers() -> dict[str, set[str]]:
 
 
 def requirements() -> set[str]:
-    """Names of the run-time dependencies in pyproject.toml."""
+    """Names of the run-time dependencies in pyproject.toml, as they are imported."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {line.partition(">")[0] for line in project["dependencies"]}
+    return {line.partition(">")[0].replace("-", "_") for line in project["dependencies"]}
 
 
 @pytest.mark.parametrize("library", sorted(requirements()))

@@ -1,0 +1,153 @@
+"""One time of serving phones on one adapter, from registering until it is lost."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.adapters.ble_advert import MANAGER, Advertiser
+from gateway.adapters.ble_bus import Bus, BusError
+from gateway.adapters.ble_gatt import Gatt, device_of, phone_of
+from gateway.adapters.ble_l2cap import L2capChannel, L2capListener
+from gateway.core.beacon import Beacon
+from gateway.core.errors import GatewayError
+from gateway.ports import Phones
+
+EX_UNAVAILABLE = 69
+ADAPTER = "org.bluez.Adapter1"
+DEVICE = "org.bluez.Device1"
+# What an adapter has that can do all that is needed here.
+NEEDED = {ADAPTER, MANAGER, "org.bluez.GattManager1"}
+# A phone that is told to go when serving ends is not waited for longer.
+GOODBYE_SECONDS = 2.0
+
+Objects = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+class Serving:
+    """``psm``, ``gatt`` and ``advertiser`` are for ``Ble``, while ``run`` runs."""
+
+    def __init__(
+        self, bus: Bus, adapter: str, phones: Phones, info: Callable[[int], bytes]
+    ) -> None:
+        self._bus = bus
+        self._adapter = adapter
+        self._phones = phones
+        self._connected: set[str] = set()
+        # Those that use the service: others may be somebody's keyboard.
+        self._ours: set[str] = set()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._listener = L2capListener(self._took)
+        psm = self._listener.psm
+        self.gatt = Gatt(bus, adapter, self._written, phones.room, lambda: info(psm))
+        self.advertiser = Advertiser(bus, adapter)
+
+    async def run(self, beacon: Beacon | None) -> None:
+        """Serve until it is lost. Raises ``GatewayError`` or ``BusError``."""
+        await self._bus.set(self._adapter, ADAPTER, "Powered", "b", True)
+        # Nothing rests on pairing, so nobody is asked to.
+        await self._bus.set(self._adapter, ADAPTER, "Pairable", "b", False)
+        await self._bus.listen(self._heard)
+        await self.gatt.register()
+        for path, interfaces in (await self._bus.objects()).items():
+            self._device(path, interfaces.get(DEVICE, {}))
+        self.advertiser.show(beacon)
+        advertising = asyncio.create_task(self.advertiser.run())
+        ended = asyncio.create_task(self._bus.lost())
+        parts = {advertising, ended, self._over}
+        try:
+            first, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in first:
+                part.result()
+            raise BusError("", "the bus is gone")
+        finally:
+            advertising.cancel()
+            ended.cancel()
+            await asyncio.gather(advertising, ended, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Let all phones go."""
+        self._over.cancel()
+        await self.gatt.close()
+        self._listener.close()
+        with contextlib.suppress(BusError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                for phone in self._ours & self._connected:
+                    await self._bus.call(device_of(self._adapter, phone), DEVICE, "Disconnect")
+        for phone in tuple(self._connected):
+            self._left(phone)
+
+    def disconnect(self, phone: str) -> None:
+        """End a phone's connection."""
+        self._bus.tell(device_of(self._adapter, phone), DEVICE, "Disconnect")
+
+    def _came(self, phone: str) -> None:
+        if phone not in self._connected:
+            self._connected.add(phone)
+            self._phones.connected(phone)
+
+    def _left(self, phone: str) -> None:
+        if phone in self._connected:
+            self._connected.discard(phone)
+            self._ours.discard(phone)
+            self._phones.disconnected(phone)
+
+    def _written(self, phone: str, value: bytes, takes: int) -> None:
+        # Its connection may be known here before BlueZ says so.
+        self._came(phone)
+        self._ours.add(phone)
+        self._phones.written(phone, value, takes)
+
+    def _took(self, phone: str, channel: L2capChannel) -> None:
+        self._came(phone)
+        self._ours.add(phone)
+        self._phones.channel(phone, channel)
+
+    def _heard(self, path: str, interface: str, member: str, body: list[Any]) -> None:
+        match interface, member, body:
+            case (str(), "PropertiesChanged", [str(of), dict(changed), *_]) if of == DEVICE:
+                self._device(path, changed)
+            case (str(), "PropertiesChanged", [str(of), {"Powered": False}, *_]) if of == ADAPTER:
+                if path == self._adapter:
+                    self._lose("bluetooth-adapter-off", "the Bluetooth adapter was switched off")
+            case (str(), "InterfacesAdded", [str(at), dict(interfaces)]):
+                self._device(at, interfaces.get(DEVICE, {}))
+            case (str(), "InterfacesRemoved", [str(at), list(names)]):
+                self._removed(at, names)
+            case (str(), "NameOwnerChanged", _):
+                self._lose("bluetooth-lost", "bluetoothd ended")
+
+    def _device(self, path: str, changed: Mapping[str, Any]) -> None:
+        phone = phone_of(path)
+        if phone is None or not path.startswith(f"{self._adapter}/") or "Connected" not in changed:
+            return
+        if changed["Connected"]:
+            self._came(phone)
+        else:
+            self._left(phone)
+        # A connectable advertisement ends when somebody connects.
+        self.advertiser.again()
+
+    def _removed(self, path: str, names: list[str]) -> None:
+        if path == self._adapter and NEEDED & set(names):
+            self._lose("bluetooth-lost", "the Bluetooth adapter is gone")
+        phone = phone_of(path)
+        if phone is not None and DEVICE in names:
+            self._left(phone)
+
+    def _lose(self, code: str, sentence: str) -> None:
+        if not self._over.done():
+            self._over.set_exception(GatewayError(code, sentence, EX_UNAVAILABLE))
+
+
+def chosen(objects: Objects, name: str) -> str:
+    """The adapter to use. Raises ``GatewayError`` bluetooth-no-adapter."""
+    found = [
+        (not interfaces[ADAPTER].get("Powered"), path)
+        for path, interfaces in objects.items()
+        if set(interfaces) >= NEEDED and name in {"", path.rpartition("/")[2]}
+    ]
+    if not found:
+        sentence = f"there is no Bluetooth adapter {name}".rstrip() + " that can serve phones"
+        raise GatewayError("bluetooth-no-adapter", sentence, EX_UNAVAILABLE)
+    return min(found)[1]
