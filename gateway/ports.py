@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from gateway.core.announcement import Address, Announcement, Neighbour
 from gateway.core.beacon import Beacon
+from gateway.core.radio import Facts, Repair
 from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
 
 
@@ -226,10 +227,18 @@ class Phones(Protocol):
 class Radio(Protocol):
     """A Bluetooth controller with this gateway's GATT service (docs/bluetooth.md)."""
 
-    async def serve(self, phones: Phones) -> None:
-        """Offer the service until the radio is lost. Raises ``GatewayError`` ``bluetooth-…``.
+    @property
+    def adapter(self) -> str:
+        """The controller that offers the service now, such as hci0, or ""."""
 
-        All phones are gone then; serving may be tried again.
+    def use(self, adapter: str) -> None:
+        """Serve with this controller from the next time on; "": with the first that works."""
+
+    async def serve(self, phones: Phones) -> None:
+        """Offer the service until the radio is lost. Raises ``GatewayError`` ``bluetooth-…``:
+        ``core.radio.NO_BUS``, ``NO_DAEMON``, or another where the kernel shows why.
+
+        Switches the controller on. All phones are gone then; serving may be tried again.
         """
 
     async def advertise(self, beacon: Beacon | None) -> None:
@@ -243,3 +252,13 @@ class Radio(Protocol):
 
     def disconnect(self, phone: str) -> None:
         """End a phone's connection."""
+
+
+class RadioTools(Protocol):
+    """What can be seen of Bluetooth below the service, and done about it."""
+
+    def facts(self) -> Facts:
+        """What there is now; cheap enough to be asked each second."""
+
+    async def repair(self, repair: Repair, adapter: str) -> str:
+        """Do one repair, to this controller; why it could not be tried, or ""."""
