@@ -113,7 +113,7 @@ class _Examination:
         }
         self.device = Device(
             str(folder), running, peer.hex(), self._members.store_hint, said["off"],
-            tuple(map(_seen, said["neighbours"])), len(self._linked),
+            tuple(map(_seen, said["neighbours"])), len(self._linked), radio_of(status),
         )  # fmt: skip
 
     async def target(self, url: str) -> Target:
@@ -157,6 +157,17 @@ def _peer_id(folder: Path) -> bytes:
         return bytes.fromhex((folder / "peer-id").read_text())
     except (OSError, ValueError):
         return os.urandom(ID_BYTES)
+
+
+def radio_of(status: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """What is wrong with the Bluetooth of a gateway with this status: code, what, what to do."""
+    from gateway.core.radio import OFF, OK
+
+    # A gateway of an older version says nothing of it.
+    said = status.get("bluetooth", {"state": OFF.code})
+    if said["state"] in (OFF.code, OK.code):
+        return None
+    return said["state"], said["sentence"].removesuffix("."), said["do"]
 
 
 def _seen(row: Mapping[str, Any]) -> Seen:

@@ -63,9 +63,21 @@ def _status(answer: Answer) -> str:
         f"  peers      {answer['session_count']}",
         f"  documents  {store['documents']} stored, {answer['document_count']} in memory",
         f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written",
+        f"  bluetooth  {_bluetooth(answer['bluetooth'])}",
         f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}",
     ]
     return "\n\n".join(filter(None, ("\n".join(lines), tree(answer), versions(answer))))
+
+
+def _bluetooth(said: Answer) -> str:
+    from gateway.core.radio import OFF, OK
+
+    if said["state"] == OFF.code:
+        return "off"
+    if said["state"] == OK.code:
+        repaired = f", repaired {said['repairs']} times" if said["repairs"] else ""
+        return f"{said['adapter']}, {said['phones']} phones connected{repaired}"
+    return " ".join(filter(None, (said["sentence"], said["do"])))
 
 
 def _neighbours(answer: Answer) -> str:

@@ -60,6 +60,8 @@ class Device:
     off: str
     neighbours: tuple[Seen, ...] = ()
     links: int = 0
+    # What is wrong with its Bluetooth, if it is on: code, what and what to do.
+    radio: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ def diagnose(facts: Facts) -> list[Finding]:
     """What keeps this device from seeing others, or the target; empty where all is well."""
     return [
         *_of_device(facts.device),
+        *(() if facts.target else _of_radio(facts.device)),
         *_of_network(facts),
         *(_of_target(facts, facts.target) if facts.target else ()),
         *_of_neighbours(facts),
@@ -211,6 +214,12 @@ def _of_device(device: Device) -> Iterator[Finding]:
             f"{device.off[0].upper()}{device.off[1:]}.",
             "Start it with --lan and without --no-discovery; or name an address with --connect.",
         )
+
+
+def _of_radio(device: Device) -> Iterator[Finding]:
+    if device.radio is not None:
+        code, what, do = device.radio
+        yield Finding(code, what, "Phones do not reach this device by Bluetooth.", do)
 
 
 def _of_network(facts: Facts) -> Iterator[Finding]:

@@ -106,7 +106,7 @@ INTERRUPTED = Cause(
 _SWITCH = Cause(
     "bluetooth-blocked-by-switch",
     "Bluetooth is switched off by a switch or key of this device",
-    "Turn it on there: a switch at the case, a key with an aerial on it, or the firmware's set-up.",
+    "Turn it on there: a switch at the case, a key with an aerial on it, or a setting of its BIOS.",
     Lamp.FAST,
 )
 _BLOCKED = Cause(

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.core.hub import Hub
 from gateway.core.peer_graph import Reached
+from gateway.core.radio import OFF, Lamp, section
 from gateway.core.records import StoreStatus
 from gateway.core.room import Room
 from gateway.core.session import Session
@@ -44,11 +45,15 @@ class Moment:
     # Everybody in the store, and the versions of apps there.
     reached: Sequence[Reached] = ()
     apps: Sequence[Mapping[str, Any]] = ()
+    # What ``core.radio.section`` says; nothing where Bluetooth is turned off.
+    bluetooth: Mapping[str, Any] = field(default_factory=lambda: section(OFF))
 
 
 def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> dict[str, Any]:
     """The whole status; keys are only ever added."""
-    sentence = moment.trouble or store.recovered or "Everything works."
+    without = moment.bluetooth["lamp"] in (Lamp.SLOW.value, Lamp.FAST.value)
+    well = "Everything but Bluetooth works." if without else "Everything works."
+    sentence = moment.trouble or store.recovered or well
     return {
         "version": identity.version,
         "peer": identity.peer,
@@ -59,6 +64,7 @@ def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> 
         "state": "trouble" if moment.trouble else "ok",
         "sentence": sentence,
         "store": _store(moment, store),
+        "bluetooth": dict(moment.bluetooth),
         "sessions": [_session(hub, s, moment) for s in list(hub.sessions)[:MAX_LISTED]],
         "session_count": len(hub.sessions),
         "apps": list(moment.apps),

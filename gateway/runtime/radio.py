@@ -58,9 +58,13 @@ class Counted:
         for phone in sorted(self.connected_now):
             self.disconnected(phone)
 
-    def written(self, phone: str, value: bytes, takes: int) -> None:
+    def info(self, phone: str, psm: int) -> bytes:
         """See ``Phones``."""
-        self._phones.written(phone, value, takes)
+        return self._phones.info(phone, psm)
+
+    def written(self, phone: str, value: bytes, mtu: int) -> None:
+        """See ``Phones``."""
+        self._phones.written(phone, value, mtu)
 
     def room(self, phone: str) -> None:
         """See ``Phones``."""

@@ -135,6 +135,7 @@ def test_the_status_page_shows_devices_and_says_when_nobody_answers(tmp_path: Pa
         windows.do("open", "status", url=f"{pages}status")
         eventually(lambda: "kiosk" in windows.text("status", "#sessions"))
         assert windows.link("status") == "Everything works."
+        assert "Bluetooth\noff" in windows.text("status", "#cards")
         gateway.kill()
         eventually(lambda: "does not answer" in windows.link("status"))
 

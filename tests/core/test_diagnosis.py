@@ -65,6 +65,14 @@ def test_this_device() -> None:
     assert finding.why == "Mesh.discover is off."
 
 
+def test_its_radio_where_nobody_else_is_asked_for() -> None:
+    blocked = replace(device(), radio=("bluetooth-blocked", "It is blocked", "Unblock it."))
+    (finding,) = diagnose(Facts(blocked, LAN, BOTH))
+    assert (finding.code, finding.what) == ("bluetooth-blocked", "It is blocked")
+    assert finding.do == "Unblock it." and "Bluetooth" in finding.why
+    assert codes(blocked, target(Greeting(OTHER))) == []
+
+
 def test_its_network() -> None:
     assert codes(device(), addresses=LAN[:1], asked=()) == ["no-network"]
     deaf = (*BOTH, Asked("10.0.0.5", False, frozenset()))

@@ -5,6 +5,7 @@ import json
 from gateway.core.events import DocumentOpened, Subscribed, UpdateReceived
 from gateway.core.hub import Hub, Quotas
 from gateway.core.peer_graph import Reached
+from gateway.core.radio import OK, STARTING, section
 from gateway.core.records import StoredDocument, StoreStatus
 from gateway.core.selector import Selector
 from gateway.core.status import MAX_SUBSCRIPTIONS, Identity, Moment, status
@@ -55,6 +56,7 @@ def test_what_it_says() -> None:
     assert [d["name"] for d in said["documents"]] == ["orders/1", "orders/2"]
     assert said["counters"] == {"updates": 1, "refused": 0, "forged": 0, "closed": {}}
     assert said["store"]["usage"] == {"orders": 900} and said["store"]["waiting"] == 1
+    assert said["bluetooth"]["state"] == "bluetooth-off"
     assert secret not in json.dumps(said)
 
 
@@ -65,3 +67,13 @@ def test_trouble_comes_first() -> None:
     said = status(IDENTITY, Moment(1.0, 0, 0, "the disk is full"), hub, STORE)
     assert said["state"] == "trouble" and said["sentence"] == "the disk is full"
     assert said["documents"][0]["early"] == 0
+
+
+def test_the_radio_says_its_own() -> None:
+    hub = Hub(Quotas(1, 1, 1), {}, frozenset())
+    well = Moment(1.0, 0, 0, "", bluetooth=section(OK, 5.0, "hci0", 2))
+    said = status(IDENTITY, well, hub, STORE)
+    assert said["bluetooth"]["phones"] == 2 and said["sentence"] == "Everything works."
+    starts = Moment(1.0, 0, 0, "", bluetooth=section(STARTING))
+    said = status(IDENTITY, starts, hub, STORE)
+    assert said["state"] == "ok" and said["sentence"] == "Everything but Bluetooth works."

@@ -77,13 +77,10 @@ class World:
         self.fault = fault
         self._lost.set()
 
-    def tell(self, info: bytes) -> None:
-        """See ``Radio``."""
-
     async def advertise(self, beacon: Beacon | None) -> None:
         """See ``Radio``."""
 
-    def notify(self, phone: str, value: bytes) -> bool:
+    def notify(self, phone: str, place: int, value: bytes) -> bool:
         """See ``Radio``."""
         return True
 
@@ -103,8 +100,11 @@ class Heard:
     def disconnected(self, phone: str) -> None:
         self.calls.append(("disconnected", phone))
 
-    def written(self, phone: str, value: bytes, takes: int) -> None:
-        self.calls.append(("written", phone, value, takes))
+    def info(self, phone: str, psm: int) -> bytes:
+        return bytes([psm])
+
+    def written(self, phone: str, value: bytes, mtu: int) -> None:
+        self.calls.append(("written", phone, value, mtu))
 
     def room(self, phone: str) -> None:
         self.calls.append(("room", phone))
@@ -181,6 +181,7 @@ async def test_phones_are_passed_on_counted_and_gone_with_the_radio(desk: Desk) 
         assert world.phones is not None
         for name in ("A", "B", "C"):
             world.phones.connected(name)
+        assert world.phones.info("A", 7) == b"\x07"
         world.phones.written("A", b"x", 20)
         world.phones.room("A")
         world.phones.disconnected("C")

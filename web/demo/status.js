@@ -8,7 +8,7 @@ const row = (...cells) => element('tr', {}, ...cells.map((cell) => element('td',
 const card = (label, value, hint = '') => element('div', { class: 'card' }, element('span', {}, label), element('b', {}, String(value)), element('small', {}, hint))
 
 function show(status) {
-  const { store = {}, counters = {}, sessions = [], documents = [], limits = {} } = status
+  const { store = {}, bluetooth = {}, counters = {}, sessions = [], documents = [], limits = {} } = status
   byId('link').textContent = status.sentence ?? ''
   byId('link').dataset.state = status.state === 'ok' ? 'online' : 'offline'
   byId('cards').replaceChildren(
@@ -17,12 +17,21 @@ function show(status) {
     card('On disk', size(store.file_bytes), `${store.waiting ?? 0} changes not yet written`),
     card('Changes', counters.updates ?? 0, 'since the start'),
     card('Refused', counters.refused ?? 0, `${store.quarantined ?? 0} kept in quarantine, ${counters.forged ?? 0} in another’s name`),
+    radio(bluetooth),
     card('Running', age(status.uptime_s), `version ${status.version ?? '?'}`))
   byId('sessions').replaceChildren(...sessions.map((s) => row(
     s.about?.name ?? s.about?.app ?? s.address, s.kind, age(s.since_s), s.documents, size(s.received_bytes), size(s.sent_bytes), s.unsaved)))
   byId('no-sessions').hidden = sessions.length > 0
   byId('documents').replaceChildren(...documents.map((d) => row(d.name, d.peers, size(d.bytes), d.early ? `${d.early} early` : '')))
   byId('limits').replaceChildren(...Object.entries(limits).flatMap(([name, value]) => [element('dt', {}, name.replaceAll('_', ' ')), element('dd', {}, String(value))]))
+}
+
+function radio({ lamp, sentence = '', do: advice = '', phones = 0, adapter = '' }) {
+  const trouble = lamp === 'slow' || lamp === 'fast'
+  byId('bluetooth').textContent = trouble ? `${sentence} ${advice}` : ''
+  byId('bluetooth').hidden = !trouble
+  if (trouble) return card('Bluetooth', 'out', 'see above')
+  return lamp === 'on' ? card('Bluetooth', phones, `phones, by ${adapter}`) : card('Bluetooth', 'off', 'in the settings')
 }
 
 async function ask() {

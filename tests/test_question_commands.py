@@ -1,0 +1,56 @@
+"""The words of ``status`` about Bluetooth."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gateway import doctor, question_commands
+from gateway.core.radio import OFF, OK, Controller, Facts, Service, diagnose, section
+
+STORE = {"documents": 1, "file_bytes": 1, "waiting": 0, "quarantined": 0}
+BASE: dict[str, Any] = {
+    "sentence": "Everything works.", "session_count": 0, "document_count": 0, "store": STORE,
+    "counters": {"refused": 0}, "sessions": [], "apps": [], "graph": [], "peer": "ab" * 16,
+    "version": "1", "graph_count": 0,
+}  # fmt: skip
+OUT = diagnose(Facts((Controller("hci0", hard=True),)), Service(failures=1), "hci0", named=False)
+
+
+def status(bluetooth: dict[str, Any]) -> str:
+    """What the command prints."""
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {}
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], *_: str) -> Any:
+        commands[name] = run
+        return argparse.ArgumentParser()
+
+    said: list[str] = []
+    answer = {**BASE, "bluetooth": bluetooth}
+    question_commands.add(add, lambda _: lambda verb: answer, said.append)
+    commands["status"](argparse.Namespace(json=False))
+    return next(line for line in said[0].splitlines() if "bluetooth" in line)
+
+
+@pytest.mark.parametrize(
+    ("bluetooth", "line"),
+    [
+        (section(OFF), "  bluetooth  off"),
+        (section(OK, adapter="hci0", phones=2), "  bluetooth  hci0, 2 phones connected"),
+        (
+            section(OK, adapter="hci0", repairs=3),
+            "  bluetooth  hci0, 0 phones connected, repaired 3 times",
+        ),
+        (section(OUT), f"  bluetooth  {OUT.what}. {OUT.do}"),
+    ],
+)
+def test_one_line(bluetooth: dict[str, Any], line: str) -> None:
+    assert status(bluetooth) == line
+
+
+def test_the_doctor_hears_of_it_only_if_it_is_on_and_wrong() -> None:
+    assert doctor.radio_of({}) is None
+    assert doctor.radio_of({"bluetooth": section(OFF)}) is None
+    assert doctor.radio_of({"bluetooth": section(OK)}) is None
+    assert doctor.radio_of({"bluetooth": section(OUT)}) == (OUT.code, OUT.what, OUT.do)
