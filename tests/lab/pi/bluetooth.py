@@ -12,6 +12,9 @@ from tests.lab.pi.machine import GUEST, VirtualPi
 # Not zero, which BlueZ takes for a controller without a public address.
 PI_ADDRESS = "00:00:00:BB:BB:01"
 
+# What a device has over its packages: BlueZ's settings, and how its daemon is started.
+OVERLAY = Path(__file__).resolve().parents[3] / "image" / "overlay"
+
 # ttyS0 is the agent's.
 RADIO = "/dev/ttyS1"
 
@@ -33,4 +36,5 @@ async def radio(folder: Path, air: Air) -> AsyncIterator[str]:
 
 async def start_bluetooth(pi: VirtualPi) -> None:
     """Start D-Bus, attach the controller, start bluetoothd and wait until it has its adapter."""
-    await pi.run("/bin/sh", str(GUEST / "bluetooth.sh"), RADIO, str(GUEST / "dbus.conf"))
+    script, bus = str(GUEST / "bluetooth.sh"), str(GUEST / "dbus.conf")
+    await pi.run("/bin/sh", script, RADIO, bus, str(OVERLAY))

@@ -1,17 +1,26 @@
 #!/bin/sh
-# bluetooth.sh RADIO DBUS_CONF: real D-Bus and bluetoothd on the controller at the terminal RADIO.
-# What they say is in /run/*.log of the guest.
+# bluetooth.sh RADIO DBUS_CONF OVERLAY: real D-Bus and bluetoothd on the controller at the terminal
+# RADIO, with the settings and the command that the image has. What they say is in /run/*.log of the
+# guest, and /run/start-… starts one of them again. Pids are in /run/*.pid.
 set -e
 
 mkdir -p /run/dbus /var/lib/bluetooth
-dbus-daemon --config-file="$2" --fork --print-pid >/run/dbus.pid 2>/run/dbus.log
-setsid btattach -B "$1" -P h4 >/run/btattach.log 2>&1 </dev/null &
+cp "$3/etc/bluetooth/main.conf" /etc/bluetooth/main.conf
+command=$(sed -n 's/^ExecStart=\(..*\)/\1/p' "$3/etc/systemd/system/bluetooth.service.d/store-gateway.conf")
 
-# Debian's path; others keep it in /usr/libexec/bluetooth.
-daemon=/usr/libexec/bluetooth/bluetoothd
-[ -x $daemon ] || daemon=$(command -v bluetoothd)
-# As plain root the sap plug-in registers an adapter of its own, which is none.
-setsid "$daemon" -n -d --noplugin=sap >/run/bluetoothd.log 2>&1 </dev/null &
+cat >/run/start-dbus <<END
+rm -f /run/dbus/pid
+dbus-daemon --config-file="$2" --fork --print-pid >/run/dbus.pid 2>/run/dbus.log
+END
+cat >/run/start-btattach <<END
+setsid btattach -B "$1" -P h4 >/run/btattach.log 2>&1 </dev/null &
+echo \$! >/run/btattach.pid
+END
+cat >/run/start-bluetoothd <<END
+setsid $command -n -d >/run/bluetoothd.log 2>&1 </dev/null &
+echo \$! >/run/bluetoothd.pid
+END
+for part in dbus btattach bluetoothd; do sh "/run/start-$part"; done
 
 tries=0
 until dbus-send --system --print-reply --dest=org.bluez /org/bluez/hci0 \
