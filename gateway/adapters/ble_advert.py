@@ -24,13 +24,14 @@ RETRY_SECONDS = 2.0
 
 
 class Advertiser:
-    """Advertises on one adapter while ``run`` runs."""
+    """Advertises on one adapter while ``run`` runs. ``up``: what is to be told is told."""
 
     def __init__(self, bus: Bus, adapter: str) -> None:
         self._bus = bus
         self._adapter = adapter
         self._beacon: Beacon | None = None
         self._registered = False
+        self.up = False
         self._due = asyncio.Event()
         self._changed_at = asyncio.get_running_loop().time() - CHANGE_SECONDS
         self._later: asyncio.TimerHandle | None = None
@@ -54,7 +55,8 @@ class Advertiser:
             while True:
                 await self._due.wait()
                 self._due.clear()
-                await asyncio.sleep(PAUSE_SECONDS if await self._renew() else RETRY_SECONDS)
+                self.up = await self._renew()
+                await asyncio.sleep(PAUSE_SECONDS if self.up else RETRY_SECONDS)
         finally:
             if self._later is not None:
                 self._later.cancel()

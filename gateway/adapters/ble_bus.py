@@ -24,6 +24,8 @@ DAEMON_PATH = "/org/freedesktop/DBus"
 
 # BlueZ answers in milliseconds; switching a controller on takes up to some seconds.
 CALL_SECONDS = 15.0
+# The name of our own error for that; D-Bus has one for a peer that is gone, too.
+NO_ANSWER = "no-answer"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 # What is called with path, interface, member and arguments of each signal of BlueZ.
@@ -109,7 +111,7 @@ class Bus:
             async with asyncio.timeout(CALL_SECONDS):
                 reply = await self.connection.call(message)
         except TimeoutError:
-            raise BusError(f"{DAEMON}.Error.NoReply", "no answer") from None
+            raise BusError(NO_ANSWER) from None
         except Exception as error:
             raise BusError("", str(error)) from error
         if reply is None:

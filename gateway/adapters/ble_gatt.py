@@ -1,8 +1,6 @@
 """The GATT service of docs/bluetooth.md, by bluez-peripheral: the one module that knows it.
 
-All goes by D-Bus calls, none by the sockets BlueZ offers (AcquireWrite, AcquireNotify): 5.66 has
-one for all phones and says not who wrote, 5.66 and 5.82 mix up what is written while a socket is
-made, and with 5.82 a phone that leaves takes the notifications of another with it.
+All goes by D-Bus calls and signals (docs/decisions.md says why not by BlueZ's sockets).
 """
 
 import asyncio
@@ -15,11 +13,11 @@ from bluez_peripheral.gatt.service import Service, ServiceCollection
 
 from gateway.adapters.ble_bus import Bus, BusError, called, refusal
 from gateway.core.opening import INFO, RX, SERVICE, TX
-from gateway.core.segments import MAX_SEGMENT_BYTES
+from gateway.ports import Phones
 
 APPLICATION = "/store_gateway/gatt"
-# A notification has a header of so many bytes (Core specification, vol. 3 part F, 3.4.7.1).
-NOTIFICATION_HEAD_BYTES = 3
+# Of a connection that has not agreed on more (Core specification, vol. 3 part F, 5.2.1).
+LEAST_MTU = 23
 # Notifications that BlueZ did not take from the bus yet: the socket to the bus holds at least 130
 # of the largest, and the library drops the whole connection when it is full.
 WINDOW = 64
@@ -27,9 +25,6 @@ WINDOW = 64
 CONFIRMED = 16
 
 _DEVICE = re.compile(r"/dev_([0-9A-F]{2}(?:_[0-9A-F]{2}){5})\Z")
-
-# A phone, what it wrote, and bytes of the largest notification it can be sent.
-Written = Callable[[str, bytes, int], None]
 
 
 def phone_of(path: str) -> str | None:
@@ -44,22 +39,23 @@ def device_of(adapter: str, phone: str) -> str:
 
 
 class Gatt:
-    """The service on one adapter. ``info``: what INFO reads at the moment."""
+    """The service on one adapter. ``lost``: called when BlueZ does not answer any more."""
 
     def __init__(
         self,
         bus: Bus,
         adapter: str,
-        written: Written,
-        room: Callable[[str], None],
-        info: Callable[[], bytes],
+        phones: Phones,
+        psm: int,
+        lost: Callable[[BusError], None],
     ) -> None:
         self._bus = bus
         self._adapter = _Adapter(bus, adapter)
-        self._room = room
-        self._tx = _Tx()
+        self._room = phones.room
+        self._lost = lost
+        self._tx = [characteristic(uuid, CharacteristicFlags.NOTIFY) for uuid in TX]
         service = Service(SERVICE)
-        for part in (_Rx(written), self._tx, _Info(info)):
+        for part in (_Info(phones, psm), _Rx(phones), *self._tx):
             service.add_characteristic(part)
         self._application = ServiceCollection([service])
         # Those nobody confirmed, and those who were refused one.
@@ -71,12 +67,12 @@ class Gatt:
         """Offer the service. Raises ``BusError``."""
         await self._application.register(self._bus.connection, APPLICATION, self._adapter)
 
-    def notify(self, phone: str, value: bytes) -> bool:
-        """Notify all who subscribed; False, and ``room`` later, if too much is under way."""
+    def notify(self, phone: str, place: int, value: bytes) -> bool:
+        """See ``Radio``."""
         if self._outstanding >= WINDOW:
             self._refused[phone] = None
             return False
-        self._tx.changed(value)
+        self._tx[place - 1].changed(value)
         self._outstanding += 1
         self._unasked += 1
         if self._unasked == CONFIRMED:
@@ -96,13 +92,13 @@ class Gatt:
         # Its answer proves that what was sent before it was read.
         try:
             await self._bus.call("/", "org.freedesktop.DBus.Peer", "Ping")
-        except BusError:
-            # BlueZ hangs or is gone: no more room until somebody starts anew.
-            await self._bus.close()
+        except BusError as error:
+            self._lost(error)
             return
         self._outstanding -= CONFIRMED
-        refused, self._refused = self._refused, {}
-        for phone in refused:
+        refused, self._refused = list(self._refused), {}
+        # Who is first takes most: another one next time.
+        for phone in refused[1:] + refused[:1]:
             self._room(phone)
 
 
@@ -126,36 +122,38 @@ class _Adapter:
 
 
 class _Rx(characteristic):  # type: ignore[misc]
-    def __init__(self, written: Written) -> None:
+    def __init__(self, phones: Phones) -> None:
         flags = CharacteristicFlags.WRITE | CharacteristicFlags.WRITE_WITHOUT_RESPONSE
         super().__init__(RX, flags)
-        self._written = written
+        self._phones = phones
 
     @called(data="ay", options="a{sv}")
     def WriteValue(self, data, options):  # type: ignore[no-untyped-def] # noqa: N802
         """See BlueZ's doc/gatt-api.txt."""
-        phone = phone_of(_option(options, "device", ""))
+        phone = _phone(options)
         # Long writes come in pieces; nobody has a use for them here.
-        if phone is None or _option(options, "offset", 0):
+        if _option(options, "offset", 0):
             raise refusal("org.bluez.Error.NotSupported", "whole writes only")
-        takes = max(0, _option(options, "mtu", 0) - NOTIFICATION_HEAD_BYTES)
-        self._written(phone, bytes(data), min(takes, MAX_SEGMENT_BYTES))
-
-
-class _Tx(characteristic):  # type: ignore[misc]
-    def __init__(self) -> None:
-        super().__init__(TX, CharacteristicFlags.NOTIFY)
+        self._phones.written(phone, bytes(data), _option(options, "mtu", LEAST_MTU))
 
 
 class _Info(characteristic):  # type: ignore[misc]
-    def __init__(self, info: Callable[[], bytes]) -> None:
+    def __init__(self, phones: Phones, psm: int) -> None:
         super().__init__(INFO, CharacteristicFlags.READ)
-        self._info = info
+        self._phones = phones
+        self._psm = psm
 
     @called(returns="ay", options="a{sv}")
     def ReadValue(self, options):  # type: ignore[no-untyped-def] # noqa: N802
         """See BlueZ's doc/gatt-api.txt."""
-        return self._info()[_option(options, "offset", 0) :]
+        return self._phones.info(_phone(options), self._psm)[_option(options, "offset", 0) :]
+
+
+def _phone(options: dict[str, Any]) -> str:
+    phone = phone_of(_option(options, "device", ""))
+    if phone is None:
+        raise refusal("org.bluez.Error.NotPermitted", "for phones only")
+    return phone
 
 
 def _option(options: dict[str, Any], name: str, missing: Any) -> Any:

@@ -9,12 +9,18 @@ from bumble.device import Advertisement, Connection, Device, Peer
 from bumble.gatt_client import CharacteristicProxy
 from bumble.hci import Address
 from bumble.host import Host
+from bumble.l2cap import LeCreditBasedChannel, LeCreditBasedChannelSpec
 from bumble.transport.common import AsyncPipeSink
 
 from tests.lab.pi.air import Air, LabController
 
 # What Android asks for; 512 bytes are the most that a value may have.
 MTU = 517
+LEAST_MTU = 23
+
+# What a phone takes by an L2CAP channel at a time, and how often before it says that it may go on.
+CHANNEL_BYTES = 2048
+CHANNEL_CREDITS = 20
 
 # Another phone may be faster, and the advertisement is gone while it connects.
 CONNECT_TRIES = 20
@@ -24,16 +30,22 @@ ANSWER_SECONDS = 10.0
 
 
 class Phone:
-    """``async with Phone(air, 1) as phone``; numbers from 1 to 99, one each."""
+    """``async with Phone(air, 1) as phone``; numbers from 1 to 99, one each.
 
-    def __init__(self, air: Air, number: int) -> None:
+    ``mtu``: what it asks for; 23, the least there is, is what it does not ask for.
+    """
+
+    def __init__(self, air: Air, number: int, mtu: int = MTU) -> None:
         self.name = f"phone{number}"
+        self._mtu = mtu
         controller = LabController(self.name, air, f"00:00:00:AA:AA:{number:02}")
         host = Host(controller, AsyncPipeSink(controller))
         # The two highest bits make it a static random address, which is what phones show.
         self.device = Device(
             name=self.name, address=Address(f"F0:F1:F2:F3:F4:{number:02}"), host=host
         )
+        # BlueZ asks, too.
+        self.device.gatt_server.max_mtu = mtu
         self.controller = controller
         self._air = air
         self._connection: Connection | None = None
@@ -91,7 +103,7 @@ class Phone:
             raise ConnectionError(f"{address} did not answer")
         self._connection = connection
         peer = Peer(self._connection)
-        mtu = await peer.request_mtu(MTU)
+        mtu = await peer.request_mtu(self._mtu) if self._mtu > LEAST_MTU else LEAST_MTU
         await peer.discover_services()
         found = await peer.discover_characteristics()
         self._found = {characteristic.uuid: characteristic for characteristic in found}
@@ -120,6 +132,12 @@ class Phone:
     async def write(self, characteristic: str, value: bytes, *, answered: bool = True) -> None:
         """Write a value, by a request that is answered or by a command that is not."""
         await self._found[UUID(characteristic)].write_value(value, with_response=answered)
+
+    async def channel(self, psm: int) -> LeCreditBasedChannel:
+        """Open an L2CAP channel; ``channel.sink`` is called with what comes by it."""
+        assert self._connection is not None
+        spec = LeCreditBasedChannelSpec(psm=psm, mtu=CHANNEL_BYTES, max_credits=CHANNEL_CREDITS)
+        return await self._connection.create_l2cap_channel(spec)
 
     async def read(self, characteristic: str) -> bytes:
         """The value of a characteristic."""

@@ -1,58 +1,225 @@
 """The gateway's radio on real BlueZ, with phones that are another Bluetooth stack."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from bumble.core import AdvertisingData
 
-from gateway.core.opening import INFO, RX, SERVICE, TX, read_info
+from gateway.core.opening import INFO, RX, SERVICE, TX, Info, read_info
 from tests.lab.pi.air import Air
 from tests.lab.pi.bluetooth import radio, start_bluetooth
 from tests.lab.pi.machine import GUEST, VirtualPi
-from tests.lab.pi.phone import MTU, Phone
+from tests.lab.pi.phone import LEAST_MTU, MTU, Phone
 
 pytestmark = pytest.mark.lab
 
-# The most that BlueZ 5.66 takes in one write (docs/lab.md).
-WHOLE = bytes(range(255)) * 2
+# The most that BlueZ 5.66 takes in one write (docs/lab.md), less what an echo adds to it.
+WHOLE = (bytes(range(255)) * 2)[:507]
+
+# After a phone came or went: what the gateway is to manage.
+BACK_SECONDS = 2.0
+# After bluetoothd is there again.
+SERVED_SECONDS = 10.0
+
+BLUETOOTHD = """
+d=/usr/libexec/bluetooth/bluetoothd
+[ -x $d ] || d=$(command -v bluetoothd)
+exec $d -n --noplugin=sap
+"""
+
+FLOOD = 800
+CHANNEL_PACKETS = 800
+PACKET_BYTES = 512
 
 
 @asynccontextmanager
 async def serving(folder: Path, air: Air) -> AsyncIterator[VirtualPi]:
-    """A virtual Pi with the gateway's radio."""
+    """A virtual Pi with the gateway's radio; nothing but its own lines may be printed by it."""
     async with radio(folder, air) as line, VirtualPi(folder, lines=(line,)) as pi:
         await start_bluetooth(pi)
         await pi.spawn("radio", sys.executable, str(GUEST / "radio.py"))
         try:
             yield pi
         finally:
-            print(await pi.read("/run/radio.log"))
+            log = await pi.read("/run/radio.log")
+            print(log)
+        assert not [line for line in log.splitlines() if not re.match(r"\d+\.\d\d \w", line)]
 
 
-async def linked(phone: Phone) -> None:
+async def linked(phone: Phone) -> Info:
     """Find the gateway, connect and ask for notifications."""
-    assert await phone.connect((await phone.find(SERVICE)).address) == MTU
-    await phone.subscribe(TX)
+    mtu = await phone.connect((await phone.find(SERVICE)).address)
+    assert mtu in {LEAST_MTU, MTU}
+    info = read_info(await phone.read(INFO))
+    await phone.subscribe(TX[info.place - 1])
+    return info
 
 
-def head(number: int) -> bytes:
+async def echoed(phone: Phone, place: int, value: bytes, *, answered: bool = True) -> bytes:
+    """What is notified for a value that was written."""
+    await phone.write(RX, value, answered=answered)
+    return await phone.notified(TX[place - 1])
+
+
+def head(number: int, mtu: int = MTU) -> bytes:
     """What notifications of a phone begin with."""
-    return bytes([0xF4, number]) + (512).to_bytes(2, "little")
+    return bytes([number]) + mtu.to_bytes(2, "little")
 
 
 def test_a_phone_finds_connects_writes_and_is_notified(tmp_path: Path) -> None:
     async def main() -> None:
         air = Air()
         async with serving(tmp_path, air), Phone(air, 1) as phone:
-            await linked(phone)
-            info = read_info(await phone.read(INFO))
-            assert (info.peer, info.phones, info.free) == (bytes(range(16)), 8, 8)
+            info = await linked(phone)
+            assert (info.peer, info.free, info.place) == (bytes(range(16)), 8, 1)
             assert 0x80 <= info.psm <= 0xFF
-            for value, answered in ((b"hello", True), (WHOLE[:508], True), (WHOLE[:508], False)):
-                await phone.write(RX, value, answered=answered)
-                assert await phone.notified(TX) == head(1) + value
+            for value, answered in ((b"hello", True), (WHOLE, True), (WHOLE, False)):
+                assert await echoed(phone, 1, value, answered=answered) == head(1) + value
+
+    asyncio.run(main())
+
+
+def test_a_phone_with_the_least_mtu(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        async with serving(tmp_path, air), Phone(air, 1, mtu=LEAST_MTU) as phone:
+            info = await linked(phone)
+            for value in (b"x", bytes(range(17))):
+                assert await echoed(phone, info.place, value) == head(1, LEAST_MTU) + value
+
+    asyncio.run(main())
+
+
+def test_what_is_advertised(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        async with serving(tmp_path, air), Phone(air, 1) as phone:
+            data = (await phone.find(SERVICE)).data
+            assert len(bytes(data)) == 31
+            assert data.get(AdvertisingData.FLAGS) == 6
+            where = bytes([192, 168, 1, 2]) + (8787).to_bytes(2, "big")
+            assert data.get(AdvertisingData.MANUFACTURER_SPECIFIC_DATA) == (0xFFFF, where)
+            [pi] = [controller for controller in air.controllers if controller.name == "pi"]
+            # 8 octets of the token, 4 of the digest and the state, by base64.
+            assert pi.le_legacy_advertiser.scan_response_data[:20] == b"\x13\x09AAAAAAAAAABhYmNkAQ"
+
+    asyncio.run(main())
+
+
+def test_phones_at_once_get_their_own_bytes(tmp_path: Path) -> None:
+    async def talk(phone: Phone, number: int) -> int:
+        place = (await linked(phone)).place
+        for count in range(20):
+            value = f"{phone.name} {count}".encode()
+            assert (
+                await echoed(phone, place, value, answered=count % 2 == 0) == head(number) + value
+            )
+        return place
+
+    async def main() -> None:
+        air = Air()
+        async with serving(tmp_path, air), Phone(air, 1) as one, Phone(air, 2) as two:
+            places = await asyncio.gather(talk(one, 1), talk(two, 2))
+            assert sorted(places) == [1, 2]
+            # One that goes takes nothing from the other.
+            await one.disconnect()
+            assert await echoed(two, places[1], b"still here") == head(2) + b"still here"
+
+    asyncio.run(main())
+
+
+def test_a_flood_of_writes_and_one_of_notifications(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        async with serving(tmp_path, air) as pi, Phone(air, 1) as phone:
+            place = (await linked(phone)).place
+            for _ in range(FLOOD):
+                await phone.write(RX, b"quiet" + WHOLE[5:], answered=False)
+            print("of", FLOOD * len(WHOLE), await echoed(phone, place, b"count"))
+            await phone.write(RX, f"many{FLOOD}".encode())
+            for number in range(FLOOD):
+                value = await phone.notified(TX[place - 1])
+                assert value == head(1) + number.to_bytes(4, "big") + bytes(505)
+            assert "no room" in await pi.read("/run/radio.log")
+            assert await echoed(phone, place, b"alive") == head(1) + b"alive"
+
+    asyncio.run(main())
+
+
+def test_a_phone_that_comes_and_goes_is_found_and_served_each_time(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        loop = asyncio.get_running_loop()
+        async with serving(tmp_path, air) as pi, Phone(air, 1) as phone, Phone(air, 2) as other:
+            slowest = 0.0
+            for _ in range(10):
+                place = (await linked(phone)).place
+                began = loop.time()
+                await other.find(SERVICE, BACK_SECONDS)
+                assert await echoed(phone, place, b"again") == head(1) + b"again"
+                slowest = max(slowest, loop.time() - began)
+                await phone.disconnect()
+                began = loop.time()
+                await other.find(SERVICE, BACK_SECONDS)
+                slowest = max(slowest, loop.time() - began)
+            print(f"found again after {slowest:.2f} s at most")
+            await linked(phone)
+            await phone.write(RX, b"go")
+            await pi.until("/run/radio.log", r"(?s)(disconnected.*){11}")
+            assert not phone.connected
+
+    asyncio.run(main())
+
+
+def test_bluetoothd_that_ends_and_comes_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        loop = asyncio.get_running_loop()
+        async with serving(tmp_path, air) as pi, Phone(air, 1) as phone:
+            await linked(phone)
+            for times in (1, 2, 3):
+                await pi.run("/bin/sh", "-c", "kill -9 $(pidof bluetoothd)")
+                await pi.until("/run/radio.log", rf"(?s)(ended bluetooth-no-daemon.*){{{times}}}")
+                await phone.disconnect()
+                await pi.spawn("bluetoothd", "/bin/sh", "-c", BLUETOOTHD)
+                began = loop.time()
+                place = (await linked(phone)).place
+                assert await echoed(phone, place, b"back") == head(1) + b"back"
+                assert loop.time() - began < SERVED_SECONDS
+                print(f"served again after {loop.time() - began:.1f} s")
+            left = re.findall(r"left (\d+) (\d+)", await pi.read("/run/radio.log"))
+            assert len(set(left)) == 1, left
+
+    asyncio.run(main())
+
+
+def test_a_channel_brings_all_both_ways(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        loop = asyncio.get_running_loop()
+        async with serving(tmp_path, air), Phone(air, 1) as phone:
+            channel = await phone.channel((await linked(phone)).psm)
+            heard, whole = bytearray(), asyncio.Event()
+
+            def hear(packet: bytes) -> None:
+                heard.extend(packet)
+                if len(heard) >= len(data):
+                    whole.set()
+
+            channel.sink = hear
+            data = b"".join(bytes([n % 256]) * PACKET_BYTES for n in range(CHANNEL_PACKETS))
+            began = loop.time()
+            for start in range(0, len(data), PACKET_BYTES):
+                channel.write(data[start : start + PACKET_BYTES])
+                await channel.drain()
+            await asyncio.wait_for(whole.wait(), 60)
+            print(f"{len(data) / (loop.time() - began) / 1000:.0f} kB/s both ways")
+            assert heard == data
+            await channel.disconnect()
 
     asyncio.run(main())

@@ -1,21 +1,24 @@
 """The gateway's own radio for a test, with phones that are answered in simple words.
 
 radio.py [PATIENCE]: serves again and again, `PATIENCE` seconds apart, and prints what happens.
-What a phone writes to RX is notified to it behind the last two octets of its address; "N x" is
-answered by N notifications as fast as there is room. A channel echoes.
+What a phone writes to RX is notified to it behind the last octet of its address and its MTU; "many
+N" is answered by N notifications as fast as there is room, "count" by the bytes it wrote, "quiet…"
+by nothing. A channel echoes.
 """
 
 import asyncio
 import contextlib
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from gateway.adapters.ble import Ble
 from gateway.adapters.loop import new_event_loop
 from gateway.core.beacon import Beacon
 from gateway.core.errors import GatewayError
-from gateway.core.opening import Info
+from gateway.core.opening import PLACES, Info
+from gateway.core.segments import MAX_SEGMENT_BYTES
 from gateway.ports import Channel
 
 PATIENCE = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
@@ -32,9 +35,10 @@ class Echo:
 
     def __init__(self, radio: Ble) -> None:
         self._radio = radio
+        self._places: dict[str, int] = {}
         self._waiting: dict[str, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.written_bytes = 0
+        self._written: Counter[str] = Counter()
 
     def connected(self, phone: str) -> None:
         say("connected", phone)
@@ -42,25 +46,32 @@ class Echo:
     def disconnected(self, phone: str) -> None:
         say("disconnected", phone)
         self._waiting.pop(phone, None)
+        self._places.pop(phone, None)
 
-    def written(self, phone: str, value: bytes, takes: int) -> None:
-        self.written_bytes += len(value)
+    def info(self, phone: str, psm: int) -> bytes:
+        free = set(range(1, PLACES + 1)) - set(self._places.values())
+        place = self._places.setdefault(phone, min(free, default=0))
+        return Info(PEER, psm, len(free), place).encoded()
+
+    def written(self, phone: str, value: bytes, mtu: int) -> None:
+        self._written[phone] += len(value)
         if value.startswith(b"quiet"):
             return
-        if value.startswith(b"count"):
-            value = str(self.written_bytes).encode()
-        if value == b"go":
+        head = bytes.fromhex(phone.replace(":", ""))[-1:] + mtu.to_bytes(2, "little")
+        answers = [head + value]
+        if value == b"count":
+            answers = [head + str(self._written[phone]).encode()]
+        elif value.startswith(b"many"):
+            body = bytes(min(mtu - 3, MAX_SEGMENT_BYTES) - 7)
+            answers = [head + n.to_bytes(4, "big") + body for n in range(int(value[4:]))]
+        elif value == b"go":
             self._radio.disconnect(phone)
-        head = bytes.fromhex(phone.replace(":", ""))[-2:] + takes.to_bytes(2, "little")
-        times = int(value[4:]) if value.startswith(b"many") else 1
-        for number in range(times):
-            body = value if times == 1 else number.to_bytes(4, "big") + bytes(takes - 8)
-            self._waiting.setdefault(phone, []).append(head + body)
+        self._waiting.setdefault(phone, []).extend(answers)
         self.room(phone)
 
     def room(self, phone: str) -> None:
         queue = self._waiting.get(phone, [])
-        while queue and self._radio.notify(phone, queue[0]):
+        while queue and self._radio.notify(phone, self._places.get(phone, 1), queue[0]):
             del queue[0]
         if queue:
             say("no room", phone)
@@ -86,7 +97,6 @@ async def main() -> None:
     """Serve for ever."""
     radio = Ble()
     echo = Echo(radio)
-    radio.tell(Info(PEER, 0, 8, 8).encoded())
     await radio.advertise(Beacon(bytes(8), b"abcd", 1, "192.168.1.2", 8787))
     while True:
         say("serve")
