@@ -2,6 +2,7 @@
 
 import sys
 
+from tests.lab.pi import release
 from tests.lab.pi.cache import LabUnavailable
 from tests.lab.pi.kernel import kernel, missing
 from tests.lab.pi.layer import layer
@@ -14,7 +15,7 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         kernel()
-        layer()
+        layer(release.host())
     except LabUnavailable as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

@@ -6,7 +6,6 @@ losing the link, is ``cut``.
 """
 
 import asyncio
-from typing import Any
 
 from bumble import hci, ll
 from bumble.controller import Connection, Controller
@@ -15,43 +14,9 @@ from bumble.link import LocalLink
 
 from tests.lab.pi.radio import Conditions, Way
 
-# Data length extension: what a controller of today takes in one packet of air.
-ACL_BYTES = 251
-
-# So many packets the host may have under way, for all links together: few, as in a real controller,
-# so that a slow link is felt.
-ACL_PACKETS = 12
-
 # Core specification 5.4, vol. 1, part F: supervision time-out; connection failed to be established.
 TIMED_OUT = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
 NOT_ESTABLISHED = hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR
-
-
-class LabController(Controller):
-    """A controller that takes packets of today's size and keeps its host waiting for the air."""
-
-    le_acl_data_packet_length = ACL_BYTES
-    total_num_le_acl_data_packets = ACL_PACKETS
-
-    def __init__(self, name: str, air: "Air", address: str, **ends: Any) -> None:
-        super().__init__(name, link=air, public_address=address, **ends)
-        self._air = air
-
-    def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
-        """Take a packet of the host, and report it as sent when the air was free for it."""
-        connection = self.find_connection_by_handle(packet.connection_handle)
-        if connection is None:
-            return
-        connection.assembler.feed_packet(packet)
-        asyncio.get_running_loop().call_at(self._air.free_at(connection), self._sent, connection)
-
-    def _sent(self, connection: Connection) -> None:
-        if self.find_connection_by_handle(connection.handle) is connection:
-            self.send_hci_packet(
-                hci.HCI_Number_Of_Completed_Packets_Event(
-                    connection_handles=[connection.handle], num_completed_packets=[1]
-                )
-            )
 
 
 class Air(LocalLink):

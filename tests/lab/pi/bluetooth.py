@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bumble.transport.pty import open_pty_transport
 
-from tests.lab.pi.air import Air, LabController
+from tests.lab.pi.air import Air
+from tests.lab.pi.controller import LabController
 from tests.lab.pi.machine import GUEST, VirtualPi
 
 # Not zero, which BlueZ takes for a controller without a public address.

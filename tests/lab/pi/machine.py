@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.lab.pi import release
 from tests.lab.pi.kernel import kernel
 from tests.lab.pi.layer import layer
 from tests.lab.pi.wire import Wire
@@ -37,9 +38,9 @@ BOOT_POLL_SECONDS = 0.02
 
 
 @cache
-def parts() -> tuple[Path, Path]:
+def parts(debian: str) -> tuple[Path, Path]:
     """Kernel and packages; apt is asked once a test run, as that takes a second."""
-    return kernel(), layer()
+    return kernel(), layer(debian)
 
 
 class CommandFailed(AssertionError):
@@ -47,7 +48,11 @@ class CommandFailed(AssertionError):
 
 
 class VirtualPi:
-    """One boot. ``lines``: devices of the host that the guest has as /dev/ttyS1, /dev/ttyS2, …"""
+    """One boot.
+
+    ``lines``: devices of the host that the guest has as /dev/ttyS1, /dev/ttyS2, …; ``debian``: the
+    release its packages are of, the host's own or a newer one.
+    """
 
     def __init__(
         self,
@@ -56,11 +61,13 @@ class VirtualPi:
         lines: tuple[str, ...] = (),
         environment: tuple[str, ...] = (),
         memory: str = MEMORY,
+        debian: str = "",
     ) -> None:
         self.folder = folder
         self._lines = lines
         self._environment = environment
         self._memory = memory
+        self._debian = debian or release.host()
         self._process: subprocess.Popen[bytes] | None = None
         self._wire: Wire | None = None
 
@@ -79,7 +86,7 @@ class VirtualPi:
     async def start(self) -> None:
         """Boot and wait until commands can be run."""
         # Takes minutes the first time, so not in the loop.
-        binary, packages = await asyncio.to_thread(parts)
+        binary, packages = await asyncio.to_thread(parts, self._debian)
         self._wire = wire = await Wire.open()
         # A test run that is killed takes its guests with it.
         command = ["setpriv", "--pdeathsig=KILL", str(binary)]

@@ -13,7 +13,8 @@ from bumble.hci import Address, OwnAddressType
 from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
 
-from tests.lab.pi.air import ACL_PACKETS, Air, LabController
+from tests.lab.pi.air import Air
+from tests.lab.pi.controller import ACL_PACKETS, LabController
 from tests.lab.pi.phone import ANSWER_SECONDS, MTU, Phone
 from tests.lab.pi.radio import Conditions
 

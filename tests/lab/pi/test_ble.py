@@ -14,7 +14,7 @@ from gateway.core.opening import INFO, RX, SERVICE, TX, Info, read_info
 from tests.lab.pi.air import Air
 from tests.lab.pi.bluetooth import radio, start_bluetooth
 from tests.lab.pi.machine import GUEST, VirtualPi
-from tests.lab.pi.phone import LEAST_MTU, MTU, Phone
+from tests.lab.pi.phone import MTU, Phone
 
 pytestmark = pytest.mark.lab
 
@@ -36,6 +36,9 @@ FLOOD = 800
 CHANNEL_PACKETS = 800
 PACKET_BYTES = 512
 
+# The least there is.
+LEAST_MTU = 23
+
 
 @asynccontextmanager
 async def serving(folder: Path, air: Air) -> AsyncIterator[VirtualPi]:
@@ -51,10 +54,9 @@ async def serving(folder: Path, air: Air) -> AsyncIterator[VirtualPi]:
         assert not [line for line in log.splitlines() if not re.match(r"\d+\.\d\d \w", line)]
 
 
-async def linked(phone: Phone) -> Info:
+async def linked(phone: Phone, mtu: int = MTU) -> Info:
     """Find the gateway, connect and ask for notifications."""
-    mtu = await phone.connect((await phone.find(SERVICE)).address)
-    assert mtu in {LEAST_MTU, MTU}
+    assert await phone.connect((await phone.find(SERVICE)).address, mtu) == mtu
     info = read_info(await phone.read(INFO))
     await phone.subscribe(TX[info.place - 1])
     return info
@@ -87,8 +89,8 @@ def test_a_phone_finds_connects_writes_and_is_notified(tmp_path: Path) -> None:
 def test_a_phone_with_the_least_mtu(tmp_path: Path) -> None:
     async def main() -> None:
         air = Air()
-        async with serving(tmp_path, air), Phone(air, 1, mtu=LEAST_MTU) as phone:
-            info = await linked(phone)
+        async with serving(tmp_path, air), Phone(air, 1) as phone:
+            info = await linked(phone, LEAST_MTU)
             for value in (b"x", bytes(range(17))):
                 assert await echoed(phone, info.place, value) == head(1, LEAST_MTU) + value
 
@@ -203,23 +205,16 @@ def test_a_channel_brings_all_both_ways(tmp_path: Path) -> None:
         air = Air()
         loop = asyncio.get_running_loop()
         async with serving(tmp_path, air), Phone(air, 1) as phone:
-            channel = await phone.channel((await linked(phone)).psm)
-            heard, whole = bytearray(), asyncio.Event()
-
-            def hear(packet: bytes) -> None:
-                heard.extend(packet)
-                if len(heard) >= len(data):
-                    whole.set()
-
-            channel.sink = hear
+            channel = await phone.open((await linked(phone)).psm)
             data = b"".join(bytes([n % 256]) * PACKET_BYTES for n in range(CHANNEL_PACKETS))
             began = loop.time()
             for start in range(0, len(data), PACKET_BYTES):
-                channel.write(data[start : start + PACKET_BYTES])
-                await channel.drain()
-            await asyncio.wait_for(whole.wait(), 60)
+                await channel.write(data[start : start + PACKET_BYTES])
+            heard = bytearray()
+            while len(heard) < len(data):
+                heard += await channel.read()
             print(f"{len(data) / (loop.time() - began) / 1000:.0f} kB/s both ways")
             assert heard == data
-            await channel.disconnect()
+            await channel.close()
 
     asyncio.run(main())

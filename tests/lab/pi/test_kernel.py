@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.pi import cache, kernel, layer
+from tests.lab.pi import cache, kernel, layer, release
 from tests.lab.pi.__main__ import main
 from tests.lab.pi.cache import LabUnavailable
 
@@ -67,7 +67,7 @@ def test_a_machine_without_debian_packages_is_said(programs: Path) -> None:
         kernel.kernel()
     program(programs, "apt-get", PROGRAM + "exit 100\n")
     with pytest.raises(LabUnavailable, match="bluez and dbus"):
-        layer.layer()
+        layer.layer(release.host())
 
 
 def test_what_failed_is_said_with_its_last_line(tmp_path: Path) -> None:

@@ -41,7 +41,13 @@ OBJECTS: dict[str, dict[str, dict[str, Variant]]] = {
         }
     },
 }
-ADVERTISED = {"Type": Variant("s", "peripheral"), "ServiceUUIDs": Variant("as", [SERVICE])}
+# BlueZ puts a name into the scan response, and all else into the advertisement.
+ADVERTISED = {
+    "Type": Variant("s", "peripheral"),
+    "ServiceUUIDs": Variant("as", [SERVICE]),
+    "LocalName": Variant("s", "echo"),
+    "Discoverable": Variant("b", True),
+}
 
 
 class Echo:
