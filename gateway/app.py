@@ -8,10 +8,10 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.adapters.console import Console
@@ -55,10 +55,14 @@ from gateway.runtime.perform import MISTAKE, Performer, Watcher
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.store_state import StoreState
 from gateway.runtime.suspects import suspects
+from gateway.runtime.tasks import Tasks
 from gateway.runtime.threads import Helper
 from gateway.runtime.verbs import Verbs
 from gateway.runtime.watchers import Watchers
 from gateway.script import Script
+
+if TYPE_CHECKING:
+    from gateway.bluetooth import Bluetooth
 
 # Together below the 5 s a service manager or script waits for us.
 GOODBYE_SECONDS = 1.0
@@ -183,6 +187,10 @@ class Gateway:
         entry = messages.PeerEntry(peer, int(self._large), b"", 0, 0, own.about[:2])
         self._gossip = Gossip(entry, self._clock)
         self._addresses_shown: dict[str, str] = {}
+        # Where links are accepted.
+        self._port = 0
+        # What goes on until the end, and what serves a link.
+        self._owned, self._links = Tasks(), Tasks()
 
     async def run(self, ready: Ready | None, once: float | None = None) -> None:
         """Start, serve until told to stop, stop in order."""
@@ -197,7 +205,10 @@ class Gateway:
             script = Script(console, self._ask, self._local, self._stop.set, once)
         self._caller = WebSocketCaller(LINK_MESSAGE_BYTES)
         self._neighbourhood = self._neighbours()
-        watchers: list[Watcher] = [self._neighbourhood, self._gossip, *([script] if script else [])]
+        self._bluetooth = self._phones() if self._config.bluetooth.enabled else None
+        watchers: list[Watcher] = [self._neighbourhood, self._gossip]
+        watchers += [script] if script else []
+        watchers += [self._bluetooth.phones] if self._bluetooth else []
         self._performer = Performer(
             self._hub,
             self._store,
@@ -218,6 +229,7 @@ class Gateway:
             self._gossip,
             self._clock,
             self._identity,
+            self._bluetooth.status if self._bluetooth else None,
         )
         self._gossip.attach(self._performer)
         self._store_state = StoreState(
@@ -243,23 +255,11 @@ class Gateway:
     ) -> None:
         config = self._config
         folder = Path(config.store.folder)
-        owned: set[asyncio.Task[None]] = set()
-        links: set[asyncio.Task[None]] = set()
-
-        def spawn(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-            task = tasks.create_task(work)
-            owned.add(task)
-            task.add_done_callback(owned.discard)
-            return task
-
-        def spawn_link(work: Coroutine[None, None, None]) -> None:
-            task = tasks.create_task(work)
-            links.add(task)
-            task.add_done_callback(links.discard)
-
+        self._owned.group = self._links.group = tasks
+        spawn = self._owned.spawn
         server = WebSocketServer(
             self._serve_link,
-            spawn_link,
+            self._links.spawn,
             message_bytes=LINK_MESSAGE_BYTES,
             max_links=config.listen.max_links,
             hosts=frozenset(config.listen.hosts),
@@ -268,13 +268,14 @@ class Gateway:
         pages: Pages | None = None
         try:
             addresses: dict[str, str] = {}
-            port = 0
             if config.listen.enabled:
-                port = await server.start(config.listen.host, config.listen.port)
-                addresses = self._addresses(port)
+                self._port = await server.start(config.listen.host, config.listen.port)
+                addresses = self._addresses(self._port)
             await control.start()
             if config.pages.enabled and config.listen.enabled:
-                pages = Pages(folder / CONTROL_SOCKET, config.listen.host, config.pages.port, port)
+                pages = Pages(
+                    folder / CONTROL_SOCKET, config.listen.host, config.pages.port, self._port
+                )
                 addresses["pages"] = f"http://{_shown(config.listen.host)}:{await pages.start()}/"
                 spawn(pages.keep())
             self._addresses_shown = addresses
@@ -303,30 +304,34 @@ class Gateway:
                         self._performer, self._store, client, budget.storage, always=always
                     ).keep()
                 )
+            if self._bluetooth is not None:
+                self._bluetooth.start(
+                    spawn, self._members, self._store_state, self._places, self._draw
+                )
             for url in self._addresses_to_call:
                 spawn(self._keep_calling(url, script))
             if not config.why_not_discover:
-                spawn(self._keep_looking(port, pages.port if pages else 0))
+                spawn(self._keep_looking(self._port, pages.port if pages else 0))
                 spawn(self._neighbourhood.keep_calling(spawn))
             await self._stop.wait()
         finally:
-            await self._shut_down(server, control, pages, owned)
+            await self._shut_down(server, control, pages)
             self._caller.close()
             # What still waits, for a document or a slow helper, waits for nothing now.
-            for task in links:
-                task.cancel()
+            self._links.cancel()
 
     async def _shut_down(
         self,
         server: WebSocketServer,
         control: ControlServer,
         pages: Pages | None,
-        owned: set[asyncio.Task[None]],
     ) -> None:
         server.stop_accepting()
         self._performer.say_goodbye(Code.GOING_AWAY, "the gateway stops")
-        for task in list(owned):
-            task.cancel()
+        if self._bluetooth is not None:
+            # While its tasks run: they bring the goodbye to the phones.
+            await self._bluetooth.drained(GOODBYE_SECONDS)
+        self._owned.cancel()
         if pages is not None:
             await pages.stop()
         await control.close()
@@ -344,13 +349,28 @@ class Gateway:
             is_announced,
         )
 
-        def end(session: Session, code: Code, reason: str) -> None:
-            session.close(code, reason)
-            self._performer.wake(session)
-
-        calls = Calls(self._caller.connect, self._sessions.calling, self._serve_session, end)
+        calls = Calls(self._caller.connect, self._sessions.calling, self._serve_session, self._end)
         off = config.why_not_discover
         return Neighbourhood(Neighbours(own), calls, self._clock, self._chance, off)
+
+    def _end(self, session: Session, code: Code, reason: str) -> None:
+        session.close(code, reason)
+        self._performer.wake(session)
+
+    def _phones(self) -> "Bluetooth":
+        # Who has no phones does without its libraries.
+        from gateway.bluetooth import Bluetooth
+
+        return Bluetooth(
+            bytes.fromhex(self._peer),
+            self._config.bluetooth.adapter,
+            self._config.bluetooth.phones,
+            self._sessions.phone,
+            self._serve_session,
+            self._end,
+            self._links.spawn,
+            self._clock,
+        )
 
     async def _keep_looking(self, port: int, pages: int) -> None:
         # Who looks for nobody does without 4.5 MB of it.
@@ -421,11 +441,17 @@ class Gateway:
         """Where others reach this gateway."""
         if not self._config.listen.enabled:
             return []
-        port = self._addresses_shown["mesh"].rpartition(":")[2].partition("/")[0]
-        found = announced(self._config.listen.host, own_addresses())
         # Listening on a name or on loopback only, or in no network.
-        hosts = found or (LOOPBACK.get(self._config.listen.host, self._config.listen.host),)
-        return [f"{_shown(host)}:{port}" for host in hosts]
+        host = LOOPBACK.get(self._config.listen.host, self._config.listen.host)
+        places = self._places() or [(host, self._port)]
+        return [f"{_shown(host)}:{port}" for host, port in places]
+
+    def _places(self) -> list[tuple[str, int]]:
+        """Where others in the network reach this gateway."""
+        if not self._config.listen.enabled:
+            return []
+        found = announced(self._config.listen.host, own_addresses())
+        return [(host, self._port) for host in found]
 
     def _addresses(self, port: int) -> dict[str, str]:
         base = f"ws://{_shown(self._config.listen.host)}:{port}"

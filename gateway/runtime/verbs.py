@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.errors import GatewayError
+from gateway.core.radio import OFF, section
 from gateway.core.records import StoreStatus
 from gateway.core.status import Identity, Moment, status
 from gateway.ports import Clock, Store
@@ -21,7 +22,7 @@ EX_USAGE = 64
 
 
 class Verbs:
-    """``identity()`` is what this device says of itself now."""
+    """``identity()`` is what this device says of itself now; ``bluetooth()`` see ``Moment``."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Verbs:
         gossip: Gossip,
         clock: Clock,
         identity: Callable[[], Identity],
+        bluetooth: Callable[[], Mapping[str, Any]] | None,
     ) -> None:
         self._performer = performer
         self._store = store
@@ -43,6 +45,7 @@ class Verbs:
         self._clock = clock
         self._started = clock.monotonic()
         self._identity = identity
+        self._bluetooth = bluetooth or partial(section, OFF)
 
     async def answer(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """The result of a verb. Raises ``GatewayError``."""
@@ -81,5 +84,6 @@ class Verbs:
             self._performer.round_trips(),
             self._gossip.reached(),
             self._gossip.apps(),
+            self._bluetooth(),
         )
         return status(self._identity(), moment, self._performer.hub, figures)
