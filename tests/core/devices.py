@@ -111,9 +111,14 @@ class Device:
                 self.perform(self.hub.link(session, event))
             elif isinstance(event, Answered):
                 self.answers.append(event)
-            elif not isinstance(event, MemberEvent | PeersHeard):
+            elif isinstance(event, MemberEvent):
+                self.joined(event)
+            elif not isinstance(event, PeersHeard):
                 self.load(event.document)
                 self.perform(self.hub.handle(session, event))
+
+    def joined(self, event: MemberEvent) -> None:
+        """A session learned something about the store."""
 
     def turn(self) -> None:
         """Everything this device has to do by itself."""

@@ -1,6 +1,7 @@
 """A phone: an independent Bluetooth stack in the test, which knows nothing of BlueZ."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -132,7 +133,11 @@ class Phone:
     async def subscribe(self, characteristic: str) -> None:
         """Ask for notifications; ``notified`` brings them."""
         queue = self._heard[characteristic] = asyncio.Queue()
-        await self._found[UUID(characteristic)].subscribe(queue.put_nowait)
+        await self.listen(characteristic, queue.put_nowait)
+
+    async def listen(self, characteristic: str, heard: Callable[[bytes], object]) -> None:
+        """Ask for notifications; ``heard`` is called with each."""
+        await self._found[UUID(characteristic)].subscribe(heard)
 
     async def notified(self, characteristic: str, seconds: float = ANSWER_SECONDS) -> bytes:
         """The next notification that was not asked for yet."""

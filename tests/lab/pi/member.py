@@ -1,0 +1,220 @@
+"""A member of a store on a phone: the real session and hub over GATT, as docs/bluetooth.md says."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from bumble.core import InvalidStateError, ProtocolError
+from bumble.hci import Address
+
+from gateway.core import messages as m
+from gateway.core.allowance import Terms
+from gateway.core.entrance import Calling, PairingSecret
+from gateway.core.errors import PeerError
+from gateway.core.events import MemberEvent, MembershipGained
+from gateway.core.handshake import LocalPeer
+from gateway.core.membership import Keys, Membership
+from gateway.core.mesh_session import MeshSession
+from gateway.core.opening import (
+    INFO,
+    RX,
+    SERVICE,
+    TX,
+    VERSION,
+    Info,
+    Opener,
+    read_answer,
+    read_info,
+)
+from gateway.core.pairing import PairRequest
+from gateway.core.primitives import KEY_BYTES, KeyPair
+from gateway.core.segments import Segments
+from gateway.core.session import State
+from tests.core.devices import ALL, Device
+from tests.core.sessions import FromHub
+from tests.lab.pi.air import Air
+from tests.lab.pi.phone import MTU, Phone
+
+FEATURES = ALL | m.FEATURE_DEFLATE | m.FEATURE_STATE
+ANSWER_SECONDS = 10.0
+# ATT's header, and where values end; BlueZ 5.66 takes 510.
+ATT_BYTES = 3
+MOST_BYTES = 510
+
+
+class Refused(AssertionError):
+    """The gateway did not open a link; ``code`` says why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the gateway refused the link with {code}")
+        self.code = code
+
+
+class GattLink:
+    """The phone's side of a link by GATT."""
+
+    def __init__(self, phone: Phone, segments: Segments) -> None:
+        self._phone = phone
+        self._segments = segments
+        self._inbox: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._writing: asyncio.Future[None] | None = None
+        self.written_bytes = self.notified_bytes = 0
+        self.writes = self.notifications = 0
+
+    @classmethod
+    async def open(cls, phone: Phone, info: Info, mtu: int) -> Self:
+        """Open a link on a connected phone. Raises ``Refused``."""
+        if not info.place:
+            raise Refused(4429)
+        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        opener = Opener(VERSION, os.urandom(4), mtu - ATT_BYTES)
+        link = cls(phone, Segments(min(mtu - ATT_BYTES, MOST_BYTES)))
+
+        def notified(value: bytes) -> None:
+            answer = read_answer(value)
+            if answered.done():
+                link.take(value)
+            elif answer is not None and answer.nonce == opener.nonce:
+                if answer.refused:
+                    answered.set_exception(Refused(answer.number))
+                else:
+                    answered.set_result(answer.number)
+
+        await phone.listen(TX[info.place - 1], notified)
+        await phone.write(RX, opener.encoded(), answered=False)
+        await asyncio.wait_for(answered, ANSWER_SECONDS)
+        return link
+
+    def take(self, value: bytes) -> None:
+        """A notification came."""
+        self.notified_bytes += len(value)
+        self.notifications += 1
+        try:
+            message = self._segments.receive(value, self._now())
+        except PeerError:
+            self.close()
+            return
+        if message is not None:
+            self._inbox.put_nowait(message)
+        self._flush()
+
+    def send(self, message: bytes) -> None:
+        """Send a message after those before it."""
+        self._segments.send(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.ensure_future(self._write())
+
+    async def _write(self) -> None:
+        """Write what may be written; a connection that is lost ends the link."""
+        try:
+            while (segment := self._segments.next_segment(self._now())) is not None:
+                self.written_bytes += len(segment)
+                self.writes += 1
+                await self._phone.write(RX, segment, answered=False)
+        except (ProtocolError, InvalidStateError):
+            self.close()
+
+    async def recv(self) -> bytes | None:
+        """The next message; None once the link is closed."""
+        return await self._inbox.get()
+
+    def close(self) -> None:
+        """Nothing is said any more."""
+        self._inbox.put_nowait(None)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+class Member(Device):
+    """``async with Member(air, 1, "orders") as member``; what it holds survives its links."""
+
+    def __init__(self, air: Air, number: int, *interests: str) -> None:
+        super().__init__(number, *interests, features=FEATURES)
+        self.phone = Phone(air, number)
+        self.keys = Keys(os.urandom(KEY_BYTES), os.urandom(KEY_BYTES))
+        self.membership: Membership | None = None
+        self.session_: MeshSession | None = None
+        self.link: GattLink | None = None
+        self.info: Info | None = None
+        self._changed = asyncio.Condition()
+        self._static: bytes | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.phone.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.phone.__aexit__(kind, error, trace)
+
+    async def meet(
+        self, pairing: PairingSecret | None = None, address: Address | None = None, mtu: int = MTU
+    ) -> None:
+        """Find the gateway, connect, open a link and a session. Raises ``Refused``."""
+        found = address or (await self.phone.find(SERVICE)).address
+        mtu = await self.phone.connect(found, mtu)
+        self.info = read_info(await self.phone.read(INFO))
+        self.link = await GattLink.open(self.phone, self.info, mtu)
+        self.session_ = self._calling(pairing)
+        self._running = asyncio.ensure_future(self._run(self.link, self.session_))
+        await self.until(lambda: self._session.state in (State.OPEN, State.CLOSED))
+
+    def change(self, document: str, key: str, value: object) -> None:
+        """The app changes a document, and says so at once if there is a link."""
+        self.set(document, key, value)
+        self._say()
+
+    async def until(self, reached: Callable[[], bool], seconds: float = ANSWER_SECONDS) -> None:
+        """Wait until ``reached()``; looked at after each message."""
+        async with self._changed:
+            await asyncio.wait_for(self._changed.wait_for(reached), seconds)
+
+    @property
+    def _session(self) -> MeshSession:
+        assert self.session_ is not None
+        return self.session_
+
+    def _calling(self, pairing: PairingSecret | None) -> MeshSession:
+        request = PairRequest(f"phone {self.number}", "phone", self.keys.signing_public).encode()
+        peer = bytes([self.number]) * 16
+        calling = Calling(
+            peer, self.keys, KeyPair(os.urandom(KEY_BYTES)), self.membership, self._static,
+            pairing, request,
+        )  # fmt: skip
+        about = (("client", str(self.number * 1_000 + 1)),)
+        local = LocalPeer(peer, self.features | m.FEATURE_RELAYS, about)
+        session = MeshSession(local, calling, "bluetooth", self.hub.now, Terms(slow=True))
+        self.hub.join(session)
+        return session
+
+    async def _run(self, link: GattLink, session: MeshSession) -> None:
+        self._say()
+        while session.state is not State.CLOSED and (message := await link.recv()):
+            self.take(session, message)
+            self.turn()
+            self._say()
+            async with self._changed:
+                self._changed.notify_all()
+        self.perform(self.hub.leave(session))
+
+    def _say(self) -> None:
+        assert self.link is not None
+        while messages := self._session.data_to_send(FromHub(self.hub)):
+            for message in messages:
+                self.link.send(message)
+
+    def joined(self, event: MemberEvent) -> None:
+        """See ``Device``."""
+        if isinstance(event, MembershipGained):
+            self.membership = event.membership
