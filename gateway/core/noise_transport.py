@@ -6,6 +6,7 @@ layer").
 """
 
 from gateway.core.errors import Code, PeerError
+from gateway.core.framing import MESSAGE_BYTES
 from gateway.core.noise_state import CipherState
 from gateway.core.primitives import TAG_BYTES
 
@@ -17,6 +18,10 @@ PIECE_BYTES = MAX_NOISE_BYTES - TAG_BYTES
 def sealed_bytes(batch_bytes: int) -> int:
     """How long the link message of a batch is."""
     return batch_bytes + TAG_BYTES * -(-batch_bytes // PIECE_BYTES)
+
+
+# The longest link message.
+SEALED_BYTES = sealed_bytes(MESSAGE_BYTES)
 
 
 class Transport:

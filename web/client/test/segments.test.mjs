@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { source } from './source.mjs'
 
-const { Segments, SegmentError, PATIENCE_MS } = await source('segments')
+const { Segments, SegmentError, SEALED_BYTES, PATIENCE_MS } = await source('segments')
 
 const { links, refused } = JSON.parse(readFileSync(new URL('../../../tests/vectors/segments.json', import.meta.url)))
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, 'hex'))
@@ -22,7 +22,9 @@ for (const link of links) {
     const given = [[], []]
     link.first.forEach((message) => sides[0].send(bytes(message)))
     link.second.forEach((message) => sides[1].send(bytes(message)))
+    const rest = [[], []]
     for (const [turn, expected] of link.turns.entries()) {
+      if (link.moves?.[turn % 2] === turn) rest[turn % 2] = sides[turn % 2].move().map(hex)
       const written = drained(sides[turn % 2])
       assert.deepEqual(written.map(hex), expected)
       for (const segment of written) {
@@ -30,7 +32,9 @@ for (const link of links) {
         if (whole) given[1 - (turn % 2)].push(hex(whole))
       }
     }
-    assert.deepEqual(given, [link.second, link.first])
+    assert.deepEqual(rest, link.rest)
+    assert.deepEqual([[...given[1], ...rest[0]], [...given[0], ...rest[1]]], [link.first, link.second])
+    for (const side of sides) assert.deepEqual([side.movedOut, side.movedIn], [!!link.moves, !!link.moves])
     assert.equal(sides[0].congested, false)
   })
 }
@@ -64,8 +68,46 @@ test('what goes no further is given up, in both directions', () => {
   assert.throws(() => writing.check(5_000 + PATIENCE_MS), { code: 4408 })
 })
 
+test('what comes is held back while there is too much of it', () => {
+  const [writing, reading] = [new Segments(20), new Segments(20)]
+  reading.holding = true
+  writing.send(new Uint8Array(5_000))
+  for (const segment of drained(writing)) reading.receive(segment, 0)
+  assert.deepEqual(drained(reading), [])
+  reading.holding = false
+  assert.equal(drained(reading).length, 1)
+})
+
+test('a side that moves alone is given up', () => {
+  for (const [mover, other] of [[0, 1], [1, 0]]) {
+    const sides = [new Segments(20), new Segments(20)]
+    assert.deepEqual(sides[mover].move(), [])
+    for (const segment of drained(sides[mover], 5_000)) sides[other].receive(segment, 5_000)
+    for (const side of sides) {
+      side.check(5_000 + PATIENCE_MS - 1)
+      assert.throws(() => side.check(5_000 + PATIENCE_MS), { code: 4408 })
+    }
+  }
+})
+
+test('the longest sealed message is taken', () => {
+  const [writing, reading] = [new Segments(512), new Segments(512)]
+  writing.send(new Uint8Array(SEALED_BYTES))
+  let whole = null
+  for (let written; (written = drained(writing)).length > 0;) {
+    for (const segment of written) whole ??= reading.receive(segment, 0)
+    for (const segment of drained(reading)) writing.receive(segment, 0)
+  }
+  assert.equal(whole.length, SEALED_BYTES)
+  assert.throws(() => writing.send(new Uint8Array(SEALED_BYTES + 1)), RangeError)
+})
+
 test('our own mistakes are named', () => {
-  assert.throws(() => new Segments(19), RangeError)
+  assert.throws(() => new Segments(18), RangeError)
   assert.throws(() => new Segments(513), RangeError)
   assert.throws(() => new Segments(20).send(new Uint8Array()), RangeError)
+  const moved = new Segments(20)
+  moved.move()
+  assert.throws(() => moved.move(), /moved/)
+  assert.throws(() => moved.send(bytes('61')), /moved/)
 })
