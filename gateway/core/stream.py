@@ -62,7 +62,7 @@ class Stream:
             return
         if octet >= 0x80:
             raise PeerError(Code.TOO_BIG, "a message is too large")
-        total, _ = read_varint(self._head, 0)
+        total, _ = read_varint(bytes(self._head), 0)
         self._head.clear()
         if total == 0:
             raise PeerError(Code.MALFORMED, "a message without anything in it")
