@@ -199,6 +199,7 @@ class PhoneLink:
                 self._end(self._closed)
             return
         try:
+            self._stream.check(now)
             for way in (self._notifications, self._packets):
                 if way is not None:
                     way.check(now)

@@ -25,6 +25,8 @@ WRITE_BYTES = 510
 OWN, MOVES = 0, 1
 # Channels of a phone at once; one more may come while the first is being closed.
 MOST_CHANNELS = 2
+# Links that a phone may open without authenticating, in one connection.
+MOST_TRIES = 8
 TICK_SECONDS = 1.0
 NEEDED = "the place is needed for another device; connect again when there is something to say"
 
@@ -42,7 +44,7 @@ class _Phone:
     link: PhoneLink | None = None
     nonce: bytes = b""
     channels: int = 0
-    met: bool = False
+    tries: int = 0
     ending: bool = False
 
 
@@ -136,7 +138,9 @@ class PhoneBook(Watcher):
     def opened(self, session: Session) -> None:
         """See ``Watcher``."""
         link = self._sessions.get(session)
-        if link is not None and self._has(link):
+        it = self._phones.get(link.phone) if link is not None else None
+        if link is not None and it is not None and it.link is link:
+            it.tries = 0
             link.enrolled()
             self._places.enrolled(link.phone, self._clock.monotonic())
 
@@ -146,7 +150,8 @@ class PhoneBook(Watcher):
 
     def heard(self, link: PhoneLink) -> None:
         """See ``PhoneLink``."""
-        if self._has(link):
+        it = self._phones.get(link.phone)
+        if it is not None and it.link is link:
             self._places.heard(link.phone, self._clock.monotonic())
 
     def over(self, link: PhoneLink, code: int | None) -> None:
@@ -201,10 +206,6 @@ class PhoneBook(Watcher):
             self._tell()
         return it
 
-    def _has(self, link: PhoneLink) -> bool:
-        it = self._phones.get(link.phone)
-        return it is not None and it.link is link
-
     def _opened_by(self, phone: str, it: _Phone, opener: Opener, takes: int) -> None:
         if it.link is not None and it.link.number and it.nonce == opener.nonce:
             it.link.repeat_answer()
@@ -231,8 +232,11 @@ class PhoneBook(Watcher):
         now = self._clock.monotonic()
         if not self._places.admits(phone, now):
             return None
-        if not it.met:
-            it.met = True
+        it.tries += 1
+        if it.tries > MOST_TRIES:
+            self._radio.disconnect(phone)
+            return None
+        if it.tries == 1:
             self._places.heard(phone, now)
         it.link = PhoneLink(phone, self, self._clock)
         return it.link

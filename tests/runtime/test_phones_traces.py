@@ -78,8 +78,7 @@ class Course:
     async def run(self) -> None:
         for phone in self.phones:
             self.book.connected(phone.name)
-            for _ in range(2):
-                self.book.written(phone.name, phone.opener(), phone.takes)
+            await self._open(phone)
         for turn in range(ALL):
             for phone in self.phones:
                 self._say(phone, turn)
@@ -96,6 +95,22 @@ class Course:
                 self._both(phone, b"still there?", b"still here!")
             await self._wait(2)
         await self._wait(int(PATIENCE_SECONDS + LINGER_SECONDS) + 1)
+
+    async def _open(self, phone: FakePhone) -> None:
+        """As a phone does: the opener twice, the first of a connection perhaps garbled, again."""
+        for attempt in range(3):
+            wire = [phone.opener(), phone.opener()]
+            if attempt == 0 and self.chance.random() < 0.3:
+                wire[0] = self.chance.randbytes(self.chance.randrange(30))
+            self._fail(wire, self.faults)
+            for value in wire:
+                self.book.written(phone.name, value, phone.takes)
+            self.book.room(phone.name)
+            self._carry(phone, self.faults)
+            await self._settle()
+            if phone.number or phone.over:
+                break
+            self.now += 2.0
 
     async def end(self) -> None:
         """Disconnect all: every task ends."""
@@ -152,8 +167,7 @@ class Course:
         if slow and self.chance.random() < 0.3:
             self.late[phone.name], up = up, []
         for wire in (up, down):
-            if wire and self.chance.random() < faults:
-                self.chance.choice(FAULTS)(self.chance, wire)
+            self._fail(wire, faults)
         for value in up:
             self.book.written(phone.name, value, phone.takes)
         for value in down:
@@ -169,6 +183,10 @@ class Course:
         if phone.over:
             self._leave(phone)
         return bool(up or down or data)
+
+    def _fail(self, wire: list[bytes], faults: float) -> None:
+        if wire and self.chance.random() < faults:
+            self.chance.choice(FAULTS)(self.chance, wire)
 
     async def _settle(self) -> None:
         for _ in range(8):
@@ -214,5 +232,5 @@ async def _judge(course: Course) -> None:
             assert side.given == course.up[phone.name]
             assert phone.given == side.sent
             assert not side.link.congested
-        if not course.faults and course.breaks is None and course.leaves is None:
+        if not course.faults and course.breaks is None and course.leaves is None and phone.number:
             assert not course.is_over(phone)
