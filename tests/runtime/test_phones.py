@@ -1,6 +1,7 @@
 """Phones that come, open links, misbehave, move and go; without a radio."""
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
@@ -9,9 +10,9 @@ import pytest
 
 from gateway.core.errors import Code
 from gateway.core.noise_transport import SEALED_BYTES
-from gateway.core.opening import Answer, read_info
+from gateway.core.opening import Answer, Opener, read_info
 from gateway.core.places import GRACE_SECONDS, IDLE_SECONDS, REFUSED_SECONDS, STRANGER_SECONDS
-from gateway.core.segments import PATIENCE_SECONDS, START
+from gateway.core.segments import CREDITS, MOVED, PATIENCE_SECONDS, START
 from gateway.core.stream import framed
 from gateway.runtime.phone_link import INBOX_BYTES, LINGER_SECONDS, STRANGER_BYTES, PhoneLink
 from gateway.runtime.phones import MOST_CHANNELS, MOST_TRIES, WRITE_BYTES, PhoneBook
@@ -723,3 +724,49 @@ async def test_time_passes_by_itself(shop: Shop) -> None:
     await settle()
     task.cancel()
     assert shop.radio.disconnected == ["a"]
+
+
+def hostile(chance: random.Random) -> bytes:
+    """Something to write: a new link, or what looks like a part of one."""
+    opener = Opener(chance.choice([1, 1, 1, 2]), chance.randbytes(4), chance.randrange(600))
+    header = chance.choice([0, START, CREDITS, MOVED, MOVED | START]) | chance.randrange(4)
+    segment = bytes([header]) + chance.randbytes(chance.randrange(5))
+    return chance.choice([opener.encoded(), segment, chance.randbytes(chance.randrange(30))])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_hostile_phones_do_not_hurt_one_that_is_active(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(seed)
+
+    @run
+    async def course(shop: Shop) -> None:
+        member, said, channels = await shop.enrol("member"), 0, []
+        for turn in range(200):
+            name = f"stranger {chance.randrange(12)}"
+            match chance.randrange(8):
+                case 0:
+                    shop.book.disconnected(name)
+                case 1:
+                    channels.append(channel := FakeChannel())
+                    channel.say(bytes([chance.randrange(3)]) + chance.randbytes(3))
+                    shop.book.channel(name, channel)
+                case 2:
+                    shop.pass_time(3 * chance.random())
+                case _:
+                    shop.book.written(name, hostile(chance), chance.choice([0, 20, 512]))
+            for phone in shop.radio.disconnected:
+                shop.book.disconnected(phone)
+            assert "member" not in shop.radio.disconnected
+            shop.radio.disconnected.clear()
+            if turn % 10 == 0:
+                member.send(bytes(50))
+                said += 1
+            await shop.carry(member)
+        assert shop.given.count(bytes(50)) == said
+        for channel in channels:
+            channel.close()
+
+    course()
+    assert not caplog.records
