@@ -6,8 +6,8 @@ A controller takes a handful of connections, and anybody may connect. Pure; time
 from dataclasses import dataclass
 from enum import Enum, auto
 
-# Most connections at once.
-MOST_PHONES = 8
+from gateway.core.opening import PLACES
+
 # With fewer free, somebody who does not need a place has to go: the next may be one of the store.
 RESERVE = 2
 # Who has not authenticated by then goes.
@@ -28,18 +28,22 @@ class _State(Enum):
 
 @dataclass(slots=True)
 class _Place:
-    """``since``: connected, or not authenticated any more. ``heard``: when it last got further."""
+    """``since``: connected, or not authenticated any more. ``heard``: when it last got further.
+
+    ``number``: by which it is notified, once it asked; 0 before.
+    """
 
     since: float
     heard: float
     enrolled: bool = False
+    number: int = 0
     state: _State = _State.HELD
 
 
 class Places:
     """Each connected phone by its name. What is returned is to be ended; it goes by ``left``."""
 
-    def __init__(self, most: int = MOST_PHONES) -> None:
+    def __init__(self, most: int = PLACES) -> None:
         self.most = most
         self._places: dict[str, _Place] = {}
 
@@ -60,12 +64,17 @@ class Places:
         """A connection is gone."""
         self._places.pop(phone, None)
 
-    def admits(self, phone: str, now: float) -> bool:
-        """Whether a phone that is connected may open a link."""
+    def number(self, phone: str, now: float) -> int:
+        """The number of a connected phone's place; 0: it has none and may open no link."""
         place = self._places[phone]
         if place.state is _State.REFUSED and self.free:
             place.state, place.since = _State.HELD, now
-        return place.state is _State.HELD
+        if place.state is not _State.HELD:
+            return 0
+        if not place.number:
+            taken = {other.number for other in self._places.values()}
+            place.number = next((one for one in range(1, PLACES + 1) if one not in taken), 0)
+        return place.number
 
     def heard(self, phone: str, now: float) -> None:
         """A phone opened its first link, or exchanged a message that is no mere sign of life."""

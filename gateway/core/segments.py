@@ -1,4 +1,4 @@
-"""Messages over a channel that takes 19 to 512 bytes at a time and may lose what it took.
+"""Messages over a channel that takes 20 to 512 bytes at a time and may lose what it took.
 
 docs/bluetooth.md, "Segments". Bluetooth LE itself is reliable; what loses, doubles or mixes up
 bytes are queues above it, and a message that lost some cannot be told from another. So nothing
@@ -12,8 +12,8 @@ from gateway.core.errors import Code, PeerError
 from gateway.core.noise_transport import SEALED_BYTES
 from gateway.core.varint import read_varint, write_varint
 
-# MTU 23 carries 20, one of them the channel; attribute values end at 512 (Core, 3 F 3.2.9).
-MIN_SEGMENT_BYTES = 19
+# Of one write: MTU 23 carries 20; attribute values end at 512 (Bluetooth Core, 3 F 3.2.9).
+MIN_SEGMENT_BYTES = 20
 MAX_SEGMENT_BYTES = 512
 # Segments with data that may be under way: eight phones together stay below what the queues of
 # the system bus hold (about 130).
@@ -41,9 +41,9 @@ class Segments:
     """
 
     def __init__(self, segment_bytes: int, limit_bytes: int = SEALED_BYTES) -> None:
-        """``segment_bytes``: what one write carries. Raises ``ValueError`` outside 19 to 512."""
+        """``segment_bytes``: what one write carries. Raises ``ValueError`` outside 20 to 512."""
         if not MIN_SEGMENT_BYTES <= segment_bytes <= MAX_SEGMENT_BYTES:
-            raise ValueError("a segment has 19 to 512 bytes")
+            raise ValueError("a segment has 20 to 512 bytes")
         self.limit_bytes = limit_bytes
         self.waiting_bytes = 0
         self.holding = False

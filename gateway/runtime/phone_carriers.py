@@ -11,16 +11,16 @@ Now = Callable[[], float]
 
 
 class Notifications:
-    """Segments of one link to a phone, each behind the octet ``number``, as the radio has room."""
+    """Segments of one link to a phone, by the TX of its place, as the radio has room."""
 
     def __init__(
-        self, radio: Radio, phone: str, number: int, segments: Segments, now: Now, answer: bytes
+        self, radio: Radio, phone: str, place: int, segments: Segments, now: Now, answer: bytes
     ) -> None:
         """``answer`` goes before all segments, and again with ``repeat_answer``."""
         self.segments = segments
-        self.number = number
         self._radio = radio
         self._phone = phone
+        self._place = place
         self._now = now
         self._answer = answer
         self._answer_is_due = True
@@ -44,7 +44,7 @@ class Notifications:
     def pump(self) -> None:
         """Send what the phone and the radio have room for."""
         while (value := self._held_up or self._next()) is not None:
-            if not self._radio.notify(self._phone, value):
+            if not self._radio.notify(self._phone, self._place, value):
                 if self._held_up is None:
                     self._held_up, self._held_up_since = value, self._now()
                 return
@@ -60,8 +60,7 @@ class Notifications:
         if self._answer_is_due:
             self._answer_is_due = False
             return self._answer
-        segment = self.segments.next_segment(self._now())
-        return None if segment is None else bytes([self.number]) + segment
+        return self.segments.next_segment(self._now())
 
 
 class Packets:

@@ -62,9 +62,9 @@ class PhoneLink:
         self._closed_at = 0.0
 
     @property
-    def number(self) -> int:
-        """The octet before each notification; 0: it never was by GATT."""
-        return self._notifications.number if self._notifications else 0
+    def has_opener(self) -> bool:
+        """Whether the phone opened it by GATT."""
+        return self._notifications is not None
 
     def by_gatt(self, notifications: Notifications) -> None:
         """Begin with segments."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.core.errors import Code
-from gateway.core.opening import MAX_CHANNEL, VERSION, Answer, Info, Opener, read_opener
+from gateway.core.opening import VERSION, Answer, Info, Opener, read_opener
 from gateway.core.places import Places
 from gateway.core.segments import MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES, Segments
 from gateway.core.session import Session
@@ -28,6 +28,8 @@ MOST_CHANNELS = 2
 # Links that a phone may open without authenticating, in one connection.
 MOST_TRIES = 8
 TICK_SECONDS = 1.0
+# Of every connection; so much is also said where nobody knows (Bluetooth Core, 3 G 5.2.1).
+MIN_MTU = 23
 NEEDED = "the place is needed for another device; connect again when there is something to say"
 
 Serve = Callable[[PhoneLink], Coroutine[None, None, None]]
@@ -39,10 +41,11 @@ log = logging.getLogger("gateway.phones")
 
 @dataclass(slots=True)
 class _Phone:
-    """A connection. ``nonce``: of the link by GATT that it has, or had."""
+    """A connection. ``nonce``: of the link by GATT that it has, or had; ``place``: see INFO."""
 
     link: PhoneLink | None = None
     nonce: bytes = b""
+    place: int = 0
     channels: int = 0
     tries: int = 0
     ending: bool = False
@@ -74,10 +77,7 @@ class PhoneBook(Watcher):
         self._places = places or Places()
         self._phones: dict[str, _Phone] = {}
         self._sessions: dict[Session, PhoneLink] = {}
-        self._last_number = 0
         self._no_links = asyncio.Event()
-        self._told_free = -1
-        self._tell()
 
     @property
     def free(self) -> int:
@@ -94,23 +94,26 @@ class PhoneBook(Watcher):
         with self._guarded(phone):
             it = self._phones.pop(phone, None)
             self._places.left(phone)
-            self._tell()
             if it is not None and it.link is not None:
                 it.link.gone()
             self._count_links()
 
-    def all_gone(self) -> None:
-        """The radio is lost."""
-        for phone in list(self._phones):
-            self.disconnected(phone)
+    def info(self, phone: str, psm: int) -> bytes:
+        """See ``Phones``."""
+        place = 0
+        with self._guarded(phone):
+            it = self._known(phone)
+            place = self._places.number(phone, self._clock.monotonic())
+            it.place = place or it.place
+        return Info(self._peer, psm, self.free, place).encoded()
 
-    def written(self, phone: str, value: bytes, takes: int) -> None:
+    def written(self, phone: str, value: bytes, mtu: int) -> None:
         """See ``Phones``."""
         with self._guarded(phone):
             it = self._known(phone)
             opener = read_opener(value)
             if opener is not None:
-                self._opened_by(phone, it, opener, takes)
+                self._opened_by(phone, it, opener, mtu)
             elif it.link is not None:
                 it.link.written(value)
 
@@ -161,8 +164,8 @@ class PhoneBook(Watcher):
             return
         it.link = None
         self._places.unlinked(link.phone, self._clock.monotonic())
-        if code is not None and link.number:
-            self._refuse(link.phone, it.nonce, code)
+        if code is not None and link.has_opener:
+            self._refuse(link.phone, it, it.nonce, code)
         if it.ending:
             self._radio.disconnect(link.phone)
         self._count_links()
@@ -176,7 +179,6 @@ class PhoneBook(Watcher):
                     it.link.check(now)
         for phone in self._places.due(now):
             self._send_away(phone)
-        self._tell()
 
     async def keep_time(self) -> None:
         """Let time pass once a second, for ever."""
@@ -203,26 +205,24 @@ class PhoneBook(Watcher):
             it = self._phones[phone] = _Phone()
             for other in self._places.joined(phone, self._clock.monotonic()):
                 self._send_away(other)
-            self._tell()
         return it
 
-    def _opened_by(self, phone: str, it: _Phone, opener: Opener, takes: int) -> None:
-        if it.link is not None and it.link.number and it.nonce == opener.nonce:
+    def _opened_by(self, phone: str, it: _Phone, opener: Opener, mtu: int) -> None:
+        if it.link is not None and it.link.has_opener and it.nonce == opener.nonce:
             it.link.repeat_answer()
             return
         if opener.version != VERSION:
-            self._refuse(phone, opener.nonce, Code.VERSION)
+            self._refuse(phone, it, opener.nonce, Code.VERSION)
             return
         link = self._new_link(phone, it)
         if link is None:
-            self._refuse(phone, opener.nonce, Code.TOO_MANY)
+            self._refuse(phone, it, opener.nonce, Code.TOO_MANY)
             return
         it.nonce = opener.nonce
-        number = self._next_number()
-        answer = Answer(opener.nonce, number, WRITE_BYTES).encoded()
-        segments = Segments(_segment_bytes(opener.takes, takes))
+        answer = Answer(opener.nonce, WRITE_BYTES).encoded()
+        segments = Segments(_segment_bytes(opener.takes, mtu))
         now = self._clock.monotonic
-        link.by_gatt(Notifications(self._radio, phone, number, segments, now, answer))
+        link.by_gatt(Notifications(self._radio, phone, it.place, segments, now, answer))
         self._spawn(self._run(link))
 
     def _new_link(self, phone: str, it: _Phone) -> PhoneLink | None:
@@ -230,8 +230,10 @@ class PhoneBook(Watcher):
         if it.link is not None:
             it.link.gone()
         now = self._clock.monotonic()
-        if not self._places.admits(phone, now):
+        place = self._places.number(phone, now)
+        if not place:
             return None
+        it.place = place
         it.tries += 1
         if it.tries > MOST_TRIES:
             self._radio.disconnect(phone)
@@ -240,14 +242,6 @@ class PhoneBook(Watcher):
             self._places.heard(phone, now)
         it.link = PhoneLink(phone, self, self._clock)
         return it.link
-
-    def _next_number(self) -> int:
-        """The channel that was not used for longest, as links last."""
-        used = {it.link.number for it in self._phones.values() if it.link is not None}
-        while True:
-            self._last_number = self._last_number % MAX_CHANNEL + 1
-            if self._last_number not in used:
-                return self._last_number
 
     async def _run(self, link: PhoneLink) -> None:
         try:
@@ -299,14 +293,10 @@ class PhoneBook(Watcher):
                 it.ending = True
                 link.close(Code.TOO_MANY, NEEDED)
 
-    def _refuse(self, phone: str, nonce: bytes, code: int) -> None:
-        # Without room it gets none: who hears nothing asks again.
-        self._radio.notify(phone, Answer(nonce, 0, code).encoded())
-
-    def _tell(self) -> None:
-        if self._told_free != self.free:
-            self._told_free = self.free
-            self._radio.tell(Info(self._peer, 0, self._places.most, self.free).encoded())
+    def _refuse(self, phone: str, it: _Phone, nonce: bytes, code: int) -> None:
+        # Without room it hears nothing, and asks again; without a place it reads that in INFO.
+        if it.place:
+            self._radio.notify(phone, it.place, Answer(nonce, code, refused=True).encoded())
 
     def _count_links(self) -> None:
         if all(it.link is None for it in self._phones.values()):
@@ -324,7 +314,8 @@ class PhoneBook(Watcher):
             self._radio.disconnect(phone)
 
 
-def _segment_bytes(told: int, known: int) -> int:
-    """What a notification carries behind its channel, by what the phone and the radio say."""
-    least = min(number for number in (told, known, MAX_SEGMENT_BYTES) if number > 0)
-    return max(least - 1, MIN_SEGMENT_BYTES)
+def _segment_bytes(told: int, mtu: int) -> int:
+    """What a notification carries, by what the phone says and the radio knows of it, if they do."""
+    known = mtu - 3 if mtu > MIN_MTU else 0
+    least = min((number for number in (told, known) if number), default=0)
+    return min(max(least, MIN_SEGMENT_BYTES), MAX_SEGMENT_BYTES)

@@ -128,9 +128,9 @@ def test_a_message_that_goes_no_further_is_given_up() -> None:
     side.check(1_000.0)
 
 
-@pytest.mark.parametrize("size", [18, 513])
+@pytest.mark.parametrize("size", [19, 513])
 def test_a_segment_has_the_size_of_a_write(size: int) -> None:
-    with pytest.raises(ValueError, match="19 to 512"):
+    with pytest.raises(ValueError, match="20 to 512"):
         Segments(size)
 
 

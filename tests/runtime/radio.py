@@ -17,10 +17,17 @@ class FakeRadio:
     """Satisfies ``Radio``. ``takes_all``: whether there is room, asked for each notification."""
 
     def __init__(self) -> None:
-        self.infos: list[bytes] = []
         self.disconnected: list[str] = []
+        self.places: dict[str, int] = {}
         self.wires: dict[str, list[bytes]] = {}
         self.takes_all: Callable[[], bool] = lambda: True
+
+    @property
+    def adapter(self) -> str:
+        raise NotImplementedError
+
+    def use(self, adapter: str) -> None:
+        raise NotImplementedError
 
     async def serve(self, phones: Phones) -> None:
         raise NotImplementedError
@@ -28,12 +35,10 @@ class FakeRadio:
     async def advertise(self, beacon: Beacon | None) -> None:
         raise NotImplementedError
 
-    def tell(self, info: bytes) -> None:
-        self.infos.append(info)
-
-    def notify(self, phone: str, value: bytes) -> bool:
+    def notify(self, phone: str, place: int, value: bytes) -> bool:
         if not self.takes_all():
             return False
+        self.places[phone] = place
         self.wires.setdefault(phone, []).append(value)
         return True
 
@@ -92,17 +97,21 @@ class FakeChannel:
 
 
 class FakePhone:
-    """The other side of a link. ``over``: it gave up, was refused, or was told that it is over."""
+    """The other side of a link. ``over``: it gave up, was refused, or was told that it is over.
+
+    ``answered``: what was notified before that is of an earlier link.
+    """
 
     def __init__(self, name: str, mtu: int, nonce: bytes = b"abcd") -> None:
         self.name = name
+        self.mtu = mtu
         self.takes = min(mtu - 3, 512)
         self.nonce = nonce
-        self.number = 0
+        self.answered = False
         self.code = 0
         self.over = False
         self.given: list[bytes] = []
-        self.segments = Segments(max(20, min(self.takes, 510)))
+        self.segments = Segments(min(self.takes, 510))
         self.channel: FakeChannel | None = None
         self._stream = Stream(SEALED_BYTES)
         self._early: list[bytes] = []
@@ -112,7 +121,7 @@ class FakePhone:
 
     def written(self, now: float) -> list[bytes]:
         """What it writes now, if it was answered."""
-        if self.over or not self.number:
+        if self.over or not self.answered:
             return []
         return list(iter(lambda: self.segments.next_segment(now), None))
 
@@ -132,13 +141,12 @@ class FakePhone:
     def notified(self, value: bytes, now: float) -> None:
         answer = read_answer(value)
         if answer is not None and answer.nonce == self.nonce:
-            if answer.channel:
-                self.number = answer.channel
-            else:
+            if answer.refused:
                 self.code, self.over = answer.number, True
-        elif value[:1] == bytes([self.number]) and self.number and not self.over:
+            self.answered = True
+        elif self.answered and not self.over:
             try:
-                message = self.segments.receive(value[1:], now)
+                message = self.segments.receive(value, now)
             except PeerError:
                 self.over = True
                 return

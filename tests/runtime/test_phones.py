@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.errors import Code
 from gateway.core.noise_transport import SEALED_BYTES
-from gateway.core.opening import Answer, Opener, read_info
+from gateway.core.opening import Answer, Info, Opener, read_info
 from gateway.core.places import GRACE_SECONDS, IDLE_SECONDS, REFUSED_SECONDS, STRANGER_SECONDS
 from gateway.core.segments import CREDITS, MOVED, PATIENCE_SECONDS, START
 from gateway.core.stream import framed
@@ -75,9 +75,10 @@ class Shop:
         """A phone with a link."""
         phone = FakePhone(name, mtu, nonce)
         self.book.connected(name)
-        self.book.written(name, phone.opener(), phone.takes)
+        assert read_info(self.book.info(name, 0)).place
+        self.book.written(name, phone.opener(), phone.mtu)
         await self.carry(phone)
-        assert phone.number
+        assert phone.answered
         return phone
 
     async def enrol(self, name: str) -> FakePhone:
@@ -85,6 +86,10 @@ class Shop:
         phone = await self.open(name, nonce=name.encode()[:4].ljust(4))
         self.book.opened(self.session(name))
         return phone
+
+    def all_go(self) -> None:
+        for phone in list(self.book._phones):
+            self.book.disconnected(phone)
 
     def session(self, name: str) -> Any:
         return next(one for one in reversed(self.sessions) if one.link.phone == name)
@@ -97,7 +102,7 @@ class Shop:
             for phone in phones:
                 up, down = phone.written(self.now), self.radio.taken(phone.name)
                 for value in up:
-                    self.book.written(phone.name, value, phone.takes)
+                    self.book.written(phone.name, value, phone.mtu)
                 for value in down:
                     phone.notified(value, self.now)
                 moved = moved or bool(up or down)
@@ -108,10 +113,6 @@ class Shop:
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         self.book.tick()
-
-    @property
-    def free(self) -> int:
-        return read_info(self.radio.infos[-1]).free
 
 
 async def settle() -> None:
@@ -125,7 +126,7 @@ def run(test: Callable[[Shop], Coroutine[None, None, None]]) -> Callable[[], Non
     async def whole() -> None:
         shop = Shop()
         await test(shop)
-        shop.book.all_gone()
+        shop.all_go()
         shop.stopped.set()
         await asyncio.wait_for(asyncio.gather(*shop.tasks), 5.0)
 
@@ -135,6 +136,15 @@ def run(test: Callable[[Shop], Coroutine[None, None, None]]) -> Callable[[], Non
 
     del wrapped.__wrapped__
     return wrapped
+
+
+@run
+async def test_each_phone_is_notified_by_its_own_place(shop: Shop) -> None:
+    for name in "abcd":
+        await shop.open(name, nonce=name.encode() * 4)
+        for link in shop.links:
+            link.send(b"to all")
+    assert shop.radio.places == {"a": 1, "b": 2, "c": 3, "d": 4}
 
 
 @run
@@ -150,32 +160,31 @@ async def test_a_phone_opens_a_link_and_both_say_something(shop: Shop) -> None:
 
 
 @run
-async def test_info_says_how_many_may_come(shop: Shop) -> None:
-    assert read_info(shop.radio.infos[0]).peer == PEER
-    assert shop.free == 8
+async def test_info_says_how_many_may_come_and_the_place_of_who_asks(shop: Shop) -> None:
+    assert shop.book.free == 8
     shop.book.connected("a")
     shop.book.connected("a")
-    assert shop.free == shop.book.free == 7
-    told = len(shop.radio.infos)
-    shop.pass_time(1)
-    assert len(shop.radio.infos) == told
+    assert shop.book.free == 7
+    assert read_info(shop.book.info("a", 0x81)) == Info(PEER, 0x81, 7, 1)
+    assert read_info(shop.book.info("b", 0)) == Info(PEER, 0, 6, 2)
+    assert read_info(shop.book.info("a", 0)) == Info(PEER, 0, 6, 1)
     shop.book.disconnected("a")
     shop.book.disconnected("a")
-    assert shop.free == 8
+    assert read_info(shop.book.info("b", 0)) == Info(PEER, 0, 7, 2)
+    assert read_info(shop.book.info("c", 0)).place == 1
 
 
 @run
-async def test_the_answer_says_the_channel_and_the_largest_write(shop: Shop) -> None:
+async def test_the_answer_says_the_largest_write(shop: Shop) -> None:
     phone = FakePhone("a", 23)
-    shop.book.written("a", phone.opener(), 0)
-    assert shop.radio.taken("a") == [Answer(phone.nonce, 1, WRITE_BYTES).encoded()]
-    assert shop.free == 7
+    shop.book.written("a", phone.opener(), 23)
+    assert shop.radio.taken("a") == [Answer(phone.nonce, WRITE_BYTES).encoded()]
 
 
 @run
 async def test_what_comes_before_an_opener_is_skipped(shop: Shop) -> None:
     for junk in (b"", JUNK, bytes([START, 1, 65]), b"garbled bytes of another write"):
-        shop.book.written("a", junk, 20)
+        shop.book.written("a", junk, 23)
     phone = await shop.open("a")
     phone.send(b"after all")
     await shop.carry(phone)
@@ -187,12 +196,11 @@ async def test_an_opener_again_is_answered_again_and_changes_nothing(shop: Shop)
     phone = await shop.open("a")
     phone.send(b"one")
     await shop.carry(phone)
-    number = phone.number
-    shop.book.written("a", phone.opener(), phone.takes)
+    shop.book.written("a", phone.opener(), phone.mtu)
     await shop.carry(phone)
     phone.send(b"two")
     await shop.carry(phone)
-    assert (shop.given, phone.number, len(shop.links)) == ([b"one", b"two"], number, 1)
+    assert (shop.given, len(shop.links)) == ([b"one", b"two"], 1)
 
 
 @run
@@ -201,7 +209,6 @@ async def test_an_opener_with_another_nonce_ends_the_link_there_was(shop: Shop) 
     second = await shop.open("a", nonce=b"efgh")
     assert shop.links[0].is_over
     assert not first.over
-    assert second.number == 2
     second.send(b"fresh")
     await shop.carry(second)
     assert shop.given == [b"fresh"]
@@ -210,23 +217,11 @@ async def test_an_opener_with_another_nonce_ends_the_link_there_was(shop: Shop) 
 @run
 async def test_an_unknown_version_is_refused(shop: Shop) -> None:
     phone = FakePhone("a", 247)
-    shop.book.written("a", phone.opener(version=2), phone.takes)
+    shop.book.info("a", 0)
+    shop.book.written("a", phone.opener(version=2), phone.mtu)
     await shop.carry(phone)
     assert phone.code == Code.VERSION
     assert not shop.links
-
-
-@run
-async def test_channels_are_not_used_again_soon_nor_twice(shop: Shop) -> None:
-    await shop.open("stays")
-    used = []
-    for number in range(600):
-        phone = await shop.open("a", nonce=number.to_bytes(4, "big"))
-        shop.book.opened(shop.session("a"))
-        used.append(phone.number)
-    assert 1 not in used
-    assert used[:254] == list(range(2, 256))
-    assert used[254] == 2
 
 
 @run
@@ -235,7 +230,7 @@ async def test_who_opens_links_without_end_is_disconnected(shop: Shop) -> None:
         await shop.open("a", nonce=number.to_bytes(4, "big"))
     assert shop.radio.disconnected == []
     one_more = FakePhone("a", 247, b"more")
-    shop.book.written("a", one_more.opener(), 244)
+    shop.book.written("a", one_more.opener(), 247)
     await shop.carry(one_more)
     assert one_more.code == Code.TOO_MANY
     assert shop.radio.disconnected == ["a"]
@@ -244,12 +239,20 @@ async def test_who_opens_links_without_end_is_disconnected(shop: Shop) -> None:
 
 @run
 async def test_notifications_have_the_size_that_both_can_take(shop: Shop) -> None:
-    for told, known, size in ((0, 247, 247), (100, 512, 100), (509, 20, 20), (3, 512, 20)):
+    for told, mtu, size in (
+        (0, 250, 247),
+        (100, 517, 100),
+        (512, 23, 512),
+        (509, 40, 37),
+        (3, 517, 20),
+        (0, 23, 20),
+    ):
         phone = FakePhone("a", 247, nonce=told.to_bytes(4, "big"))
         phone.takes = told
-        shop.book.written("a", phone.opener(), known)
+        shop.book.written("a", phone.opener(), mtu)
         shop.links.clear()
         await settle()
+        shop.book.opened(shop.session("a"))
         shop.radio.taken("a")
         shop.links[0].send(bytes(1_000))
         assert max(map(len, shop.radio.taken("a"))) == size
@@ -270,10 +273,10 @@ async def test_a_stranger_says_little_and_a_member_all(shop: Shop) -> None:
 @run
 async def test_a_mistake_ends_that_link_alone_and_is_told(shop: Shop) -> None:
     one, two = await shop.open("a", nonce=b"1111"), await shop.open("b", nonce=b"2222")
-    shop.book.written("a", b"\x05what?", 244)
+    shop.book.written("a", b"\x05what?", 247)
     await shop.carry(one, two)
     assert one.code == Code.MALFORMED
-    shop.book.written("a", b"\x06more", 244)
+    shop.book.written("a", b"\x06more", 247)
     two.send(b"unhurt")
     await shop.carry(two)
     assert shop.given == [b"unhurt"]
@@ -293,14 +296,14 @@ async def test_our_own_faults_are_felt_by_one_phone_alone(shop: Shop) -> None:
     assert one.code == Code.RESET
     failing = shop.radio.notify
 
-    def notify(phone: str, value: bytes) -> bool:
+    def notify(phone: str, place: int, value: bytes) -> bool:
         if phone == "three":
             raise RuntimeError("ours")
-        return failing(phone, value)
+        return failing(phone, place, value)
 
     shop.radio.notify = notify  # type: ignore[method-assign]
     three = FakePhone("three", 247)
-    shop.book.written("three", three.opener(), 244)
+    shop.book.written("three", three.opener(), 247)
     shop.book.room("three")
     shop.book.channel("three", channel := FakeChannel())
     await settle()
@@ -431,7 +434,7 @@ async def test_a_link_moves_with_all_that_is_under_way(shop: Shop) -> None:
     for message in down:
         link.send(message)
     for value in phone.written(shop.now)[:3]:
-        shop.book.written("a", value, 244)
+        shop.book.written("a", value, 247)
     # As if the rest of those segments was lost by nobody: the phone moves in the middle.
     phone.segments._sent = 3
     channel = FakeChannel()
@@ -511,7 +514,7 @@ async def test_a_channel_may_be_a_link_of_its_own(shop: Shop) -> None:
     assert shop.given == [b"hello"]
     shop.links[1].send(b"back")
     assert channel.carry(100) == framed(b"back")
-    shop.book.written("a", b"\x00not for this link", 244)
+    shop.book.written("a", b"\x00not for this link", 247)
     shop.links[1].repeat_answer()
     shop.book.opened(shop.session("a"))
     big = bytes(SEALED_BYTES)
@@ -632,7 +635,7 @@ async def test_an_idle_member_is_told_goodbye_for_a_newcomer(shop: Shop) -> None
     await shop.carry(members[0])
     assert members[0].given == [b"goodbye"]
     assert shop.radio.disconnected == ["m0"]
-    assert shop.free == 2
+    assert shop.book.free == 2
 
 
 @run
@@ -641,13 +644,13 @@ async def test_a_newcomer_is_refused_when_nobody_can_go(shop: Shop) -> None:
         await shop.enrol(f"m{number}")
     phone = FakePhone("new", 247)
     shop.book.connected("new")
-    shop.book.written("new", phone.opener(), phone.takes)
+    shop.book.written("new", phone.opener(), phone.mtu)
     shop.book.channel("new", channel := FakeChannel())
     channel.say(b"\x00")
     await shop.carry(phone)
-    assert phone.code == Code.TOO_MANY
+    assert read_info(shop.book.info("new", 0)) == Info(PEER, 0, 0, 0)
+    assert not phone.answered
     assert channel.closed
-    assert shop.free == 0
     shop.pass_time(REFUSED_SECONDS)
     assert shop.radio.disconnected == ["new"]
     assert not any(link.is_over for link in shop.links)
@@ -683,15 +686,6 @@ async def test_what_is_told_of_links_of_others_or_of_old_ones_changes_nothing(sh
     shop.links[0].gone()
     shop.pass_time(STRANGER_SECONDS)
     assert len(shop.said_goodbye) == 1
-
-
-@run
-async def test_all_are_gone_with_the_radio(shop: Shop) -> None:
-    await shop.enrol("a")
-    await shop.enrol("b")
-    shop.book.all_gone()
-    assert all(link.is_over for link in shop.links)
-    assert shop.free == 8
 
 
 @run
@@ -755,7 +749,7 @@ def test_hostile_phones_do_not_hurt_one_that_is_active(
                 case 2:
                     shop.pass_time(3 * chance.random())
                 case _:
-                    shop.book.written(name, hostile(chance), chance.choice([0, 20, 512]))
+                    shop.book.written(name, hostile(chance), chance.choice([23, 517]))
             for phone in shop.radio.disconnected:
                 shop.book.disconnected(phone)
             assert "member" not in shop.radio.disconnected

@@ -66,7 +66,7 @@ class Meeting:
         for _ in range(turns):
             self.talk()
             for value in self.phone.written(0.0):
-                self.book.written("a", value, self.phone.takes)
+                self.book.written("a", value, self.phone.mtu)
             for value in self.radio.taken("a"):
                 self.phone.notified(value, 0.0)
             if self.phone.channel is not None:
@@ -76,7 +76,7 @@ class Meeting:
 
     async def meet(self) -> None:
         for _ in range(2):
-            self.book.written("a", self.phone.opener(), self.phone.takes)
+            self.book.written("a", self.phone.opener(), self.phone.mtu)
         await asyncio.sleep(0)
         await self.run()
 
@@ -108,7 +108,7 @@ def test_a_phone_is_let_in_with_what_a_stranger_may_say_and_moves(kind: str) -> 
         assert len(meeting.said) == 2
         assert max(map(len, meeting.said)) <= SIGN_OF_LIFE_BYTES
         assert meeting.ours.state is meeting.theirs.state is State.OPEN
-        meeting.book.all_gone()
+        meeting.book.disconnected("a")
         await asyncio.gather(*meeting.tasks)
 
     asyncio.run(course())

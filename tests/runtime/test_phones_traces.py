@@ -104,17 +104,18 @@ class Course:
                 wire[0] = self.chance.randbytes(self.chance.randrange(30))
             self._fail(wire, self.faults)
             for value in wire:
-                self.book.written(phone.name, value, phone.takes)
+                self.book.written(phone.name, value, phone.mtu)
             self.book.room(phone.name)
             self._carry(phone, self.faults)
             await self._settle()
-            if phone.number or phone.over:
+            if phone.answered or phone.over:
                 break
             self.now += 2.0
 
     async def end(self) -> None:
         """Disconnect all: every task ends."""
-        self.book.all_gone()
+        for phone in self.phones:
+            self.book.disconnected(phone.name)
         await asyncio.wait_for(asyncio.gather(*self.tasks), 5.0)
 
     def is_over(self, phone: FakePhone) -> bool:
@@ -129,7 +130,7 @@ class Course:
             self._both(phone, up, down)
 
     def _both(self, phone: FakePhone, up: bytes, down: bytes) -> None:
-        if phone.number and not self.is_over(phone):
+        if phone.answered and not self.is_over(phone):
             phone.send(up)
             self.up[phone.name].append(up)
             side = self.sides[phone.name]
@@ -137,7 +138,7 @@ class Course:
             side.link.send(down)
 
     def _happen(self, phone: FakePhone, turn: int) -> None:
-        if turn == self.moves[phone.name] and phone.number and not self.is_over(phone):
+        if turn == self.moves[phone.name] and phone.answered and not self.is_over(phone):
             channel = FakeChannel()
             self.book.channel(phone.name, channel)
             if turn == self.breaks:
@@ -169,11 +170,9 @@ class Course:
         for wire in (up, down):
             self._fail(wire, faults)
         for value in up:
-            self.book.written(phone.name, value, phone.takes)
+            self.book.written(phone.name, value, phone.mtu)
         for value in down:
-            # Some versions of BlueZ give it to all.
-            for other in self.phones:
-                other.notified(value, self.now)
+            phone.notified(value, self.now)
         self.book.room(phone.name)
         if phone.channel is not None:
             data = phone.channel.carry(self.chance.choice([10, 500, 50_000]))
@@ -232,5 +231,5 @@ async def _judge(course: Course) -> None:
             assert side.given == course.up[phone.name]
             assert phone.given == side.sent
             assert not side.link.congested
-        if not course.faults and course.breaks is None and course.leaves is None and phone.number:
+        if not course.faults and course.breaks is None and course.leaves is None and phone.answered:
             assert not course.is_over(phone)

@@ -15,7 +15,7 @@ VECTORS = Path(__file__).parent / "segments.json"
 # which they move, before they write.
 CASES: list[tuple[str, int, list[int], list[int], tuple[int, int] | None]] = [
     ("a status change", 512, [61], [], None),
-    ("the smallest segments, beyond the window both ways", 19, [900, 1, 18], [400], None),
+    ("the smallest segments, beyond the window both ways", 20, [900, 1, 18], [400], None),
     ("a message that just fits, and one that does not", 182, [179, 180, 181], [], None),
     ("a length of two octets", 512, [4_000], [300, 300], None),
     ("a move at once", 182, [300], [200], (0, 1)),

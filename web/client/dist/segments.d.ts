@@ -1,4 +1,4 @@
-export declare const MIN_SEGMENT_BYTES = 19;
+export declare const MIN_SEGMENT_BYTES = 20;
 export declare const MAX_SEGMENT_BYTES = 512;
 /** The longest batch, sealed. */
 export declare const SEALED_BYTES = 262224;

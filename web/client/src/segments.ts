@@ -1,8 +1,8 @@
-// Messages over a channel that takes 19 to 512 bytes at a time (docs/bluetooth.md, "Segments"). gateway/core/segments.py is the
+// Messages over a channel that takes 20 to 512 bytes at a time (docs/bluetooth.md, "Segments"). gateway/core/segments.py is the
 // same in Python and says why; tests/vectors/segments.json holds for both. No I/O, no clock.
 import { Malformed, Reader, Writer } from './wire'
 
-export const MIN_SEGMENT_BYTES = 19
+export const MIN_SEGMENT_BYTES = 20
 export const MAX_SEGMENT_BYTES = 512
 /** The longest batch, sealed. */
 export const SEALED_BYTES = 262_224
@@ -49,7 +49,7 @@ export class Segments {
 
   /** `segmentBytes`: what one write carries. `limitBytes`: the largest message that is taken. */
   constructor(private readonly segmentBytes: number, private readonly limitBytes = SEALED_BYTES) {
-    if (!(segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES)) throw new RangeError('a segment has 19 to 512 bytes')
+    if (!(segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES)) throw new RangeError('a segment has 20 to 512 bytes')
   }
 
   /** So much waits that the session should hold back: what comes next may be more urgent. */

@@ -103,7 +103,7 @@ test('the longest sealed message is taken', () => {
 })
 
 test('our own mistakes are named', () => {
-  assert.throws(() => new Segments(18), RangeError)
+  assert.throws(() => new Segments(19), RangeError)
   assert.throws(() => new Segments(513), RangeError)
   assert.throws(() => new Segments(20).send(new Uint8Array()), RangeError)
   const moved = new Segments(20)
