@@ -138,7 +138,7 @@ def test_strangers_that_come_again_and_again_push_out_nobody_who_is_busy() -> No
                 places.left(phone)
             if not honest and places.free:
                 ended += places.joined("honest", now)
-                honest = places.number("honest", now)
+                honest = places.number("honest", now) > 0
                 done = now + 6.0
             elif honest and now < done:
                 places.heard("honest", now)
