@@ -25,9 +25,10 @@ GATEWAY = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "gateway")
 DATA = ("--data", "/var/lib/store")
 ASK = """
 import json, sys
+from pathlib import Path
 from gateway.control.client import ControlClient
 
-door = ControlClient("/var/lib/store/control.sock")
+door = ControlClient(Path("/var/lib/store/control.sock"))
 print(json.dumps(door.request(sys.argv[1], **json.loads(sys.argv[2]))))
 """
 
@@ -53,7 +54,7 @@ class Store:
 
     async def read(self, document: str) -> Any:
         """The fields of a document as the gateway has it."""
-        return (await self.ask("get", document=document))["content"]["fields"]
+        return (await self.ask("get", document=document))["content"]["map"]
 
 
 @asynccontextmanager
