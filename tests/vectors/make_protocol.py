@@ -86,6 +86,7 @@ REFUSED = [
     ("a peer id of 3 bytes", "0a010101" + "03010203" + "000000"),
     ("a fingerprint of 3 bytes", "0908010003010203" + "0000"),
     ("a digest of 3 bytes", "051803010203"),
+    ("the digest of a store of 3 bytes", "051a03010203"),
 ]
 
 

@@ -53,7 +53,7 @@ class Device:
     async def until(self, wanted: dict[str, Any] | None, name: str = "hci0") -> None:
         """Wait until a controller is seen as this."""
         async with asyncio.timeout(SOON):
-            while await self.controller(name) != wanted:
+            while await self.controller(name) != wanted:  # noqa: ASYNC110 - the guest is polled
                 await asyncio.sleep(0.1)
 
     async def powered(self) -> bool:
