@@ -67,12 +67,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How the GATT service does. ``offered``: phones can find it now.
+    """How the GATT service does. ``offered``: phones can find it now; ``phones``: so many use it.
 
     ``ended``: the code it ended with last; ``failures``: how often it ended since it last did well.
     """
 
     offered: bool = False
+    phones: int = 0
     ended: str = ""
     failures: int = 0
 
@@ -95,7 +96,14 @@ OFF = Cause(
     "Set enabled = true in the section [bluetooth] of the settings file to use it.",
     Lamp.OFF,
 )
-OK = Cause("bluetooth-ok", "Phones can find this gateway by Bluetooth", "", Lamp.ON)
+OK = Cause("bluetooth-ok", "Bluetooth works", "", Lamp.ON)
+# Nothing is repaired then: it would cut off those who are served.
+UNFOUND = Cause(
+    "bluetooth-not-advertised",
+    "Bluetooth serves the phones that are connected, but the adapter lets no others find it",
+    "Some adapters take few phones at once: use a USB adapter, or let a phone that is done go.",
+    Lamp.SLOW,
+)
 STARTING = Cause("bluetooth-starting", "Bluetooth starts", "Wait some seconds.", Lamp.SLOW)
 INTERRUPTED = Cause(
     "bluetooth-interrupted",
@@ -194,8 +202,8 @@ def diagnose(facts: Facts, service: Service, adapter: str, *, named: bool) -> Ca
     controller = next((one for one in facts.controllers if one.name == adapter), None)
     if controller is not None and (controller.hard or controller.soft):
         return _SWITCH if controller.hard else _BLOCKED
-    if controller is not None and controller.up and service.offered:
-        return OK
+    if controller is not None and controller.up and (service.offered or service.phones):
+        return OK if service.offered else UNFOUND
     if facts.hard or facts.soft:
         return _SWITCH if facts.hard else _BLOCKED
     if controller is None:

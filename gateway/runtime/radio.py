@@ -15,6 +15,7 @@ from gateway.core.ladder import Ladder
 from gateway.core.radio import (
     OK,
     STARTING,
+    UNFOUND,
     Cause,
     Facts,
     Repair,
@@ -28,8 +29,11 @@ from gateway.ports import Channel, Clock, Phones, Radio, RadioTools
 
 # How often is looked: a change is noticed after a second, at the cost of a few small files.
 LOOK_SECONDS = 1.0
-# The service says nothing, though its controller is gone or off for this long: it is ended.
+# The service does not end, though its controller is gone or off, or nobody finds it, for so long
+# (an advertisement is gone for a moment whenever a phone comes): it is ended.
 DEAD_SECONDS = 5.0
+# It is not offered after so long: its set-up hangs.
+SET_UP_SECONDS = 30.0
 # The service ended by a fault of ours.
 MISTAKE = "bluetooth-mistake"
 
@@ -130,22 +134,27 @@ class RadioKeeper:
 
     async def _watch(self, serving: "asyncio.Future[None]") -> None:
         good_since: float | None = None
-        well_at = self._clock.monotonic()
-        while not serving.done() and self._clock.monotonic() - well_at < DEAD_SECONDS:
+        offered_at = -DEAD_SECONDS
+        deadline = self._clock.monotonic() + SET_UP_SECONDS
+        while not serving.done() and self._clock.monotonic() < deadline:
             await asyncio.wait({serving}, timeout=LOOK_SECONDS)
             now = self._clock.monotonic()
-            offered = not serving.done() and bool(self._radio.adapter)
-            ended = "" if offered else self._service.ended
-            self._service = replace(self._service, offered=offered, ended=ended)
-            self._look()
+            if self._radio.adapter:
+                offered_at = now
+            self._is_served(offered=not serving.done() and now - offered_at < DEAD_SECONDS)
+            if self._cause in (OK, UNFOUND):
+                deadline = now + DEAD_SECONDS
             if self._cause is OK:
                 self._cannot.clear()
                 good_since = now if good_since is None else good_since
                 if self._ladder.served(now - good_since):
                     self._service = replace(self._service, failures=0)
-            # In its set-up it has its own limits.
-            if self._cause is OK or not offered:
-                well_at = now
+
+    def _is_served(self, *, offered: bool) -> None:
+        ended = "" if offered else self._service.ended
+        phones = len(self._phones.connected_now)
+        self._service = replace(self._service, offered=offered, phones=phones, ended=ended)
+        self._look()
 
     def _look(self) -> None:
         """Look at all there is, and say what that means."""

@@ -1,15 +1,19 @@
 """Facts in, one cause out: each alone, which goes first, and which controller is used."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.core import radio
 from gateway.core.radio import (
     NO_BUS,
     NO_DAEMON,
     OFF,
     OK,
+    Cause,
     Controller,
     Facts,
     Lamp,
@@ -40,6 +44,9 @@ def with_hci0(**changes: Any) -> Facts:
     ("facts", "service", "expected"),
     [
         (WELL, OFFERED, "bluetooth-ok"),
+        (WELL, Service(phones=1), "bluetooth-not-advertised"),
+        (WELL, Service(offered=True, phones=1), "bluetooth-ok"),
+        (with_hci0(up=False), Service(phones=1, failures=1), "bluetooth-adapter-off"),
         (WELL, Service(), "bluetooth-starting"),
         (with_hci0(up=False), Service(), "bluetooth-starting"),
         (WELL, LOST, "bluetooth-interrupted"),
@@ -92,6 +99,24 @@ def test_every_cause_says_what_to_do_and_has_a_lamp() -> None:
     assert wedged.lamp is Lamp.SLOW and wedged.repairs[-1] is Repair.OTHER_ADAPTER
 
 
+def test_every_code_and_repair_is_in_the_page_for_technicians() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "bluetooth.md").read_text(encoding="utf-8")
+    names = "|".join(repair.value for repair in Repair)
+    rows = {
+        code: [cell.strip() for cell in cells]
+        for code, *cells in re.findall(
+            r"^\| `(bluetooth-[a-z-]+)` \|(.*?)\|(.*?)\|(.*?)\|", page, re.MULTILINE
+        )
+    }
+    causes = {value.code: value for value in vars(radio).values() if isinstance(value, Cause)}
+    assert rows.keys() == causes.keys()
+    for code, (_, lamp, repairs) in rows.items():
+        named = tuple(map(Repair, re.findall(names, repairs)))
+        assert (lamp, named) == (causes[code].lamp.value, causes[code].repairs)
+    for repair in Repair:
+        assert f"\n| {repair.value} |" in page
+
+
 def test_which_controller_is_used() -> None:
     two = Facts((HCI0, Controller("hci1")))
     assert choose(two, "", "") == "hci0"
@@ -116,7 +141,7 @@ def test_the_section_of_the_status() -> None:
     said = section(OK, 61.23, "hci0", 3, 2, ("it may not", "nor that"))
     assert said == {
         "state": "bluetooth-ok",
-        "sentence": "Phones can find this gateway by Bluetooth; it may not.",
+        "sentence": "Bluetooth works; it may not.",
         "do": "",
         "lamp": "on",
         "since_s": 61.2,

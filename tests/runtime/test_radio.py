@@ -14,7 +14,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.ladder import GOOD_SECONDS, IDLE_SECONDS, PAUSE_SECONDS
 from gateway.core.radio import NO_BUS, NO_DAEMON, Controller, Facts, Repair
 from gateway.ports import Channel, Phones
-from gateway.runtime.radio import DEAD_SECONDS, LOOK_SECONDS, RadioKeeper
+from gateway.runtime.radio import DEAD_SECONDS, LOOK_SECONDS, SET_UP_SECONDS, RadioKeeper
 from tests.support.virtual_time import VirtualLoop, run
 
 HCI0, HCI1 = Controller("hci0"), Controller("hci1")
@@ -32,6 +32,8 @@ class World:
         self.fault = ""
         # Adapters that serve nobody.
         self.broken: set[str] = set()
+        # Serving begins and gets no further.
+        self.hangs = False
         self.heals: Callable[[Repair], None] = lambda repair: None
         self.refused: dict[Repair, str] = {}
         self.repairs: list[tuple[float, Repair, str]] = []
@@ -65,7 +67,7 @@ class World:
             raise ValueError("a fault of ours")
         if not self.fault and self._use not in self.broken:
             self.phones = phones
-            self.adapter = self._use
+            self.adapter = "" if self.hangs else self._use
             try:
                 await self._lost.wait()
             finally:
@@ -171,7 +173,7 @@ async def test_it_serves_and_says_so(desk: Desk) -> None:
         assert world.tries == [0.0] and not world.repairs
         said = desk.keeper.status()
         assert said["adapter"] == "hci0" and 98 < said["since_s"] <= 100
-        assert said["sentence"] == "Phones can find this gateway by Bluetooth."
+        assert said["sentence"] == "Bluetooth works."
 
 
 @shop()
@@ -239,6 +241,39 @@ async def test_a_service_that_does_not_notice_is_ended(desk: Desk) -> None:
         await desk.until("bluetooth-ok", DEAD_SECONDS + SOON)
         assert [repair for _, repair, _ in world.repairs] == [Repair.POWER_ON]
         assert len(world.tries) == 2
+
+
+@shop()
+async def test_advertising_that_does_not_come_back_is_repaired_when_nobody_is_cut_off(
+    desk: Desk,
+) -> None:
+    with desk.at_work() as world:
+        await desk.until("bluetooth-ok", SOON)
+        assert world.phones is not None
+        # A moment without, as whenever a phone comes, is nothing.
+        world.phones.connected("A")
+        world.adapter = ""
+        await asyncio.sleep(DEAD_SECONDS - LOOK_SECONDS)
+        assert desk.state == "bluetooth-ok"
+        await desk.until("bluetooth-not-advertised", SOON)
+        await asyncio.sleep(600)
+        assert len(world.tries) == 1
+        world.phones.disconnected("A")
+        await asyncio.sleep(DEAD_SECONDS + SOON)
+        assert len(world.tries) == 2 and desk.state == "bluetooth-ok"
+
+
+@shop()
+async def test_a_set_up_that_hangs_is_ended(desk: Desk) -> None:
+    with desk.at_work() as world:
+        world.hangs = True
+        await asyncio.sleep(SET_UP_SECONDS - LOOK_SECONDS)
+        assert desk.state == "bluetooth-starting"
+        await desk.until("bluetooth-interrupted", SOON)
+        await desk.until("bluetooth-wedged", SET_UP_SECONDS + SOON)
+        assert [repair for _, repair, _ in world.repairs] == [Repair.POWER_CYCLE]
+        world.hangs = False
+        await desk.until("bluetooth-ok", SET_UP_SECONDS + PAUSE_SECONDS[0] + SOON)
 
 
 @pytest.mark.parametrize("cure", [Repair.POWER_CYCLE, Repair.RESET, Repair.RESTART_DAEMON])

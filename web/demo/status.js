@@ -30,7 +30,7 @@ function radio({ lamp, sentence = '', do: advice = '', phones = 0, adapter = '' 
   const trouble = lamp === 'slow' || lamp === 'fast'
   byId('bluetooth').textContent = trouble ? `${sentence} ${advice}` : ''
   byId('bluetooth').hidden = !trouble
-  if (trouble) return card('Bluetooth', 'out', 'see above')
+  if (trouble) return card('Bluetooth', phones || 'out', 'see above')
   return lamp === 'on' ? card('Bluetooth', phones, `phones, by ${adapter}`) : card('Bluetooth', 'off', 'in the settings')
 }
 

@@ -52,9 +52,10 @@ class Device:
 
     async def until(self, wanted: dict[str, Any] | None, name: str = "hci0") -> None:
         """Wait until a controller is seen as this."""
-        async with asyncio.timeout(SOON):
-            while await self.controller(name) != wanted:  # noqa: ASYNC110 - the guest is polled
-                await asyncio.sleep(0.1)
+        end = asyncio.get_running_loop().time() + SOON
+        while (seen := await self.controller(name)) != wanted:
+            assert asyncio.get_running_loop().time() < end, seen
+            await asyncio.sleep(0.1)
 
     async def powered(self) -> bool:
         """What BlueZ says of its adapter."""
