@@ -236,7 +236,7 @@ class Radio(Protocol):
 
     async def serve(self, phones: Phones) -> None:
         """Offer the service until the radio is lost. Raises ``GatewayError`` ``bluetooth-…``:
-        ``core.radio.NO_BUS``, ``NO_DAEMON``, or another where the kernel shows why.
+        ``core.radio.NO_BUS``, ``NO_DAEMON``, ``NOT_ALLOWED``, others where the kernel shows why.
 
         Switches the controller on. All phones are gone then; serving may be tried again.
         """
@@ -257,7 +257,7 @@ class Radio(Protocol):
 class RadioTools(Protocol):
     """What can be seen of Bluetooth below the service, and done about it."""
 
-    def facts(self) -> Facts:
+    async def facts(self) -> Facts:
         """What there is now; cheap enough to be asked each second."""
 
     async def repair(self, repair: Repair, adapter: str) -> str:

@@ -87,7 +87,7 @@ def explained(error: BusError) -> GatewayError:
         code = "bluetooth-adapter-off"
         sentence = "the Bluetooth adapter cannot be switched on; is it blocked (rfkill)?"
     elif kind == "AccessDenied":
-        code = "bluetooth-refused"
+        code = "bluetooth-not-allowed"
         sentence = "this user may not use Bluetooth; does it belong to the group bluetooth?"
     else:
         code, sentence = "bluetooth-refused", f"bluetoothd refuses: {error}"

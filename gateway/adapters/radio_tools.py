@@ -1,9 +1,16 @@
 """Satisfies ``RadioTools`` by the kernel's files and ioctls, and systemctl(1) for the daemon."""
 
 import asyncio
+import contextlib
 import errno
+import subprocess
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.adapters import radio_hci, radio_rfkill
 from gateway.core.radio import Controller, Facts, Repair
@@ -19,11 +26,12 @@ DAEMONS = tuple(
 )  # fmt: skip
 # Runs where systemd does, sd_booted(3).
 SYSTEMD = Path("/run/systemd/system")
-RESTART = ("systemctl", "--no-ask-password", "restart", "bluetooth.service")
+RESTART: tuple[str, ...] = ("systemctl", "--no-ask-password", "restart", "bluetooth.service")
 # systemd itself gives a unit 90 s to stop; a daemon that needs longer than this hangs.
 RESTART_SECONDS = 30.0
 # A controller that was off for a moment forgets what it did.
 OFF_SECONDS = 0.5
+Result = TypeVar("Result")
 DENIED = {errno.EPERM, errno.EACCES, errno.EROFS}
 
 UNBLOCK_DENIED = "this gateway may not switch it on, for that it must be let write /dev/rfkill"
@@ -39,29 +47,61 @@ RESTART_FAILED = "the Bluetooth service does not start (see: journalctl -u bluet
 class LinuxRadioTools:
     """Satisfies ``RadioTools``."""
 
-    def facts(self) -> Facts:
+    async def facts(self) -> Facts:
         """See ``RadioTools``."""
-        switches = {switch.name: switch for switch in radio_rfkill.switches()}
-        found = []
-        for name in radio_hci.controllers():
-            own = switches.pop(name, None)
-            up, set_up = radio_hci.state(name)
-            blocked = own is not None and own.soft, own is not None and own.hard
-            found.append(Controller(name, up, set_up, *blocked))
-        return Facts(
-            tuple(found),
-            any(switch.soft for switch in switches.values()),
-            any(switch.hard for switch in switches.values()),
-            _inode(BUS),
-            any(path.exists() for path in DAEMONS),
-        )
+        # Reading a switch waits while the kernel switches.
+        return await _beside(_facts)
 
     async def repair(self, repair: Repair, adapter: str) -> str:
         """See ``RadioTools``."""
-        if repair is Repair.RESTART_DAEMON:
-            return await _restart()
-        # In a thread: a controller that does not answer holds the caller for some seconds.
-        return await asyncio.to_thread(_REPAIRS[repair], adapter)
+        return await _beside(partial(_REPAIRS[repair], adapter))
+
+
+async def _beside(work: Callable[[], Result]) -> Result:
+    """Do it in a thread: a controller that does not answer holds its caller for some seconds.
+
+    The gateway does not wait for the thread when it ends.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+
+    def finish(work_done: Future[Result]) -> None:
+        if done.done():
+            return
+        if error := work_done.exception():
+            done.set_exception(error)
+        else:
+            done.set_result(work_done.result())
+
+    def run() -> None:
+        work_done: Future[Result] = Future()
+        try:
+            work_done.set_result(work())
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            work_done.set_exception(error)
+        # The loop may be closed by now.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(finish, work_done)
+
+    threading.Thread(target=run, name="radio", daemon=True).start()
+    return await done
+
+
+def _facts() -> Facts:
+    switches = {switch.name: switch for switch in radio_rfkill.switches()}
+    found = []
+    for name in radio_hci.controllers():
+        own = switches.pop(name, None)
+        up, set_up = radio_hci.state(name)
+        blocked = own is not None and own.soft, own is not None and own.hard
+        found.append(Controller(name, up, set_up, *blocked))
+    return Facts(
+        tuple(found),
+        any(switch.soft for switch in switches.values()),
+        any(switch.hard for switch in switches.values()),
+        _inode(BUS),
+        any(path.exists() for path in DAEMONS),
+    )
 
 
 def _inode(path: Path) -> int:
@@ -111,30 +151,25 @@ def _why_off(error: OSError) -> str:
     return POWER_DENIED if error.errno in DENIED else ""
 
 
-async def _restart() -> str:
-    if not _has_systemd():
+def _restart(_adapter: str) -> str:
+    if not SYSTEMD.is_dir():
         return NO_SYSTEMD
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *RESTART, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=asyncio.subprocess.STDOUT
-    )
+    # Not by asyncio: with uvloop what is left behind keeps the pipe, and is waited for.
     try:
-        async with asyncio.timeout(RESTART_SECONDS):
-            said, _ = await process.communicate()
-    except TimeoutError:
+        ended = subprocess.run(  # noqa: S603 - no word of it comes from outside
+            RESTART,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=RESTART_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return RESTART_FAILED
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode == 0:
+    if ended.returncode == 0:
         return ""
     # systemctl has one exit code for both; polkit's refusals are told apart by their words.
-    return RESTART_DENIED if b"uthenti" in said or b"denied" in said else RESTART_FAILED
-
-
-def _has_systemd() -> bool:
-    return SYSTEMD.is_dir()
+    refused = b"uthenti" in ended.stderr or b"denied" in ended.stderr
+    return RESTART_DENIED if refused else RESTART_FAILED
 
 
 _REPAIRS = {
@@ -142,4 +177,5 @@ _REPAIRS = {
     Repair.POWER_ON: _power_on,
     Repair.POWER_CYCLE: _power_cycle,
     Repair.RESET: _reset,
+    Repair.RESTART_DAEMON: _restart,
 }

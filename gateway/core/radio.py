@@ -10,6 +10,7 @@ from typing import Any
 
 # What ``Radio.serve`` ends with that the kernel cannot tell.
 NO_BUS, NO_DAEMON = "bluetooth-no-bus", "bluetooth-no-daemon"
+NOT_ALLOWED = "bluetooth-not-allowed"
 # The service ended this often without a good minute between: it is no accident.
 WEDGED_FAILURES = 2
 
@@ -155,6 +156,12 @@ _NO_DAEMON = Cause(
     Lamp.SLOW,
     (Repair.RESTART_DAEMON,),
 )
+_NOT_ALLOWED = Cause(
+    NOT_ALLOWED,
+    "This gateway may not use the Bluetooth service of this device",
+    "Put its user into the group bluetooth, and start it anew.",
+    Lamp.FAST,
+)
 _NO_FIRMWARE = Cause(
     "bluetooth-no-firmware",
     "The Bluetooth adapter is there, but does not start: its firmware is missing, or it hangs",
@@ -218,6 +225,8 @@ def _of_service(facts: Facts, service: Service, controller: Controller) -> Cause
         return _NO_BUS
     if service.ended == NO_DAEMON:
         return _NO_DAEMON if facts.installed else _NOT_INSTALLED
+    if service.ended == NOT_ALLOWED:
+        return _NOT_ALLOWED
     if not controller.set_up:
         return _NO_FIRMWARE
     if not controller.up:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.core.errors import GatewayError
-from gateway.core.ladder import Ladder
+from gateway.core.ladder import IDLE_SECONDS, Ladder
 from gateway.core.radio import (
     OK,
     STARTING,
@@ -103,11 +103,16 @@ class RadioKeeper:
     async def keep(self) -> None:
         """Serve for ever."""
         while True:
-            self._look()
-            await self._serve()
-            self._look()
-            before = self._facts
-            await self._pause(await self._mend(), before)
+            try:
+                await self._look()
+                await self._serve()
+                await self._look()
+                before = self._facts
+                await self._pause(await self._mend(), before)
+            except Exception:
+                # A fault of ours takes phones their radio, and nobody the gateway.
+                log.exception("looking after the radio failed")
+                await asyncio.sleep(IDLE_SECONDS)
 
     def status(self) -> Mapping[str, Any]:
         """What the status says of Bluetooth."""
@@ -141,7 +146,7 @@ class RadioKeeper:
             now = self._clock.monotonic()
             if self._radio.adapter:
                 offered_at = now
-            self._is_served(offered=not serving.done() and now - offered_at < DEAD_SECONDS)
+            await self._is_served(offered=not serving.done() and now - offered_at < DEAD_SECONDS)
             if self._cause in (OK, UNFOUND):
                 deadline = now + DEAD_SECONDS
             if self._cause is OK:
@@ -150,15 +155,15 @@ class RadioKeeper:
                 if self._ladder.served(now - good_since):
                     self._service = replace(self._service, failures=0)
 
-    def _is_served(self, *, offered: bool) -> None:
+    async def _is_served(self, *, offered: bool) -> None:
         ended = "" if offered else self._service.ended
         phones = len(self._phones.connected_now)
         self._service = replace(self._service, offered=offered, phones=phones, ended=ended)
-        self._look()
+        await self._look()
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         """Look at all there is, and say what that means."""
-        self._facts = self._tools.facts()
+        self._facts = await self._tools.facts()
         self._adapter = choose(self._facts, self._named, self._adapter)
         adapter = self._radio.adapter or self._adapter
         cause = diagnose(self._facts, self._service, adapter, named=bool(self._named))
@@ -197,7 +202,7 @@ class RadioKeeper:
         end = self._clock.monotonic() + seconds
         while (left := end - self._clock.monotonic()) > 0:
             await asyncio.sleep(min(left, LOOK_SECONDS))
-            if self._tools.facts() != before:
+            if await self._tools.facts() != before:
                 return
 
 
@@ -208,7 +213,6 @@ def _code(served: "asyncio.Future[None]") -> str:
         log.info("%s", error.sentence)
         return error.code
     if error is not None:
-        # A fault of ours takes phones their radio for a moment, and nobody the gateway.
         log.error("the radio failed", exc_info=error)
         return MISTAKE
     return ""

@@ -11,6 +11,7 @@ from gateway.core import radio
 from gateway.core.radio import (
     NO_BUS,
     NO_DAEMON,
+    NOT_ALLOWED,
     OFF,
     OK,
     Cause,
@@ -63,6 +64,7 @@ def with_hci0(**changes: Any) -> Facts:
         (WELL, Service(ended=NO_BUS, failures=1), "bluetooth-no-bus"),
         (replace(WELL, bus=0), LOST, "bluetooth-no-bus"),
         (WELL, Service(ended=NO_DAEMON, failures=9), "bluetooth-no-daemon"),
+        (WELL, Service(ended=NOT_ALLOWED, failures=9), "bluetooth-not-allowed"),
         (
             replace(WELL, installed=False),
             Service(ended=NO_DAEMON, failures=1),

@@ -34,6 +34,7 @@ class World:
         self.broken: set[str] = set()
         # Serving begins and gets no further.
         self.hangs = False
+        self.fails = False
         self.heals: Callable[[Repair], None] = lambda repair: None
         self.refused: dict[Repair, str] = {}
         self.repairs: list[tuple[float, Repair, str]] = []
@@ -43,8 +44,10 @@ class World:
         self._use = ""
         self._lost = asyncio.Event()
 
-    def facts(self) -> Facts:
+    async def facts(self) -> Facts:
         """See ``RadioTools``."""
+        if self.fails:
+            raise ValueError("a fault of ours")
         return self.said
 
     async def repair(self, repair: Repair, adapter: str) -> str:
@@ -411,6 +414,15 @@ async def test_no_storm_whatever_happens(desk: Desk) -> None:
         assert min(gaps) >= PAUSE_SECONDS[0]
         tries = [after - before for before, after in pairwise(world.tries)]
         assert min(tries) >= LOOK_SECONDS
+
+
+@shop()
+async def test_tools_that_fail_do_not_end_it(desk: Desk) -> None:
+    with desk.at_work() as world:
+        world.fails = True
+        await asyncio.sleep(600)
+        world.fails = False
+        await desk.until("bluetooth-ok", IDLE_SECONDS + SOON)
 
 
 @shop()
