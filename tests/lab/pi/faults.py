@@ -83,13 +83,16 @@ class Device:
 
 
 @asynccontextmanager
-async def device(folder: Path, air: Air) -> AsyncIterator[Device]:
-    """A device whose Bluetooth is well, and a second line, /dev/ttyS2, on which nobody answers."""
+async def device(folder: Path, air: Air, debian: str = "") -> AsyncIterator[Device]:
+    """A device whose Bluetooth is well, and a second line, /dev/ttyS2, on which nobody answers.
+
+    ``debian``: see ``VirtualPi``.
+    """
     silent, mute = os.openpty()
     try:
         async with (
             radio(folder, air) as line,
-            VirtualPi(folder, lines=(line, os.ttyname(mute))) as pi,
+            VirtualPi(folder, lines=(line, os.ttyname(mute)), debian=debian) as pi,
         ):
             await start_bluetooth(pi)
             yield Device(pi)

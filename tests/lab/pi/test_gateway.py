@@ -29,3 +29,25 @@ def test_the_gateway_boots_in_the_guest_and_keeps_a_document(tmp_path: Path) -> 
             await pi.end("gateway")
 
     asyncio.run(main())
+
+
+def test_what_is_wrong_with_bluetooth_is_in_the_status_and_named_by_the_doctor(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with VirtualPi(tmp_path) as pi:
+            data = ("--data", "/var/lib/store")
+            await pi.write("/run/gateway.toml", "[bluetooth]\nenabled = true\n")
+            options = (*data, "--no-pages", "--json", "--config", "/run/gateway.toml")
+            await pi.spawn("gateway", *GATEWAY, "run", *options)
+            await pi.until("/run/gateway.log", '"ready": ?true')
+            # No radio is attached, so it is said from the first look on.
+            await pi.until("/run/gateway.log", "no Bluetooth adapter")
+            status = await pi.run(*GATEWAY, "status", *data)
+            assert "Everything but Bluetooth works." in status
+            assert "  bluetooth  This device has no Bluetooth adapter. Plug in" in status
+            doctor = await pi.run(*GATEWAY, "doctor", *data, "--json", check=False)
+            assert "bluetooth-no-controller" in doctor
+            await pi.end("gateway")
+
+    asyncio.run(main())

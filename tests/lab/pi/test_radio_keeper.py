@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.core.opening import RX, SERVICE, TX
+from tests.lab.pi import release
 from tests.lab.pi.air import Air
 from tests.lab.pi.faults import Device, device
 from tests.lab.pi.machine import GUEST
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.lab
 
 # From the end of a fault, or its beginning where the gateway ends it, until the service is offered.
 BACK_SECONDS = 15.0
+INTERVAL = 244
 LOG = "/run/keeper.log"
 
 
@@ -61,10 +63,10 @@ class Keeper:
 
 
 @asynccontextmanager
-async def keeping(folder: Path, helper: str = "") -> AsyncIterator[Keeper]:
+async def keeping(folder: Path, helper: str = "", debian: str = "") -> AsyncIterator[Keeper]:
     """A device whose radio is kept going; the log is shown when something fails."""
     air = Air()
-    async with device(folder, air) as it, Phone(air, 1) as phone:
+    async with device(folder, air, debian) as it, Phone(air, 1) as phone:
         command = (sys.executable, str(GUEST / "keeper.py"), *([helper] if helper else []))
         await it.pi.spawn("keeper", "env", f"PYTHONPATH={ROOT}", *command)
         keeper = Keeper(it, phone, air)
@@ -76,18 +78,24 @@ async def keeping(folder: Path, helper: str = "") -> AsyncIterator[Keeper]:
 
 
 def run(
-    folder: Path, main: Callable[[Keeper], Coroutine[Any, Any, None]], helper: str = ""
+    folder: Path,
+    main: Callable[[Keeper], Coroutine[Any, Any, None]],
+    helper: str = "",
+    debian: str = "",
 ) -> None:
     async def inside() -> None:
-        async with keeping(folder, helper) as keeper:
+        async with keeping(folder, helper, debian) as keeper:
             await main(keeper)
 
     asyncio.run(inside())
 
 
-def test_what_the_gateway_mends_by_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("debian", sorted({release.host(), "trixie"}))
+def test_what_the_gateway_mends_by_itself(tmp_path: Path, debian: str) -> None:
     async def main(keeper: Keeper) -> None:
         await keeper.serves()
+        # As the settings that ship say, in units of 0.625 ms.
+        assert keeper.chip.le_legacy_advertiser.advertising_interval_min == INTERVAL
         await keeper.it.block()
         await keeper.until("bluetooth-blocked")
         assert (await keeper.until("bluetooth-ok"))["repairs"] >= 1
@@ -98,7 +106,7 @@ def test_what_the_gateway_mends_by_itself(tmp_path: Path) -> None:
         await keeper.until("bluetooth-ok")
         await keeper.serves()
 
-    run(tmp_path, main)
+    run(tmp_path, main, debian=debian)
 
 
 def test_a_chip_that_hangs_and_comes_to_itself(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters import radio_tools
+from tests.lab.pi import release
 from tests.lab.pi.air import Air
 from tests.lab.pi.faults import device
 
@@ -17,9 +18,10 @@ WELL = {"up": True, "set_up": True, "soft": False, "hard": False}
 OFF = {**WELL, "up": False}
 
 
-def test_faults_are_seen_and_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("debian", sorted({release.host(), "trixie"}))
+def test_faults_are_seen_and_mended(tmp_path: Path, debian: str) -> None:
     async def main() -> None:
-        async with device(tmp_path, Air()) as it:
+        async with device(tmp_path, Air(), debian) as it:
             _, facts = await it.ask()
             assert facts["bus"] and facts["installed"] and not facts["soft"] and not facts["hard"]
             assert await it.controller() == WELL
