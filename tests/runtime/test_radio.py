@@ -332,6 +332,29 @@ async def test_without_rights_it_says_so_and_goes_on_looking(desk: Desk) -> None
 
 
 @shop()
+async def test_what_may_not_be_done_gives_way_to_what_may(desk: Desk) -> None:
+    with desk.at_work() as world:
+        await desk.until("bluetooth-ok", SOON)
+        world.refused = dict.fromkeys((Repair.POWER_CYCLE, Repair.RESET), "it may not")
+        world.lose("bluetooth-failed")
+        await desk.until("bluetooth-wedged", SOON)
+        await asyncio.sleep(LOOK_SECONDS)
+        assert [repair for _, repair, _ in world.repairs] == [Repair.RESTART_DAEMON]
+
+
+@shop()
+async def test_what_was_wrong_before_is_not_said_of_what_is_wrong_now(desk: Desk) -> None:
+    with desk.at_work() as world:
+        world.fault = NO_DAEMON
+        await desk.until(NO_DAEMON, SOON)
+        world.fault = ""
+        await desk.until("bluetooth-ok", PAUSE_SECONDS[0] + SOON)
+        world.said = Facts((replace(HCI0, up=False),))
+        await asyncio.sleep(SOON)
+        assert desk.state == "bluetooth-adapter-off"
+
+
+@shop()
 async def test_a_lost_bus_is_waited_for(desk: Desk) -> None:
     with desk.at_work() as world:
         await desk.until("bluetooth-ok", SOON)
