@@ -29,20 +29,24 @@ PACKET_BYTES = 4_096
 SEND_BUFFER_BYTES = 8_192
 # What a phone sent and nobody read; more is left with the phone.
 INBOX_BYTES = 512 * 1024
-# More than phones that a controller links at once; each has one.
-MAX_CHANNELS = 16
+# One that is used, and one that a phone opens in its place.
+CHANNELS_OF_PHONE = 2
 BACKLOG = 8
 
 
 class L2capChannel:
-    """Satisfies ``Channel``."""
+    """Satisfies ``Channel``. ``packet_bytes``: the largest the phone takes."""
 
-    def __init__(self, connection: socket.socket, closed: Callable[["L2capChannel"], None]) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        packet_bytes: int,
+        closed: Callable[["L2capChannel"], None],
+    ) -> None:
         self._socket = connection
+        self._packet_bytes = packet_bytes
         self._closed = closed
         self._loop = asyncio.get_running_loop()
-        size = connection.getsockopt(SOL_BLUETOOTH, BT_SNDMTU, 2)
-        self._packet_bytes = int.from_bytes(size, "little")
         self._inbox = bytearray()
         self._arrived = asyncio.Event()
         self._outbox: deque[memoryview] = deque()
@@ -147,7 +151,7 @@ class L2capListener:
     def __init__(self, taken: Callable[[str, L2capChannel], None]) -> None:
         self.psm = 0
         self._taken = taken
-        self._channels: set[L2capChannel] = set()
+        self._phones: dict[L2capChannel, str] = {}
         self._loop = asyncio.get_running_loop()
         self._socket = _listening()
         if self._socket is not None:
@@ -160,22 +164,25 @@ class L2capListener:
             self._loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
-        for channel in tuple(self._channels):
+        for channel in tuple(self._phones):
             channel.close()
 
     def _accept(self) -> None:
         assert self._socket is not None
         try:
-            connection, phone = _accepted(self._socket)
+            connection, phone, packet_bytes = _accepted(self._socket)
         except OSError:
             # It was gone before it was taken.
             return
-        if len(self._channels) >= MAX_CHANNELS:
+        if list(self._phones.values()).count(phone) >= CHANNELS_OF_PHONE:
             connection.close()
             return
-        channel = L2capChannel(connection, self._channels.discard)
-        self._channels.add(channel)
+        channel = L2capChannel(connection, packet_bytes, self._closed)
+        self._phones[channel] = phone
         self._taken(phone, channel)
+
+    def _closed(self, channel: L2capChannel) -> None:
+        self._phones.pop(channel, None)
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -202,16 +209,20 @@ def _listening() -> socket.socket | None:
     return listener
 
 
-def _accepted(listener: socket.socket) -> tuple[socket.socket, str]:
+def _accepted(listener: socket.socket) -> tuple[socket.socket, str, int]:
     place, size = ctypes.create_string_buffer(SOCKADDR_L2.size), ctypes.c_uint(SOCKADDR_L2.size)
     flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     descriptor = _libc.accept4(listener.fileno(), place, ctypes.byref(size), flags)
     _checked(descriptor)
-    connection = socket.socket(
-        AF_BLUETOOTH, socket.SOCK_SEQPACKET, BTPROTO_L2CAP, fileno=descriptor
-    )
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    return connection, _unpacked(place.raw)[1]
+    kind = (AF_BLUETOOTH, socket.SOCK_SEQPACKET, BTPROTO_L2CAP)
+    connection = socket.socket(*kind, fileno=descriptor)
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        packet = connection.getsockopt(SOL_BLUETOOTH, BT_SNDMTU, 2)
+    except OSError:
+        connection.close()
+        raise
+    return connection, _unpacked(place.raw)[1], int.from_bytes(packet, "little")
 
 
 def _psm(listener: socket.socket) -> int:

@@ -2,8 +2,8 @@
 
 radio.py [PATIENCE]: serves again and again, `PATIENCE` seconds apart, and prints what happens.
 What a phone writes to RX is notified to it behind the last octet of its address and its MTU; "many
-N" is answered by N notifications as fast as there is room, "count" by the bytes it wrote, "quiet…"
-by nothing. A channel echoes.
+N" is answered by N notifications as fast as there is room, "quiet…" by nothing and "count" by the
+bytes of all that. A channel echoes.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Echo:
         self._places: dict[str, int] = {}
         self._waiting: dict[str, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._written: Counter[str] = Counter()
+        self._quiet: Counter[str] = Counter()
 
     def connected(self, phone: str) -> None:
         say("connected", phone)
@@ -54,13 +54,13 @@ class Echo:
         return Info(PEER, psm, len(free), place).encoded()
 
     def written(self, phone: str, value: bytes, mtu: int) -> None:
-        self._written[phone] += len(value)
         if value.startswith(b"quiet"):
+            self._quiet[phone] += len(value)
             return
         head = bytes.fromhex(phone.replace(":", ""))[-1:] + mtu.to_bytes(2, "little")
         answers = [head + value]
         if value == b"count":
-            answers = [head + str(self._written[phone]).encode()]
+            answers = [head + str(self._quiet[phone]).encode()]
         elif value.startswith(b"many"):
             body = bytes(min(mtu - 3, MAX_SEGMENT_BYTES) - 7)
             answers = [head + n.to_bytes(4, "big") + body for n in range(int(value[4:]))]
