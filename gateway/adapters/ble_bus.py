@@ -123,9 +123,15 @@ class Bus:
 
     def tell(self, path: str, interface: str, member: str) -> None:
         """Call a method of BlueZ without arguments whose answer nobody waits for."""
+        if not self.connection.connected:
+            return
         message = _message(path, interface, member, "", (), BLUEZ)
         message.flags = MessageFlag.NO_REPLY_EXPECTED
         self.connection.send(message)
+
+    async def ping(self) -> None:
+        """Return when BlueZ has read all that was sent before. Raises ``BusError``."""
+        await self.call("/", "org.freedesktop.DBus.Peer", "Ping")
 
     async def set(self, path: str, interface: str, name: str, signature: str, value: Any) -> None:
         """Set a property. Raises ``BusError``."""

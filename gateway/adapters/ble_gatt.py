@@ -91,7 +91,7 @@ class Gatt:
     async def _confirm(self) -> None:
         # Its answer proves that what was sent before it was read.
         try:
-            await self._bus.call("/", "org.freedesktop.DBus.Peer", "Ping")
+            await self._bus.ping()
         except BusError as error:
             self._lost(error)
             return

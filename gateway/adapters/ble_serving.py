@@ -20,8 +20,6 @@ DEVICE = "org.bluez.Device1"
 NEEDED = {ADAPTER, MANAGER, "org.bluez.GattManager1"}
 # BlueZ needs less than a second; the supervisor does not wait for ever.
 SET_UP_SECONDS = 20.0
-# A phone that is told to go when serving ends is not waited for longer.
-GOODBYE_SECONDS = 2.0
 
 Objects = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -44,8 +42,9 @@ class Serving:
 
     @property
     def adapter(self) -> str:
-        """The adapter's name once phones can find it."""
-        return self._adapter.rpartition("/")[2] if self._ready and self.advertiser.up else ""
+        """The adapter's name while phones can find it, or use it: it may be too busy for more."""
+        offered = self._ready and (self.advertiser.up or self._ours)
+        return self._adapter.rpartition("/")[2] if offered else ""
 
     async def run(self, beacon: Beacon | None) -> None:
         """Serve until it is lost. Raises ``GatewayError`` or ``BusError``."""
@@ -80,10 +79,10 @@ class Serving:
         self._over.cancel()
         await self.gatt.close()
         self._listener.close()
-        with contextlib.suppress(BusError, TimeoutError):
-            async with asyncio.timeout(GOODBYE_SECONDS):
-                for phone in self._ours & self._connected:
-                    await self._bus.call(device_of(self._adapter, phone), DEVICE, "Disconnect")
+        for phone in self._ours:
+            self.disconnect(phone)
+        with contextlib.suppress(BusError):
+            await self._bus.ping()
         for phone in tuple(self._connected):
             self.disconnected(phone)
 
