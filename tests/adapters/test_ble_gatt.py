@@ -42,11 +42,10 @@ def test_the_service_has_info_rx_and_a_tx_for_each_place() -> None:
         offered = Offered()
         await offered.begin()
         assert offered.bluez.calls == [("RegisterApplication", "/store_gateway/gatt", {})]
-        found = {
-            str(one.uuid): one for one in offered.bluez.exported.values() if hasattr(one, "uuid")
-        }
+        exported: list[Any] = list(offered.bluez.exported.values())
+        found = {str(one.uuid): one for one in exported if hasattr(one, "uuid")}
         assert set(found) == {INFO, RX, *TX}
-        service = offered.bluez.exported["/store_gateway/gatt/service0"]
+        service: Any = offered.bluez.exported["/store_gateway/gatt/service0"]
         assert (service.UUID, service.Primary) == (SERVICE, True)
         assert found[RX].Flags == ["write-without-response", "write"]
         assert (found[INFO].Flags, found[TX[0]].Flags) == (["read"], ["notify"])
