@@ -21,12 +21,20 @@ RADIO = "/dev/ttyS1"
 
 
 @asynccontextmanager
-async def radio(folder: Path, air: Air) -> AsyncIterator[str]:
-    """A controller on a terminal, whose path is for ``VirtualPi(lines=(path,))``."""
+async def radio(folder: Path, air: Air, *, extended: bool = False) -> AsyncIterator[str]:
+    """A controller on a terminal, whose path is for ``VirtualPi(lines=(path,))``.
+
+    ``extended``: with extended advertising, as a plugged adapter may have it.
+    """
     link = folder / "radio"
     transport = await open_pty_transport(str(link))
     controller = LabController(
-        "pi", air, PI_ADDRESS, host_source=transport.source, host_sink=transport.sink
+        "pi",
+        air,
+        PI_ADDRESS,
+        extended=extended,
+        host_source=transport.source,
+        host_sink=transport.sink,
     )
     try:
         yield str(link.readlink())

@@ -1,15 +1,19 @@
-"""A controller as a Pi has it: legacy advertising with scan responses, packets of today's size.
-
-bumble's controller gives every scanner the advertisement a second time as its scan response, and
-sends only connectable ones; here a scan response is asked for over the air and answered.
-"""
+"""A controller as a Pi has it: legacy advertising, packets of today's size, few under way."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bumble import hci, ll
-from bumble.controller import Connection, Controller, LegacyAdvertiser
+from bumble.controller import Connection, Controller
+
+from tests.lab.pi.advertiser import (
+    Advertisement,
+    Advertiser,
+    AdvScanInd,
+    ScanReq,
+    ScanRsp,
+    Set,
+)
 
 if TYPE_CHECKING:
     from tests.lab.pi.air import Air
@@ -21,42 +25,14 @@ ACL_BYTES = 251
 # so that a slow link is felt.
 ACL_PACKETS = 12
 
-# Core specification 5.4, vol. 4 part E, 7.8.5: the interval is counted in these.
-INTERVAL_SECONDS = 0.000625
-
 # dBm, of all that is heard.
 RSSI = -50
 
-Kind = hci.HCI_LE_Set_Advertising_Parameters_Command.AdvertisingType
-Report = hci.HCI_LE_Advertising_Report_Event.Report
 ACTIVE = hci.HCI_LE_Set_Scan_Parameters_Command.ACTIVE_SCANNING
+EXTENDED = hci.LeFeatureMask.LE_EXTENDED_ADVERTISING
+PERIODIC = hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
+Report = hci.HCI_LE_Advertising_Report_Event.Report
 EventType = hci.HCI_LE_Advertising_Report_Event.EventType
-
-
-@dataclass
-class AdvScanInd(ll.AdvertisingPdu):
-    """An advertisement that answers scanners and takes no connection; bumble has none."""
-
-    advertiser_address: hci.Address
-    data: bytes
-
-
-@dataclass
-class ScanReq(ll.AdvertisingPdu):
-    """A scanner asks an advertiser for more."""
-
-    scanner_address: hci.Address
-    advertiser_address: hci.Address
-
-
-@dataclass
-class ScanRsp(ll.AdvertisingPdu):
-    """The answer, for the scanner that asked."""
-
-    scanner_address: hci.Address
-    advertiser_address: hci.Address
-    data: bytes
-
 
 # What is reported to the host of a scanner.
 EVENTS = {
@@ -65,52 +41,27 @@ EVENTS = {
     ll.AdvNonConnInd: EventType.ADV_NONCONN_IND,
     ScanRsp: EventType.SCAN_RSP,
 }
-ADVERTISEMENTS = {
-    Kind.ADV_IND: ll.AdvInd,
-    Kind.ADV_SCAN_IND: AdvScanInd,
-    Kind.ADV_NONCONN_IND: ll.AdvNonConnInd,
-}
-
-
-class Advertiser(LegacyAdvertiser):
-    """Undirected advertising of each kind, as often as the host asked for."""
-
-    def _on_timer_fired(self) -> None:
-        self.send_advertising_data()
-        self.timer_handle = asyncio.get_running_loop().call_later(
-            self.advertising_interval_min * INTERVAL_SECONDS, self._on_timer_fired
-        )
-
-    def send_advertising_data(self) -> None:
-        """Send one advertisement."""
-        kind = ADVERTISEMENTS.get(Kind(self.advertising_type))
-        if self.enabled and kind is not None:
-            self.controller.send_advertising_pdu(kind(self.address, self.advertising_data))
-
-    def answer(self, request: ScanReq) -> None:
-        """Answer a scanner, if it is this one it asks and it may be asked."""
-        scannable = self.advertising_type in (Kind.ADV_IND, Kind.ADV_SCAN_IND)
-        if self.enabled and scannable and request.advertiser_address == self.address:
-            self.controller.send_advertising_pdu(
-                ScanRsp(request.scanner_address, self.address, self.scan_response_data)
-            )
 
 
 class LabController(Controller):
-    """A controller that takes packets of today's size and keeps its host waiting for the air."""
+    """A controller that keeps its host waiting for the air.
+
+    ``extended``: one that advertises by sets, as many adapters do, but no chip of a Pi; a set ends
+    with a connection.
+    """
 
     le_acl_data_packet_length = ACL_BYTES
     total_num_le_acl_data_packets = ACL_PACKETS
 
-    # The chips of a Pi (CYW43438, CYW43455) have neither.
-    le_features = Controller.le_features & ~(
-        hci.LeFeatureMask.LE_EXTENDED_ADVERTISING | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
-    )
-
-    def __init__(self, name: str, air: "Air", address: str, **ends: Any) -> None:
+    def __init__(
+        self, name: str, air: "Air", address: str, *, extended: bool = False, **ends: Any
+    ) -> None:
         super().__init__(name, link=air, public_address=address, **ends)
         self._air = air
         self._advertiser = self.le_legacy_advertiser = Advertiser(self)
+        self.le_features = Controller.le_features & ~PERIODIC
+        if not extended:
+            self.le_features &= ~EXTENDED
 
     def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
         """Take a packet of the host, and report it as sent when the air was free for it."""
@@ -128,26 +79,38 @@ class LabController(Controller):
                 )
             )
 
+    def on_hci_le_set_extended_advertising_parameters_command(
+        self, command: hci.HCI_LE_Set_Extended_Advertising_Parameters_Command
+    ) -> hci.HCI_LE_Set_Extended_Advertising_Parameters_ReturnParameters:
+        """Make a set of our own, where bumble would make one of its."""
+        handle = command.advertising_handle
+        if handle not in self.advertising_sets:
+            self.advertising_sets[handle] = Set(self, handle)
+        return super().on_hci_le_set_extended_advertising_parameters_command(command)
+
     def on_ll_advertising_pdu(self, packet: ll.AdvertisingPdu) -> None:
         """Hear what another controller sent."""
         if isinstance(packet, ScanReq):
             self._advertiser.answer(packet)
+            for advertised in self.advertising_sets.values():
+                assert isinstance(advertised, Set)
+                advertised.answer(packet)
         elif isinstance(packet, ScanRsp):
             if packet.scanner_address == self._scanner_address:
                 self._report(packet)
-        elif isinstance(packet, ll.AdvInd | ll.AdvNonConnInd | AdvScanInd):
+        elif isinstance(packet, Advertisement):
             self._report(packet)
             self._follow(packet)
         else:
             super().on_ll_advertising_pdu(packet)
 
-    def _report(self, packet: ll.AdvInd | ll.AdvNonConnInd | AdvScanInd | ScanRsp) -> None:
+    def _report(self, packet: Advertisement | ScanRsp) -> None:
         if self.le_scan_enable:
             address = packet.advertiser_address
             report = Report(EVENTS[type(packet)], address.address_type, address, packet.data, RSSI)
             self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
 
-    def _follow(self, packet: ll.AdvInd | ll.AdvNonConnInd | AdvScanInd) -> None:
+    def _follow(self, packet: Advertisement) -> None:
         """Ask for the scan response, or connect to whom the host waits for."""
         address, pending = packet.advertiser_address, self.pending_le_connection
         active = self.le_scan_enable and self.le_scan_type == ACTIVE

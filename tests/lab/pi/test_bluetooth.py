@@ -45,9 +45,14 @@ WRITES = 40
 
 
 @asynccontextmanager
-async def echo(folder: Path, air: Air, debian: str = "") -> AsyncIterator[VirtualPi]:
+async def echo(
+    folder: Path, air: Air, debian: str = "", *, extended: bool = False
+) -> AsyncIterator[VirtualPi]:
     """A virtual Pi that advertises the echo service."""
-    async with radio(folder, air) as line, VirtualPi(folder, lines=(line,), debian=debian) as pi:
+    async with (
+        radio(folder, air, extended=extended) as line,
+        VirtualPi(folder, lines=(line,), debian=debian) as pi,
+    ):
         await start_bluetooth(pi)
         await pi.spawn("echo", sys.executable, str(GUEST / "echo.py"), SERVICE, RX, TX)
         yield pi
@@ -72,10 +77,13 @@ def test_a_phone_finds_connects_writes_and_is_notified(tmp_path: Path, debian: s
     asyncio.run(main())
 
 
-def test_what_is_advertised_and_what_answers_a_scan_are_told_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extended", [False, True])
+def test_what_is_advertised_and_what_answers_a_scan_are_told_apart(
+    tmp_path: Path, extended: bool
+) -> None:
     async def main() -> None:
         air = Air()
-        async with echo(tmp_path, air), Phone(air, 1) as phone:
+        async with echo(tmp_path, air, extended=extended), Phone(air, 1) as phone:
             found = await phone.find(SERVICE)
             # Discoverable by anybody, and not by classic Bluetooth.
             assert found.data.get(AdvertisingData.FLAGS) == AdvertisingData.Flags(6)
@@ -119,7 +127,9 @@ def test_an_l2cap_channel_keeps_messages_whole(tmp_path: Path, debian: str) -> N
     asyncio.run(main())
 
 
-def test_two_phones_at_once(tmp_path: Path) -> None:
+# With extended advertising, it ends with each connection and the service has to begin again.
+@pytest.mark.parametrize("extended", [False, True])
+def test_two_phones_at_once(tmp_path: Path, extended: bool) -> None:
     async def talk(phone: Phone) -> None:
         await linked(phone)
         for number in range(20):
@@ -133,7 +143,8 @@ def test_two_phones_at_once(tmp_path: Path) -> None:
 
     async def main() -> None:
         air = Air()
-        async with echo(tmp_path, air), Phone(air, 1) as one, Phone(air, 2) as two:
+        pi = echo(tmp_path, air, extended=extended)
+        async with pi, Phone(air, 1) as one, Phone(air, 2) as two:
             await asyncio.gather(talk(one), talk(two))
             assert one.connected and two.connected
 

@@ -29,9 +29,12 @@ Event = HCI_LE_Advertising_Report_Event.EventType
 
 
 @asynccontextmanager
-async def advertising(air: Air, kind: AdvertisingType) -> AsyncIterator[None]:
+async def advertising(
+    air: Air, kind: AdvertisingType, *, extended: bool = False
+) -> AsyncIterator[None]:
     """A Pi that advertises in this way, every 20 ms."""
-    host = Host(controller := LabController("pi", air, ADDRESS), AsyncPipeSink(controller))
+    controller = LabController("pi", air, ADDRESS, extended=extended)
+    host = Host(controller, AsyncPipeSink(controller))
     device = Device(name="pi", host=host, address=Address("F0:00:00:00:00:01"))
     await device.power_on()
     await device.start_advertising(
@@ -61,6 +64,7 @@ async def reports(phone: Phone, *, active: bool) -> set[tuple[int, bytes]]:
     return heard
 
 
+@pytest.mark.parametrize("extended", [False, True])
 @pytest.mark.parametrize(
     ("kind", "active", "expected"),
     [
@@ -71,11 +75,12 @@ async def reports(phone: Phone, *, active: bool) -> set[tuple[int, bytes]]:
     ],
 )
 def test_only_who_asks_gets_a_scan_response(
-    kind: str, active: bool, expected: set[tuple[int, bytes]]
+    kind: str, active: bool, expected: set[tuple[int, bytes]], extended: bool
 ) -> None:
     async def main() -> None:
         air = Air()
-        async with advertising(air, AdvertisingType[kind]), Phone(air, 1) as phone:
+        pi = advertising(air, AdvertisingType[kind], extended=extended)
+        async with pi, Phone(air, 1) as phone:
             assert await reports(phone, active=active) == expected
 
     asyncio.run(main())
