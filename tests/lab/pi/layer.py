@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.lab.pi import cache, release
 from tests.lab.pi.cache import LabUnavailable, ask, stage, tell
 
-# What the guest runs; what they need comes with them.
+# What every guest runs; what they need comes with them.
 PACKAGES = ("bluez", "dbus")
 
 # Folders that are links into /usr on the host, and would hide it if they came as folders.
@@ -21,20 +21,21 @@ MERGED = ("bin", "lib", "lib64", "sbin")
 KEPT = ("etc", "usr")
 
 
-def layer(name: str) -> Path:
+def layer(name: str, more: tuple[str, ...] = ()) -> Path:
     """A folder to lay over the host's root, with packages of the Debian release of that name.
 
-    Made when there is none for these packages. Raises LabUnavailable when that cannot be done here.
+    ``more`` are packages that only some guests have. Made when there is none for all these. Raises
+    LabUnavailable when that cannot be done here.
     """
     if name != release.host() and not release.updated(name):
         with cache.alone():
             release.update(name)
-    path = _path(packages := _absent(name))
+    path = _path(packages := _absent(name, more))
     if not path.exists():
         with cache.alone():
             if name != release.host():
                 release.update(name)
-                path = _path(packages := _absent(name))
+                path = _path(packages := _absent(name, more))
             if not path.exists():
                 _make(name, packages, path)
     return path
@@ -44,13 +45,14 @@ def _path(packages: list[str]) -> Path:
     return cache.folder() / f"layer-{cache.key(*packages)}"
 
 
-def _absent(name: str) -> list[str]:
-    """``name=version`` of each package that apt would install for PACKAGES."""
-    command = ["install", "--simulate", "--no-install-recommends", *PACKAGES]
+def _absent(name: str, more: tuple[str, ...]) -> list[str]:
+    """``name=version`` of each package that apt would install for PACKAGES and more."""
+    wanted = (*PACKAGES, *more)
+    command = ["install", "--simulate", "--no-install-recommends", *wanted]
     text = ask("apt-get", *release.options(name), *command)
     if not text:
         raise LabUnavailable(
-            f"The lab needs Debian's {' and '.join(PACKAGES)}, and apt cannot say here what they "
+            f"The lab needs Debian's {' and '.join(wanted)}, and apt cannot say here what they "
             "need; run: sudo apt-get update"
         )
     return sorted(

@@ -38,9 +38,9 @@ BOOT_POLL_SECONDS = 0.02
 
 
 @cache
-def parts(debian: str) -> tuple[Path, Path]:
+def parts(debian: str, more: tuple[str, ...]) -> tuple[Path, Path]:
     """Kernel and packages; apt is asked once a test run, as that takes a second."""
-    return kernel(), layer(debian)
+    return kernel(), layer(debian, more)
 
 
 class CommandFailed(AssertionError):
@@ -51,7 +51,8 @@ class VirtualPi:
     """One boot.
 
     ``lines``: devices of the host that the guest has as /dev/ttyS1, /dev/ttyS2, …; ``debian``: the
-    release its packages are of, the host's own or a newer one.
+    release its packages are of, the host's own or a newer one; ``packages``: what it has of them
+    besides those that every guest has.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class VirtualPi:
         environment: tuple[str, ...] = (),
         memory: str = MEMORY,
         debian: str = "",
+        packages: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self._lines = lines
         self._environment = environment
         self._memory = memory
         self._debian = debian or release.host()
+        self._more = packages
         self._process: subprocess.Popen[bytes] | None = None
         self._wire: Wire | None = None
 
@@ -86,7 +89,7 @@ class VirtualPi:
     async def start(self) -> None:
         """Boot and wait until commands can be run."""
         # Takes minutes the first time, so not in the loop.
-        binary, packages = await asyncio.to_thread(parts, self._debian)
+        binary, packages = await asyncio.to_thread(parts, self._debian, self._more)
         self._wire = wire = await Wire.open()
         # A test run that is killed takes its guests with it.
         command = ["setpriv", "--pdeathsig=KILL", str(binary)]
