@@ -27,6 +27,7 @@ hostfs "$LAB_SHARE" "$PWD$LAB_SHARE"
 
 pivot_root . mnt
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+if [ -n "$LAB_SYSTEMD" ]; then exec chroot . /bin/sh "$LAB_SYSTEMD" <dev/null; fi
 chroot . "$LAB_PYTHON" "$LAB_AGENT" "$LAB_WIRE" <dev/null &
 # As process 1 a shell also reaps whom the others leave behind.
 code=0
