@@ -139,6 +139,10 @@ class Phone:
         """Ask for notifications; ``heard`` is called with each."""
         await self._found[UUID(characteristic)].subscribe(heard)
 
+    async def unsubscribe(self, characteristic: str) -> None:
+        """Ask for no more notifications, whoever listened."""
+        await self._found[UUID(characteristic)].unsubscribe(force=True)
+
     async def notified(self, characteristic: str, seconds: float = ANSWER_SECONDS) -> bytes:
         """The next notification that was not asked for yet."""
         return await asyncio.wait_for(self._heard[characteristic].get(), seconds)

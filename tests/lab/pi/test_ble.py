@@ -4,13 +4,15 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from bumble.att import ATT_Error
 from bumble.core import AdvertisingData
 
-from gateway.core.opening import INFO, RX, SERVICE, TX, Info, read_info
+from gateway.core.opening import INFO, PLACES, RX, SERVICE, TX, Info, read_info
+from gateway.core.segments import WINDOW
 from tests.lab.pi import release
 from tests.lab.pi.air import Air
 from tests.lab.pi.bluetooth import radio, start_bluetooth
@@ -33,6 +35,12 @@ RELEASES = sorted({release.host(), "trixie"})
 FLOOD = 800
 CHANNEL_PACKETS = 800
 PACKET_BYTES = 512
+
+POWER_OFF = (
+    "dbus-send", "--system", "--print-reply", "--dest=org.bluez", "/org/bluez/hci0",
+    "org.freedesktop.DBus.Properties.Set", "string:org.bluez.Adapter1", "string:Powered",
+    "variant:boolean:false",
+)  # fmt: skip
 
 # The least there is.
 LEAST_MTU = 23
@@ -219,6 +227,85 @@ def test_bluetoothd_that_ends_and_comes_back(tmp_path: Path, debian: str) -> Non
                 assert await echoed(phone, place, b"back") == head(1) + b"back"
                 assert loop.time() - began < SERVED_SECONDS
                 print(f"served again after {loop.time() - began:.1f} s")
+            left = re.findall(r"left (\d+) (\d+)", await pi.read("/run/radio.log"))
+            assert len(set(left)) == 1, left
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("debian", RELEASES)
+def test_a_window_of_writes_of_eight_phones_arrives_whole(tmp_path: Path, debian: str) -> None:
+    async def at_once(phone: Phone, place: int) -> int:
+        for _ in range(WINDOW):
+            await phone.write(RX, b"quiet" + WHOLE[5:], answered=False)
+        return await settled(phone, place)
+
+    async def main() -> None:
+        air = Air()
+        async with serving(tmp_path, air, debian), AsyncExitStack() as stack:
+            phones = [await stack.enter_async_context(Phone(air, n)) for n in range(1, PLACES + 1)]
+            places = [(await linked(phone)).place for phone in phones]
+            assert places == list(range(1, PLACES + 1))
+            got = await asyncio.gather(*map(at_once, phones, places))
+            assert got == [WINDOW * len(WHOLE)] * PLACES
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("debian", RELEASES)
+def test_a_rude_phone_hurts_nobody_else(tmp_path: Path, debian: str) -> None:
+    async def main() -> None:
+        air = Air()
+        async with serving(tmp_path, air, debian), Phone(air, 1) as phone, Phone(air, 2) as rude:
+            place = (await linked(phone)).place
+            await linked(rude)
+            # It listens to another's place, and goes on and off.
+            for _ in range(5):
+                await rude.subscribe(TX[place - 1])
+                await rude.unsubscribe(TX[place - 1])
+            await rude.subscribe(TX[place - 1])
+            assert await echoed(phone, place, b"one") == head(1) + b"one"
+            for value in (b"", bytes(600), bytes(513)):
+                with suppress(ATT_Error):
+                    await rude.write(RX, value)
+            # It leaves while it asks for much.
+            await rude.write(RX, f"many{FLOOD}".encode())
+            for _ in range(50):
+                await rude.write(RX, b"quiet" + WHOLE[5:], answered=False)
+            await rude.disconnect()
+            assert await echoed(phone, place, b"two") == head(1) + b"two"
+            # It asks for channels without end; each phone has two at most.
+            psm = (await linked(rude)).psm
+            channels = [await rude.open(psm) for _ in range(3)]
+            await channels[0].write(b"x")
+            assert await channels[0].read() == b"x"
+            await asyncio.sleep(0.5)
+            assert [channel.open_still for channel in channels] == [True, True, False]
+            await rude.disconnect()
+            assert await echoed(phone, place, b"three") == head(1) + b"three"
+
+    asyncio.run(main())
+
+
+def test_an_adapter_and_a_bus_that_go_and_come_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        async with serving(tmp_path, air) as pi, Phone(air, 1) as phone:
+            await linked(phone)
+            await pi.run(*POWER_OFF)
+            await pi.until("/run/radio.log", "ended bluetooth-adapter-off")
+            await phone.disconnect()
+            # Serving switches it on again.
+            place = (await linked(phone)).place
+            assert await echoed(phone, place, b"on") == head(1) + b"on"
+            await pi.run("/bin/sh", "-c", "kill -9 $(cat /run/dbus.pid)")
+            await pi.until("/run/radio.log", "(?s)ended bluetooth-no-bus.*ended bluetooth-no-bus")
+            await phone.disconnect()
+            await pi.run("/bin/sh", "-c", "kill $(cat /run/bluetoothd.pid); sh /run/start-dbus")
+            await pi.until("/run/radio.log", "ended bluetooth-no-daemon")
+            await pi.run("/bin/sh", "/run/start-bluetoothd")
+            place = (await linked(phone)).place
+            assert await echoed(phone, place, b"back") == head(1) + b"back"
             left = re.findall(r"left (\d+) (\d+)", await pi.read("/run/radio.log"))
             assert len(set(left)) == 1, left
 
