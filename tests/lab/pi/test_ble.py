@@ -295,7 +295,8 @@ def test_an_adapter_and_a_bus_that_go_and_come_back(tmp_path: Path) -> None:
             await pi.run(*POWER_OFF)
             await pi.until("/run/radio.log", "ended bluetooth-adapter-off")
             await phone.disconnect()
-            # Serving switches it on again.
+            # Serving switches it on again; what was advertised before it went may still be heard.
+            await pi.until("/run/radio.log", "(?s)serve.*serve")
             place = (await linked(phone)).place
             assert await echoed(phone, place, b"on") == head(1) + b"on"
             await pi.run("/bin/sh", "-c", "kill -9 $(cat /run/dbus.pid)")
