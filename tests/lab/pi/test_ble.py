@@ -47,9 +47,14 @@ LEAST_MTU = 23
 
 
 @asynccontextmanager
-async def serving(folder: Path, air: Air, debian: str = "") -> AsyncIterator[VirtualPi]:
+async def serving(
+    folder: Path, air: Air, debian: str = "", *, extended: bool = False
+) -> AsyncIterator[VirtualPi]:
     """A virtual Pi with the gateway's radio; nothing but its own lines may be printed by it."""
-    async with radio(folder, air) as line, VirtualPi(folder, lines=(line,), debian=debian) as pi:
+    async with (
+        radio(folder, air, extended=extended) as line,
+        VirtualPi(folder, lines=(line,), debian=debian) as pi,
+    ):
         await start_bluetooth(pi)
         await pi.spawn("radio", sys.executable, str(GUEST / "radio.py"))
         try:
@@ -178,15 +183,17 @@ def test_a_flood_of_writes_and_one_of_notifications(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+# With extended advertising, it ends with each connection.
+@pytest.mark.parametrize("extended", [False, True])
 @pytest.mark.parametrize("debian", RELEASES)
 def test_a_phone_that_comes_and_goes_is_found_and_served_each_time(
-    tmp_path: Path, debian: str
+    tmp_path: Path, debian: str, extended: bool
 ) -> None:
     async def main() -> None:
         air = Air()
         loop = asyncio.get_running_loop()
         async with (
-            serving(tmp_path, air, debian) as pi,
+            serving(tmp_path, air, debian, extended=extended) as pi,
             Phone(air, 1) as phone,
             Phone(air, 2) as other,
         ):
