@@ -304,7 +304,7 @@ def test_the_adapter_that_is_named_or_on_is_taken(
         ("org.freedesktop.DBus.Error.ServiceUnknown", "bluetooth-no-daemon"),
         ("org.freedesktop.DBus.Error.Spawn.ExecFailed", "bluetooth-no-daemon"),
         ("org.freedesktop.DBus.Error.NoReply", "bluetooth-no-daemon"),
-        ("org.freedesktop.DBus.Error.AccessDenied", "bluetooth-refused"),
+        ("org.freedesktop.DBus.Error.AccessDenied", "bluetooth-not-allowed"),
         ("org.freedesktop.DBus.Error.UnknownObject", "bluetooth-lost"),
         ("org.bluez.Error.Blocked", "bluetooth-adapter-off"),
         ("org.bluez.Error.Failed", "bluetooth-refused"),
