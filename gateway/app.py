@@ -218,7 +218,7 @@ class Gateway:
             Watchers(watchers),
             self._members.heard,
         )
-        self._members.attach(self._performer, self._neighbourhood.of_store)
+        self._members.attach(self._performer, self._gained)
         self._local.attach(self._performer)
         self._verbs = Verbs(
             self._performer,
@@ -352,6 +352,11 @@ class Gateway:
         calls = Calls(self._caller.connect, self._sessions.calling, self._serve_session, self._end)
         off = config.why_not_discover
         return Neighbourhood(Neighbours(own), calls, self._clock, self._chance, off)
+
+    def _gained(self, store: str) -> None:
+        self._neighbourhood.of_store(store)
+        if self._bluetooth is not None:
+            self._bluetooth.claimed()
 
     def _end(self, session: Session, code: Code, reason: str) -> None:
         session.close(code, reason)

@@ -3,6 +3,7 @@
 Only imported where Bluetooth is on: its libraries take some megabytes.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from gateway.adapters.ble import Ble
 from gateway.adapters.radio_tools import LinuxRadioTools
 from gateway.core.errors import Code, PeerError
 from gateway.core.places import Places
+from gateway.core.radio import UNCLAIMED, section
 from gateway.core.session import Session
 from gateway.ports import Clock, Link
 from gateway.runtime.beacons import Beacons, Place
@@ -47,10 +49,11 @@ class Bluetooth:
             self._radio, peer, self._serve_phone, spawn, end, clock, Places(most)
         )
         self._keeper = RadioKeeper(self._radio, LinuxRadioTools(), self.phones, clock, adapter)
+        self._of_store = asyncio.Event()
 
     def status(self) -> Mapping[str, Any]:
         """See ``RadioKeeper``."""
-        return self._keeper.status()
+        return self._keeper.status() if self._of_store.is_set() else section(UNCLAIMED)
 
     def start(
         self,
@@ -63,12 +66,22 @@ class Bluetooth:
         """Begin; until the tasks of ``spawn`` are ended."""
         free = self.phones
         beacons = Beacons(self._radio, members, state, places, lambda: free.free, draw, self._clock)
-        for work in (self._keeper.keep(), self.phones.keep_time(), beacons.keep()):
+        if members.membership is not None:
+            self.claimed()
+        for work in (self._keep(), self.phones.keep_time(), beacons.keep()):
             spawn(work)
 
     async def drained(self, seconds: float) -> None:
         """Wait until all links ended, at most so long, and end all connections."""
         await self.phones.drained(seconds)
+
+    def claimed(self) -> None:
+        """This device is of a store: the radio may be used."""
+        self._of_store.set()
+
+    async def _keep(self) -> None:
+        await self._of_store.wait()
+        await self._keeper.keep()
 
     async def _serve_phone(self, link: PhoneLink) -> None:
         try:

@@ -97,6 +97,12 @@ OFF = Cause(
     "Set enabled = true in the section [bluetooth] of the settings file to use it.",
     Lamp.OFF,
 )
+UNCLAIMED = Cause(
+    "bluetooth-unclaimed",
+    "Bluetooth waits until this gateway is of a store",
+    "Claim it: store-gateway claim",
+    Lamp.OFF,
+)
 OK = Cause("bluetooth-ok", "Bluetooth works", "", Lamp.ON)
 # Nothing is repaired then: it would cut off those who are served.
 UNFOUND = Cause(

@@ -64,8 +64,10 @@ async def store(folder: Path, air: Air) -> AsyncIterator[Store]:
         await pi.spawn("gateway", *GATEWAY, "run", *DATA, "--no-pages", "--bluetooth", "--json")
         try:
             await pi.until("/run/gateway.log", '"ready": ?true')
+            shop = Store(pi, air)
+            assert (await shop.ask("status"))["bluetooth"]["state"] == "bluetooth-unclaimed"
             await pi.run(*GATEWAY, "claim", *DATA)
-            yield Store(pi, air)
+            yield shop
         finally:
             print(await pi.read("/run/gateway.log"))
 
