@@ -1,5 +1,7 @@
 """The advertisement of a gateway, and who recognises it."""
 
+import json
+
 import pytest
 
 from gateway.core.beacon import (
@@ -13,6 +15,7 @@ from gateway.core.beacon import (
     token,
 )
 from gateway.core.errors import Code, PeerError
+from tests.vectors.make_beacon import VECTORS
 
 ROOT = bytes(range(32))
 OTHER = bytes(32)
@@ -52,6 +55,21 @@ def test_a_beacon_is_read_as_it_was_advertised(beacon: Beacon) -> None:
     later = b"what a later version adds"
     assert read_beacon(beacon.service_data(), beacon.manufacturer_data()) == beacon
     assert read_beacon(beacon.service_data() + later, beacon.manufacturer_data() + later) == beacon
+
+
+def test_the_shared_vectors_are_read() -> None:
+    vectors = json.loads(VECTORS.read_text())
+    root, peer = bytes.fromhex(vectors["root"]), bytes.fromhex(vectors["peer"])
+    for case in vectors["cases"]:
+        service, manufacturer = case["service_data"], case["manufacturer_data"]
+        beacon = read_beacon(bytes.fromhex(service), bytes.fromhex(manufacturer))
+        assert (beacon.token.hex(), beacon.digest.hex()) == (case["token"], case["digest"])
+        assert (beacon.state, beacon.address, beacon.port) == (
+            case["state"], case["address"], case["port"],
+        )  # fmt: skip
+        assert is_of_store(root, beacon.token) == case["ours"]
+        if case["ours"]:
+            assert beacon.digest == state_digest(root, peer, bytes.fromhex(vectors["state"]))
 
 
 def test_an_address_without_a_port_is_none() -> None:

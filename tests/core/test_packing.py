@@ -4,13 +4,15 @@ import contextlib
 import json
 import random
 import zlib
+from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
 from gateway.core.dictionary import DICTIONARY
 from gateway.core.errors import Code, PeerError
 from gateway.core.packing import pack, unpack
-from tests.vectors.learn_dictionary import traffic
+from tests.vectors.learn_dictionary import python_module, traffic, typescript_module
 from tests.vectors.make_packing import VECTORS
 
 LIMIT = 262_144
@@ -29,6 +31,13 @@ def test_the_shared_vectors_are_read() -> None:
         plain = bytes.fromhex(case["plain"])
         assert unpack(bytes.fromhex(case["packed"]), len(plain)) == plain
         assert unpack(pack(plain), len(plain)) == plain
+
+
+def test_both_modules_hold_the_same_dictionary() -> None:
+    text = b64encode(DICTIONARY).decode()
+    root = Path(__file__).parents[2]
+    assert (root / "gateway/core/dictionary.py").read_text() == python_module(text)
+    assert (root / "web/client/src/dictionary.ts").read_text() == typescript_module(text)
 
 
 def test_anything_comes_back_as_it_was() -> None:

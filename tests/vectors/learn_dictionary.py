@@ -1,10 +1,12 @@
 """Learns the preset dictionary of gateway/core/dictionary.py from typical traffic.
 
-Run as ``python -m tests.vectors.learn_dictionary``; it prints the module's text. The dictionary is
-part of the wire: another one needs another feature bit.
+Run as ``python -m tests.vectors.learn_dictionary``; it prints the module's text, with
+``ts`` that of web/client/src/dictionary.ts. The dictionary is part of the wire: another one needs
+another feature bit.
 """
 
 import random
+import sys
 import textwrap
 from base64 import b64encode
 from collections import Counter
@@ -99,15 +101,31 @@ def _visit(chance: random.Random, document: Doc[Any]) -> None:
         patients[key]["vitals"][reading] = str(chance.randint(20, 180))
 
 
+def python_module(text: str) -> str:
+    """gateway/core/dictionary.py."""
+    lines = "\n".join(f'    "{line}"' for line in textwrap.wrap(text, 88))
+    return (
+        '"""The preset dictionary of DEFLATED records: part of the wire, never changed.\n\n'
+        "Learned by tests/vectors/learn_dictionary.py from orders and visits of many devices.\n"
+        f'"""\n\nfrom base64 import b64decode\n\nDICTIONARY = b64decode(\n{lines}\n)\n'
+    )
+
+
+def typescript_module(text: str) -> str:
+    """web/client/src/dictionary.ts."""
+    lines = " +\n".join(f"  '{line}'" for line in textwrap.wrap(text, 120))
+    return (
+        "// The preset dictionary of DEFLATED records: part of the wire, never changed.\n"
+        "// Learned by tests/vectors/learn_dictionary.py from orders and visits of many devices.\n"
+        f"const TEXT =\n{lines}\n\n"
+        "export const DICTIONARY = Uint8Array.from(atob(TEXT), (letter) => letter.charCodeAt(0))\n"
+    )
+
+
 def main() -> None:
     """Print the module."""
     text = b64encode(learn(list(traffic(1, 60, 3)), DICTIONARY_BYTES)).decode()
-    print('"""The preset dictionary of DEFLATED records: part of the wire, never changed.')
-    print("\nLearned by tests/vectors/learn_dictionary.py from orders and visits of many devices.")
-    print('"""\n\nfrom base64 import b64decode\n\nDICTIONARY = b64decode(')
-    for line in textwrap.wrap(text, 88):
-        print(f'    "{line}"')
-    print(")")
+    print((typescript_module if sys.argv[1:] == ["ts"] else python_module)(text), end="")
 
 
 if __name__ == "__main__":

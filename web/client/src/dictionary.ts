@@ -1,0 +1,15 @@
+// The preset dictionary of DEFLATED records: part of the wire, never changed.
+// Learned by tests/vectors/learn_dictionary.py from orders and visits of many devices.
+const TEXT =
+  '1wo9cI9cKPUGASgA64UeuMKPXCij1wo94UeuFK4UeuFlAXcCBQEoAAF3C2dszMzMzM09cKPXCgF3CG9hbmlvbnceuFHrhQJ3CG5vc2hvdIdzaG90d21pbGuH' +
+  'AncKZXhuaW9uhyj1wo9cFHrhR65mcmVlhwo9cKPXaWMBdwJvZHMAh2VyAXxAZXIBfD8GBXByaQYEbW9kBgRpdGUGA3F0eQQBdwlwACcBBm8AB3NlcgAGc3Rh' +
+  'AAZzY2gABnBsYQAFdG90AAVsaW4ABWtpbwAEbm90ZQF3AzFhAXw/gHR5AXw/fEAAAAAnAARuYW1lAXdtb2RzACgAb3NrAXcBQigABXB1bHNlAXcGd2VpZ2h0' +
+  'AXcGdml0YWxzAQAGb3h5Z2VuAXdvc2sBdwFDKAAIc3lzdG9saWMBdwMxb3NrAXcBQSgACWRpYXN0b2xpYwFub3RlAXcAKAAnAQhwYXRpZW50cxgEaXRlbQF3' +
+  'BVNhbGFkKAAEaXRlbQF3BkJ1cmdlcigABGl0ZW0BdwVGcmllcygAdwhvYXQgbWlsa3cIbm8gb25pb24EaXRlbQF3BVdhdGVyKABzdG9saWMBdwNxdHkBfEBA' +
+  'AAAoC3RlbXBlcmF0dXJlAXcBfD+AAAAoAAAGbnVtYmVyAXwAAAAAKHcKZXh0cmEgc2hvdARpdGVtAXcKQ2FwcHVjY2lubygABG1vZHMACAAEaXRlbQF3CEVz' +
+  'cHJlc3NvKAAEaXRlbQF3Ck1hcmdoZXJpdGEoAANxdHkBfECAAAAoAHcLZ2x1dGVuIGZyZWUEaXRlbQF3CExlbW9uYWRlKABjaGVtYQF8QAAAAAF3BGRvbmUB' +
+  'BG5vdGUBdwp0byB0YWJsZSA0KAAEbm90ZQF3EGFsbGVyZ2ljIHRvIG51dHMoAGVydmljZQF3BGhlcmUoAAV0b3RhbAF7QAVwcmljZQF7QAZudW1iZXIBfAVs' +
+  'aW5lcwAHAAVraW9zawF3AQF3BXJlYWR5AWVydmljZQF3BGF3YXkoACcBBm9yZGVycxgHc2VydmljZQF3BAZzY2hlbWEBfAZwbGFjZWQBe0J6AXcJcHJlcGFy' +
+  'aW5nAQZzdGF0dXMBdwRvcGVuJwA='
+
+export const DICTIONARY = Uint8Array.from(atob(TEXT), (letter) => letter.charCodeAt(0))
