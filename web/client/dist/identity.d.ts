@@ -10,7 +10,7 @@ export declare class Identity {
     private readonly channel;
     private constructor();
     static load(): Promise<Identity>;
-    /** The static key of the gateway of our store that was met at an address. */
+    /** The static key of the gateway of our store that was met at an address, or by Bluetooth (`bluetoothKey`). */
     gateway(url: string): Uint8Array | undefined;
     meet(url: string, key: Uint8Array): void;
     /** Whether there was a key to forget. */
@@ -23,4 +23,6 @@ export declare class Identity {
     private reload;
     private read;
 }
+/** What the key of a gateway is kept by where its address says nothing. */
+export declare function bluetoothKey(peer: Uint8Array): string;
 export declare function random(count: number): Uint8Array;

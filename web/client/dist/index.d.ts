@@ -1,4 +1,8 @@
-export { connect, Store, Unreached, type Events, type LinkState, type Options } from './store';
+export { connect, Store, type Events, type Options } from './store';
+export { Unreached } from './errors';
+export type { LinkState } from './caller';
+export type { BluetoothAdapter, BluetoothChannel, BluetoothConnection, BluetoothSearch } from './adapter';
+export { WebBluetooth } from './web-bluetooth';
 export type { Refusal, SaveState } from './document';
 export { PairingCodeError } from './pairing-code';
 export { canonical, fingerprint } from './fingerprint';

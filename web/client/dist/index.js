@@ -25,12 +25,12 @@ var Writer = class {
     this.parts.push(value);
     return this;
   }
-  raw(bytes) {
-    for (const byte of bytes) this.parts.push(byte);
+  raw(bytes2) {
+    for (const byte of bytes2) this.parts.push(byte);
     return this;
   }
-  bytes(bytes) {
-    return this.varint(bytes.length).raw(bytes);
+  bytes(bytes2) {
+    return this.varint(bytes2.length).raw(bytes2);
   }
   string(text) {
     return this.bytes(encoder.encode(text));
@@ -110,18 +110,19 @@ var LAYOUTS = {
   22: ["TICKET", [["credential", "bytes"], ["root", "bytes"]]],
   23: ["REVOKED", [["entry", "rest"]]],
   24: ["DIGEST", [["revocations", "digest"]]],
+  25: ["DEFLATED", [["batch", "rest"]]],
   26: ["STATE", [["digest", "state"]]]
 };
-var NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout]]));
+var NUMBERS = new Map(Object.entries(LAYOUTS).map(([number2, [name, layout]]) => [name, [Number(number2), layout]]));
 var PEER_LAYOUT = [["peer", "peer"], ["role", "varint"], ["via", "bytes"], ["link", "varint"], ["round_trip_ms", "varint"], ["about", "pairs"]];
 function counted(reader, most, read3) {
   const count = reader.varint();
   if (count > most) throw new Malformed("a list is too long");
   return Array.from({ length: count }, read3);
 }
-function fixed(bytes, ...lengths) {
-  if (!lengths.includes(bytes.length)) throw new Malformed("a field has the wrong length");
-  return bytes;
+function fixed(bytes2, ...lengths) {
+  if (!lengths.includes(bytes2.length)) throw new Malformed("a field has the wrong length");
+  return bytes2;
 }
 function shorter(text, most) {
   if (encoder.encode(text).length > most) throw new Malformed("a text is too long");
@@ -171,8 +172,8 @@ function writeField(writer, kind, value) {
   } else writer.bytes(value);
 }
 function encode(message) {
-  const [number, layout] = NUMBERS.get(message.type);
-  const body = new Writer().varint(number);
+  const [number2, layout] = NUMBERS.get(message.type);
+  const body = new Writer().varint(number2);
   for (const [name, kind] of layout) writeField(body, kind, message[name]);
   return new Writer().bytes(body.done()).done();
 }
@@ -190,7 +191,7 @@ function decode(data) {
   if (!records) throw new Malformed("an empty message");
   return messages;
 }
-function batches(framed, limit) {
+function batches(framed2, limit) {
   const messages = [];
   let parts = [];
   let size = 0;
@@ -206,7 +207,7 @@ function batches(framed, limit) {
     parts = [];
     size = 0;
   };
-  for (const part of framed) {
+  for (const part of framed2) {
     if (size + part.length > limit || parts.length === MAX_RECORDS) flush();
     parts.push(part);
     size += part.length;
@@ -250,8 +251,8 @@ function compare(one, other) {
   }
   return one.length - other.length;
 }
-function hex(bytes) {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function hex(bytes2) {
+  return Array.from(bytes2, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 function joined(parts) {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
@@ -453,6 +454,31 @@ function written({ db }) {
   });
 }
 
+// src/errors.ts
+var Unreached = class extends Error {
+  name = "Unreached";
+};
+
+// src/beacon.ts
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+var NONCE_BYTES = 3;
+var TOKEN_BYTES = 8;
+var DIGEST_BYTES = 4;
+var SERVICE_DATA_BYTES = TOKEN_BYTES + DIGEST_BYTES + 1;
+var TOKEN_LABEL = new TextEncoder().encode("store-gateway/1 token");
+var State = { PAIRING: 1, FULL: 2 };
+function readBeacon(serviceData) {
+  if (serviceData.length < SERVICE_DATA_BYTES) return null;
+  const digestEnd = TOKEN_BYTES + DIGEST_BYTES;
+  return { token: serviceData.slice(0, TOKEN_BYTES), digest: serviceData.slice(TOKEN_BYTES, digestEnd), state: serviceData[digestEnd] };
+}
+function isOfStore(root, token) {
+  const nonce = token.subarray(0, NONCE_BYTES);
+  const mark = hmac(sha256, hmac(sha256, root, TOKEN_LABEL), nonce).subarray(0, TOKEN_BYTES - NONCE_BYTES);
+  return equal(joined([nonce, mark]), token);
+}
+
 // src/entrance.ts
 import { ed25519 as ed255192 } from "@noble/curves/ed25519.js";
 
@@ -473,20 +499,20 @@ var Reader2 = class {
   data;
   position = 0;
   value(nesting) {
-    const [kind, number] = this.head();
+    const [kind, number2] = this.head();
     switch (kind) {
       case 0:
-        return number;
+        return number2;
       case 1:
-        return -1 - number;
+        return -1 - number2;
       case 2:
-        return this.take(number);
+        return this.take(number2);
       case 3:
-        return this.text(number);
+        return this.text(number2);
       case 4:
-        return this.values(number, nesting);
+        return this.values(number2, nesting);
       case 5:
-        return this.map(number, nesting);
+        return this.map(number2, nesting);
     }
     throw new Malformed("a kind of value that is not used here");
   }
@@ -517,10 +543,10 @@ var Reader2 = class {
     if (short < 24) return [first >> 5, short];
     if (short > 27) throw new Malformed("an indefinite or reserved length");
     const size = 1 << short - 24;
-    const number = this.take(size).reduce((sum, byte) => sum * 256 + byte, 0);
-    if (number < (size === 1 ? 24 : 2 ** (4 * size))) throw new Malformed("a number is not in its shortest form");
-    if (number > Number.MAX_SAFE_INTEGER) throw new Malformed("a number is too large");
-    return [first >> 5, number];
+    const number2 = this.take(size).reduce((sum, byte) => sum * 256 + byte, 0);
+    if (number2 < (size === 1 ? 24 : 2 ** (4 * size))) throw new Malformed("a number is not in its shortest form");
+    if (number2 > Number.MAX_SAFE_INTEGER) throw new Malformed("a number is too large");
+    return [first >> 5, number2];
   }
   take(length) {
     if (length > this.data.length - this.position) throw new Malformed("a value is cut off");
@@ -529,9 +555,9 @@ var Reader2 = class {
     return this.data.subarray(start, this.position);
   }
   text(length) {
-    const bytes = this.take(length);
+    const bytes2 = this.take(length);
     try {
-      return utf82.decode(bytes);
+      return utf82.decode(bytes2);
     } catch {
       throw new Malformed("a text is not UTF-8");
     }
@@ -549,17 +575,17 @@ function encodeMap(values) {
 }
 function encodeOne(value) {
   if (typeof value === "number") return head(0, value);
-  const bytes = typeof value === "string" ? encoder2.encode(value) : value;
-  return joined([head(typeof value === "string" ? 3 : 2, bytes.length), bytes]);
+  const bytes2 = typeof value === "string" ? encoder2.encode(value) : value;
+  return joined([head(typeof value === "string" ? 3 : 2, bytes2.length), bytes2]);
 }
-function head(kind, number) {
-  if (number < 24) return Uint8Array.of(kind << 5 | number);
-  if (number < 256) return Uint8Array.of(kind << 5 | 24, number);
-  return Uint8Array.of(kind << 5 | 25, number >> 8, number & 255);
+function head(kind, number2) {
+  if (number2 < 24) return Uint8Array.of(kind << 5 | number2);
+  if (number2 < 256) return Uint8Array.of(kind << 5 | 24, number2);
+  return Uint8Array.of(kind << 5 | 25, number2 >> 8, number2 & 255);
 }
 
 // src/certificate.ts
-import { sha256 } from "@noble/hashes/sha2.js";
+import { sha256 as sha2562 } from "@noble/hashes/sha2.js";
 
 // src/signed.ts
 import { ed25519 } from "@noble/curves/ed25519.js";
@@ -680,15 +706,15 @@ function checkStore(named, ours) {
     throw new Untrusted(OTHER_STORE, "this is another store's gateway: choose that store, or pair with this one");
   }
 }
-function labelled(label, bytes) {
-  return sha256(joined([encoder4.encode(label), bytes]));
+function labelled(label, bytes2) {
+  return sha2562(joined([encoder4.encode(label), bytes2]));
 }
 
 // src/noise.ts
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { x25519 } from "@noble/curves/ed25519.js";
-import { hmac } from "@noble/hashes/hmac.js";
-import { sha256 as sha2562 } from "@noble/hashes/sha2.js";
+import { hmac as hmac2 } from "@noble/hashes/hmac.js";
+import { sha256 as sha2563 } from "@noble/hashes/sha2.js";
 var KEY_BYTES2 = 32;
 var TAG_BYTES = 16;
 var MAX_NOISE_BYTES = 65535;
@@ -760,14 +786,14 @@ var SymmetricState = class {
   chain;
   cipher = null;
   constructor(protocol) {
-    this.hash = protocol.length > 32 ? sha2562(protocol) : joined([protocol, new Uint8Array(32 - protocol.length)]);
+    this.hash = protocol.length > 32 ? sha2563(protocol) : joined([protocol, new Uint8Array(32 - protocol.length)]);
     this.chain = this.hash;
   }
   get hasKey() {
     return this.cipher !== null;
   }
   mixHash(data) {
-    this.hash = sha2562(joined([this.hash, data]));
+    this.hash = sha2563(joined([this.hash, data]));
   }
   mixKey(secret) {
     const [chain, key] = hkdf(this.chain, secret, 2);
@@ -942,10 +968,10 @@ function pieces(data, size) {
   return Array.from({ length: Math.ceil(data.length / size) }, (_, index) => data.subarray(index * size, (index + 1) * size));
 }
 function hkdf(chain, secret, count) {
-  const extracted = hmac(sha2562, chain, secret);
+  const extracted = hmac2(sha2563, chain, secret);
   const outputs = [];
-  for (let number = 1; number <= count; number++) {
-    outputs.push(hmac(sha2562, extracted, joined([outputs[number - 2] ?? NOTHING, Uint8Array.of(number)])));
+  for (let number2 = 1; number2 <= count; number2++) {
+    outputs.push(hmac2(sha2563, extracted, joined([outputs[number2 - 2] ?? NOTHING, Uint8Array.of(number2)])));
   }
   return outputs;
 }
@@ -1003,9 +1029,9 @@ var Channel = class {
 };
 
 // src/revocations.ts
-import { sha256 as sha2563 } from "@noble/hashes/sha2.js";
+import { sha256 as sha2564 } from "@noble/hashes/sha2.js";
 var MAX_ENTRIES = 1024;
-var DIGEST_BYTES = 16;
+var DIGEST_BYTES2 = 16;
 var CONTEXT2 = "store-gateway revocation";
 var CLAIMS2 = 5;
 var CERTIFICATE = 2;
@@ -1044,7 +1070,7 @@ var Revocations = class {
   }
   /** The same 16 bytes for the same entries, and for no others. */
   digest() {
-    return sha2563(joined(this.entries().map((entry) => sha2563(entry)))).slice(0, DIGEST_BYTES);
+    return sha2564(joined(this.entries().map((entry) => sha2564(entry)))).slice(0, DIGEST_BYTES2);
   }
   countOf(issuer) {
     let count = 0;
@@ -1268,7 +1294,7 @@ var Identity = class _Identity {
     await identity.read();
     return identity;
   }
-  /** The static key of the gateway of our store that was met at an address. */
+  /** The static key of the gateway of our store that was met at an address, or by Bluetooth (`bluetoothKey`). */
   gateway(url) {
     return this.gateways.get(url);
   }
@@ -1325,6 +1351,9 @@ var Identity = class _Identity {
     this.membership = { ...kept, revocations };
   }
 };
+function bluetoothKey(peer) {
+  return `bluetooth:${hex(peer)}`;
+}
 function random(count) {
   return crypto.getRandomValues(new Uint8Array(count));
 }
@@ -1332,75 +1361,504 @@ function localStore() {
   return globalThis.localStorage;
 }
 function peerId() {
-  const storage = localStore();
-  const known = storage?.getItem(PEER_KEY);
+  const storage2 = localStore();
+  const known = storage2?.getItem(PEER_KEY);
   if (known && /^[0-9a-f]{32}$/.test(known)) return Uint8Array.from(known.match(/../g), (byte) => parseInt(byte, 16));
   const fresh = random(PEER_BYTES);
-  storage?.setItem(PEER_KEY, hex(fresh));
+  storage2?.setItem(PEER_KEY, hex(fresh));
   return fresh;
 }
 
-// src/pairing-code.ts
-import { sha256 as sha2564 } from "@noble/hashes/sha2.js";
-var CHARACTERS = 20;
-var MAX_TEXT = 64;
-var PSK_LABEL = "store-gateway/1 pairing code ";
-var PairingCodeError = class extends Error {
-  name = "PairingCodeError";
-};
-function normalised(text) {
-  const code = (text.length > MAX_TEXT ? "" : text).replace(/[ \-\t\r\n]/g, "").replace(/[oO]/g, "0").replace(/[iIlL]/g, "1").replace(/[a-z]/g, (letter) => letter.toUpperCase());
-  if (!/^[0-9A-HJKMNP-TV-Z]{20}$/.test(code)) {
-    throw new PairingCodeError(`that is not a pairing code: it has ${CHARACTERS} letters and digits, and no U`);
+// src/opening.ts
+var uuid = (number2) => `9412d8${number2.toString(16)}-8fbe-4a58-90d7-c5fd0d0b6838`;
+var SERVICE = uuid(200);
+var INFO = uuid(201);
+var RX = uuid(202);
+var TX = Array.from({ length: 8 }, (_, place) => uuid(209 + place));
+var NONCE_BYTES2 = 4;
+var VERSION2 = 1;
+var INFO_BYTES = 22;
+var PEER_END = 18;
+var ANSWER_BYTES = 8;
+var OPENER = 128;
+var REFUSAL = 0;
+var OpeningError = class extends Error {
+  constructor(code, reason) {
+    super(reason);
+    this.code = code;
   }
-  return code;
+  code;
+};
+function readInfo(value) {
+  if (value.length < INFO_BYTES) throw new OpeningError(4400, "what the gateway says by Bluetooth is too short");
+  if (value[0] > VERSION2 || value[1] < VERSION2) throw new OpeningError(4426, `the gateway speaks Bluetooth version ${value[0]}, this app ${VERSION2}`);
+  return { peer: value.slice(2, PEER_END), psm: number(value, PEER_END), place: value[21] <= TX.length ? value[21] : 0 };
 }
-function pairingPsk(text) {
-  return sha2564(new TextEncoder().encode(PSK_LABEL + normalised(text)));
+function opener(nonce, takes) {
+  return Uint8Array.of(OPENER, VERSION2, ...nonce, takes & 255, takes >> 8);
+}
+function readAnswer(value) {
+  if (value.length !== ANSWER_BYTES || value[0] !== OPENER && value[0] !== REFUSAL) return null;
+  return { nonce: value.slice(2, 6), number: number(value, 6), refused: value[0] === REFUSAL };
+}
+function number(value, place) {
+  return value[place] | value[place + 1] << 8;
 }
 
-// src/pairing-uri.ts
-var SCHEME = "store-gateway:";
-var VERSION2 = "1";
-var MAX_TEXT2 = 1024;
-var MAX_ADDRESSES = 8;
-function pairingSecret(text) {
-  if (typeof text !== "string") throw new PairingCodeError("a pairing code is a text");
-  const given = text.trim();
-  return given.toLowerCase().startsWith(SCHEME) ? readUri(given) : { psk: pairingPsk(given) };
-}
-function readUri(text) {
-  const [start, query, ...more] = text.length > MAX_TEXT2 ? [] : text.split("?");
-  const found = new URLSearchParams(query);
-  const addresses = (found.get("a") ?? "").split(",");
-  const psk = octets(found.get("s"), KEY_BYTES);
-  const gateway = octets(found.get("k"), KEY_BYTES);
-  const store = octets(found.get("i"), ID_BYTES);
-  const right = start?.toLowerCase() === `${SCHEME}//pair` && !more.length && found.get("v") === VERSION2;
-  if (!right || addresses.length > MAX_ADDRESSES || addresses.includes("") || !psk || !gateway || !store) {
-    throw new PairingCodeError("that is not the text of a pairing QR code of this version");
+// src/segments.ts
+var MIN_SEGMENT_BYTES = 19;
+var MAX_SEGMENT_BYTES = 512;
+var SEALED_BYTES = 262224;
+var PATIENCE_MS = 15e3;
+var WINDOW = 16;
+var GRANT = WINDOW / 2;
+var CONGESTED_BYTES = 4096;
+var SEQUENCE = 31;
+var START = 32;
+var CREDITS = 64;
+var MOVED = 128;
+var NOTHING2 = new Uint8Array();
+var SegmentError = class extends Error {
+  constructor(code, reason) {
+    super(reason);
+    this.code = code;
   }
-  return { psk, static: gateway, store };
-}
-function octets(text, length) {
-  if (!text || !/^[\w-]+$/.test(text)) return null;
-  try {
-    const bytes = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
-    return bytes.length === length ? bytes : null;
-  } catch {
+  code;
+};
+var Segments = class {
+  /** `segmentBytes`: what one write carries. `limitBytes`: the largest message that is taken. */
+  constructor(segmentBytes, limitBytes = SEALED_BYTES) {
+    this.segmentBytes = segmentBytes;
+    this.limitBytes = limitBytes;
+    if (!(segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES)) throw new RangeError("a segment has 19 to 512 bytes");
+  }
+  segmentBytes;
+  limitBytes;
+  /** Give no credits, as what was taken is too much already. */
+  holding = false;
+  /** Whether MOVED was written, and received. */
+  movedOut = false;
+  movedIn = false;
+  moving = false;
+  movedAt = 0;
+  sending = [];
+  offset = 0;
+  waiting = 0;
+  sent = 0;
+  received = 0;
+  ours = WINDOW;
+  theirs = WINDOW;
+  owed = 0;
+  message = NOTHING2;
+  filled = 0;
+  stalledSince = null;
+  heard = 0;
+  /** So much waits that the session should hold back: what comes next may be more urgent. */
+  get congested() {
+    return this.waiting > CONGESTED_BYTES;
+  }
+  /** Send a message of 1 to 262,224 bytes after those before it; not once it moved. */
+  send(message) {
+    if (message.length === 0 || message.length > SEALED_BYTES) throw new RangeError("a message has 1 to 262,224 bytes");
+    if (this.moving) throw new Error("this link moved");
+    this.sending.push(message);
+    this.waiting += message.length;
+  }
+  /** Write MOVED and nothing after it. The messages that did not go whole: they go by the other way, before all others. */
+  move() {
+    if (this.moving) throw new Error("this link moved");
+    const rest = this.sending;
+    this.sending = [];
+    this.waiting = 0;
+    this.stalledSince = null;
+    this.moving = true;
+    return rest;
+  }
+  /** The next write, if there is one and the peer has room for it; `now` in milliseconds. */
+  next(now) {
+    if (this.moving) return this.moveOut(now);
+    const hasData = this.sending.length > 0 && this.ours > 0;
+    if (this.sending.length > 0 && !hasData) this.stalledSince ??= now;
+    const owed = this.holding ? 0 : this.owed;
+    if (!hasData && owed < GRANT) return null;
+    const starts = hasData && this.offset === 0;
+    const head2 = new Writer().raw(Uint8Array.of(this.nextSequence() | (owed ? CREDITS : 0) | (starts ? START : 0)));
+    if (owed) head2.raw(Uint8Array.of(owed));
+    this.theirs += owed;
+    this.owed -= owed;
+    if (starts) head2.varint(this.sending[0].length);
+    const start = head2.done();
+    return hasData ? new Writer().raw(start).raw(this.data(this.segmentBytes - start.length)).done() : start;
+  }
+  /** Take what the peer wrote; a message that is whole now. */
+  receive(segment, now) {
+    try {
+      return this.take(new Reader(segment), now);
+    } catch (error) {
+      if (error instanceof Malformed) throw new SegmentError(4400, error.message);
+      throw error;
+    }
+  }
+  /** Throws when a message goes no further, in either direction. */
+  check(now) {
+    const since = [this.filled < this.message.length ? this.heard : now, this.stalledSince ?? now];
+    if (this.movedIn !== this.movedOut) since.push(this.movedAt);
+    if (now - Math.min(...since) >= PATIENCE_MS) throw new SegmentError(4408, "a message that goes no further");
+  }
+  nextSequence() {
+    const sequence = this.sent;
+    this.sent = this.sent + 1 & SEQUENCE;
+    return sequence;
+  }
+  moveOut(now) {
+    if (this.movedOut) return null;
+    this.movedOut = true;
+    this.movedAt = now;
+    return Uint8Array.of(MOVED | (this.offset ? START : 0) | this.nextSequence());
+  }
+  data(room) {
+    const message = this.sending[0];
+    const data = message.subarray(this.offset, this.offset + room);
+    this.offset += data.length;
+    this.waiting -= data.length;
+    this.ours -= 1;
+    if (this.offset === message.length) {
+      this.sending.shift();
+      this.offset = 0;
+    }
+    return data;
+  }
+  take(segment, now) {
+    const [header] = segment.take(1);
+    const isMoved = (header & (MOVED | CREDITS)) === MOVED && segment.left === 0;
+    if (this.movedIn || header & MOVED && !isMoved) throw new Malformed("this is no segment");
+    if ((header & SEQUENCE) !== this.received) throw new Malformed("a segment is missing, doubled or out of order");
+    this.received = this.received + 1 & SEQUENCE;
+    this.heard = now;
+    if (isMoved) return this.moveIn((header & START) !== 0, now);
+    if (header & CREDITS) this.credited(segment.take(1)[0]);
+    if (header & START) this.begin(segment.varint());
+    if (segment.left > 0) return this.add(segment.rest());
+    if (header & START || !(header & CREDITS)) throw new Malformed("a segment without anything in it");
     return null;
   }
-}
-
-// src/report.ts
-function guarded(call) {
-  try {
-    call();
-  } catch (error) {
-    if (typeof globalThis.reportError === "function") globalThis.reportError(error);
-    else console.error(error);
+  moveIn(again, now) {
+    if (again !== this.filled < this.message.length) throw new Malformed("a message that was not whole when the peer moved");
+    this.message = NOTHING2;
+    this.filled = 0;
+    this.movedIn = true;
+    this.movedAt = now;
+    return null;
   }
+  credited(granted2) {
+    this.ours += granted2;
+    if (granted2 === 0 || this.ours > WINDOW) throw new Malformed("credits for what was not sent");
+    this.stalledSince = null;
+  }
+  begin(length) {
+    if (this.filled < this.message.length) throw new Malformed("a message begins inside another");
+    if (length > this.limitBytes) throw new SegmentError(1009, "a message is too large");
+    this.message = new Uint8Array(length);
+    this.filled = 0;
+  }
+  add(data) {
+    if (this.theirs === 0) throw new Malformed("a segment without a credit");
+    if (data.length > this.message.length - this.filled) throw new Malformed("more than the message was to hold");
+    this.theirs -= 1;
+    this.owed += 1;
+    this.message.set(data, this.filled);
+    this.filled += data.length;
+    if (this.filled < this.message.length) return null;
+    const whole = this.message;
+    this.message = NOTHING2;
+    this.filled = 0;
+    return whole;
+  }
+};
+
+// src/stream.ts
+var LENGTH_BYTES = 3;
+function framed(message) {
+  return joined([new Writer().varint(message.length).done(), message]);
 }
+var MessageStream = class {
+  parts = [];
+  held = 0;
+  length = null;
+  heard = 0;
+  push(data, now) {
+    this.parts.push(data);
+    this.held += data.length;
+    this.heard = now;
+  }
+  /** The next message that is whole. */
+  next() {
+    this.length ??= this.readLength();
+    if (this.length === null || this.held < this.length) return null;
+    const all = joined(this.parts);
+    const message = all.slice(0, this.length);
+    this.keep(all.subarray(this.length));
+    this.length = null;
+    return message;
+  }
+  /** Throws when a message goes no further. */
+  check(now) {
+    if ((this.held || this.length !== null) && now - this.heard >= PATIENCE_MS) throw new SegmentError(4408, "a message that goes no further");
+  }
+  readLength() {
+    if (!this.held) return null;
+    const all = joined(this.parts);
+    const reader = new Reader(all.subarray(0, LENGTH_BYTES));
+    let length;
+    try {
+      length = reader.varint();
+    } catch (error) {
+      if (all.length < LENGTH_BYTES && error instanceof Malformed) return null;
+      throw new SegmentError(4400, "a length that cannot be read");
+    }
+    if (length === 0) throw new SegmentError(4400, "an empty message");
+    if (length > SEALED_BYTES) throw new SegmentError(1009, "a message is too large");
+    this.keep(all.subarray(reader.position));
+    return length;
+  }
+  keep(rest) {
+    this.parts = rest.length ? [rest] : [];
+    this.held = rest.length;
+  }
+};
+
+// src/bluetooth.ts
+var ANSWER_MS = 2e3;
+var TRIES = 4;
+var OPENING_MS = 2e4;
+var TICK_MS = 1e3;
+var FAREWELL_MS = 2e3;
+var FULL_WAIT_MS = 5e3;
+var CONGESTED_BYTES2 = 4096;
+var LEAST_BYTES = 20;
+var LOST = 1006;
+var BluetoothTransport = class {
+  constructor(adapter2, isWanted) {
+    this.adapter = adapter2;
+    this.isWanted = isWanted;
+  }
+  adapter;
+  isWanted;
+  kind = "bluetooth";
+  // Whoever looks for an advertisement waits until there is one.
+  openingMs = Infinity;
+  // A device has one connection: the next link waits until the one before let it go.
+  last = Promise.resolve();
+  get isToBeChosen() {
+    return this.adapter.choose !== void 0;
+  }
+  async choose() {
+    await this.adapter.choose?.(SERVICE);
+  }
+  open(events) {
+    const link = new BluetoothLink(this.adapter, this.isWanted, events);
+    this.last = this.last.then(() => link.run());
+    return link;
+  }
+};
+var BluetoothLink = class {
+  constructor(adapter2, isWanted, events) {
+    this.adapter = adapter2;
+    this.isWanted = isWanted;
+    this.events = events;
+    this.over = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+  }
+  adapter;
+  isWanted;
+  events;
+  heardAt = Date.now();
+  nonce = random(NONCE_BYTES2);
+  aborter = new AbortController();
+  over;
+  settle;
+  answer;
+  answered = new Promise((resolve) => {
+    this.answer = resolve;
+  });
+  timers = [];
+  connection = null;
+  info = null;
+  segments = null;
+  channel = null;
+  stream = new MessageStream();
+  // Messages that go by the channel.
+  outbox = [];
+  outboxBytes = 0;
+  pumping = false;
+  closing = false;
+  ended = false;
+  get hasRoom() {
+    return this.segments !== null && !this.closing && !this.segments.congested && this.outboxBytes <= CONGESTED_BYTES2;
+  }
+  /** Resolves when it is over; never rejects. */
+  async run() {
+    if (this.ended) return;
+    try {
+      const connection = await this.adapter.connect(SERVICE, { isWanted: this.isWanted, signal: this.aborter.signal });
+      if (this.ended) return connection.disconnect();
+      this.connection = connection;
+      connection.onDisconnect(() => this.end(LOST, "the Bluetooth link was lost"));
+      this.greet(connection).catch((error) => this.fail(error));
+    } catch (error) {
+      this.fail(error);
+    }
+    await this.over;
+  }
+  send(message) {
+    if (this.channel) {
+      this.outbox.push(framed(message));
+      this.outboxBytes += message.length;
+    } else this.segments?.send(message);
+    void this.pump();
+  }
+  close() {
+    if (this.closing) return;
+    this.closing = true;
+    this.timers.push(setTimeout(() => this.end(LOST, "the Bluetooth link was closed"), FAREWELL_MS));
+    void this.pump();
+  }
+  abandon() {
+    this.end(LOST, "", 0, false);
+  }
+  async greet(connection) {
+    this.timers.push(setTimeout(() => this.end(4408, "the gateway does not answer by Bluetooth"), OPENING_MS));
+    const info = this.info = readInfo(await connection.read(INFO));
+    if (!info.place) throw new OpeningError(4429, "the gateway talks to as many devices by Bluetooth as it can");
+    await connection.subscribe(TX[info.place - 1], (value) => this.notified(value));
+    for (let tries = 0; tries < TRIES && !this.ended && !this.segments; tries++) {
+      await connection.write(RX, opener(this.nonce, connection.notificationBytes ?? 0), true);
+      await Promise.race([this.answered, this.over, this.after(ANSWER_MS)]);
+    }
+    if (this.ended) return;
+    if (!this.segments) throw new OpeningError(4408, "the gateway does not answer by Bluetooth");
+    if (info.psm && connection.openChannel) await this.move(connection, info.psm);
+  }
+  notified(value) {
+    if (this.ended) return;
+    this.heardAt = Date.now();
+    const answer2 = readAnswer(value);
+    if (answer2 && equal(answer2.nonce, this.nonce)) this.told(answer2);
+    else if (this.segments) this.guarded((now) => this.received(this.segments.receive(value, now)));
+  }
+  told(answer2) {
+    if (answer2.refused) return this.fail(new OpeningError(answer2.number, "the gateway ended the Bluetooth link"));
+    if (this.segments) return;
+    const bytes2 = Math.min(answer2.number, this.connection.writeBytes ?? MAX_SEGMENT_BYTES, MAX_SEGMENT_BYTES);
+    this.segments = new Segments(Math.max(bytes2, LEAST_BYTES));
+    this.clearTimers();
+    this.timers.push(setInterval(this.tick, TICK_MS));
+    this.answer(answer2);
+    this.events.opened(bluetoothKey(this.info.peer));
+  }
+  received(message) {
+    if (message) this.events.message(message);
+    if (this.segments.movedIn) this.readStream();
+    void this.pump();
+  }
+  tick = () => {
+    this.guarded((now) => {
+      this.segments.check(now);
+      if (this.segments.movedIn) this.stream.check(now);
+    });
+  };
+  /** Go on by an L2CAP channel; without one it goes on as it is. */
+  async move(connection, psm) {
+    let channel;
+    try {
+      channel = await connection.openChannel(psm);
+      this.listen(channel);
+      await channel.write(Uint8Array.of(1));
+    } catch {
+      return;
+    }
+    if (this.ended || this.closing) return channel.close();
+    this.channel = channel;
+    this.outbox = this.segments.move().map(framed);
+    this.outboxBytes = this.outbox.reduce((sum, { length }) => sum + length, 0);
+    void this.pump();
+  }
+  listen(channel) {
+    channel.onData((data) => {
+      this.heardAt = Date.now();
+      this.stream.push(data, this.heardAt);
+      if (this.segments.movedIn) this.guarded(() => this.readStream());
+    });
+    channel.onClose(() => {
+      if (this.channel) this.end(LOST, "the Bluetooth channel was lost");
+    });
+  }
+  readStream() {
+    for (let message; !this.ended && (message = this.stream.next()); ) this.events.message(message);
+  }
+  /** Write what there is, one after the other. */
+  async pump() {
+    if (this.pumping || this.ended) return;
+    this.pumping = true;
+    try {
+      for (let write; !this.ended && (write = this.nextWrite()); ) {
+        const hadRoom = this.hasRoom;
+        await write();
+        if (!hadRoom && this.hasRoom) this.events.room();
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    this.pumping = false;
+    if (this.closing) this.end(1e3, "");
+  }
+  nextWrite() {
+    const segment = this.segments?.next(Date.now());
+    if (segment) return () => this.connection.write(RX, segment, false);
+    const message = this.outbox.shift();
+    if (!message) return null;
+    return async () => {
+      await this.channel.write(message);
+      this.outboxBytes -= message.length;
+    };
+  }
+  guarded(act) {
+    try {
+      act(Date.now());
+    } catch (error) {
+      if (!(error instanceof SegmentError)) throw error;
+      this.fail(error);
+    }
+  }
+  fail(error) {
+    const { message } = error;
+    if (!(error instanceof SegmentError || error instanceof OpeningError)) return this.end(LOST, message);
+    this.end(error.code, message, error.code === 4429 ? FULL_WAIT_MS : 0);
+  }
+  end(code, reason, retryMs = 0, isHeard = true) {
+    if (this.ended) return;
+    this.ended = true;
+    this.clearTimers();
+    this.aborter.abort();
+    try {
+      this.channel?.close();
+      this.connection?.disconnect();
+    } catch {
+    }
+    this.settle();
+    if (isHeard) this.events.closed(code, reason, retryMs, false);
+  }
+  after(ms) {
+    return new Promise((resolve) => {
+      this.timers.push(setTimeout(resolve, ms));
+    });
+  }
+  clearTimers() {
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers = [];
+  }
+};
 
 // src/session.ts
 import * as Y4 from "yjs";
@@ -1415,7 +1873,7 @@ var DIGEST = 1;
 var LIST = 2;
 var DIFFER = 3;
 var FINGERPRINT_BYTES = 16;
-var DIGEST_BYTES2 = 8;
+var DIGEST_BYTES3 = 8;
 var PARTS_OF_ONE = 32;
 var PARTS = 8;
 var LIST_DOCUMENTS = 16;
@@ -1424,8 +1882,8 @@ var MAX_NAME_BYTES2 = 200;
 var MAX_TEXTS = 8192;
 var MAX_EXCHANGE_BYTES = 2 ** 25;
 var LAST_TEXTS = 2;
-var LAST_BYTES = 2 * (MAX_NAME_BYTES2 + 5) + 8 + DIGEST_BYTES2;
-var NOTHING2 = new Uint8Array();
+var LAST_BYTES = 2 * (MAX_NAME_BYTES2 + 5) + 8 + DIGEST_BYTES3;
+var NOTHING3 = new Uint8Array();
 var encoder6 = new TextEncoder();
 var utf83 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 var Catalogue = class {
@@ -1437,8 +1895,8 @@ var Catalogue = class {
   constructor(documents) {
     for (const [name, fingerprint2] of documents) {
       if (fingerprint2.length !== FINGERPRINT_BYTES) throw new RangeError(`a fingerprint is ${FINGERPRINT_BYTES} bytes`);
-      const bytes = encoder6.encode(name);
-      if (bytes.length <= MAX_NAME_BYTES2) this.entries.set(binary(bytes), new Writer().bytes(bytes).raw(fingerprint2).done());
+      const bytes2 = encoder6.encode(name);
+      if (bytes2.length <= MAX_NAME_BYTES2) this.entries.set(binary(bytes2), new Writer().bytes(bytes2).raw(fingerprint2).done());
     }
     this.names = [...this.entries.keys()].sort();
     this.blocks = [...this.names.keys()].filter((place) => sha2565(fromBinary(this.names[place]))[0] === 0);
@@ -1455,13 +1913,13 @@ var Catalogue = class {
   }
   /** What a list says of a document that is there, beside its name. */
   short(name, salt) {
-    return sha2565(joined([salt, this.entries.get(name)])).subarray(0, DIGEST_BYTES2);
+    return sha2565(joined([salt, this.entries.get(name)])).subarray(0, DIGEST_BYTES3);
   }
   /** The digest of the documents at these places, at least one. */
   digest(start, end, salt) {
     const edges = [start, ...this.blocks.slice(bisect(this.blocks, start + 1), bisect(this.blocks, end)), end];
     const hashes = edges.slice(1).map((edge, index) => sha2565(joined(this.slice(edges[index], edge).map((name) => this.entries.get(name)))));
-    return sha2565(joined([salt, ...hashes])).subarray(0, DIGEST_BYTES2);
+    return sha2565(joined([salt, ...hashes])).subarray(0, DIGEST_BYTES3);
   }
   /** The shortest bound between the names before and at a place, which is not 0. */
   bound(place) {
@@ -1496,7 +1954,7 @@ function mostTurns(maxBytes) {
   return Math.floor(MAX_EXCHANGE_BYTES / maxBytes);
 }
 function range({ lower, upper }, mode, content = {}) {
-  return { lower, upper, mode, digest: NOTHING2, names: [], shorts: [], ...content };
+  return { lower, upper, mode, digest: NOTHING3, names: [], shorts: [], ...content };
 }
 function asks({ mode }) {
   return mode === DIGEST || mode === LIST;
@@ -1546,8 +2004,8 @@ function* cuts(catalogue, start, end, most) {
   const count = end - start;
   const parts = Math.min(most, Math.floor(count / 2));
   const slack = Math.min(CUT_SLACK, Math.floor(count / (4 * parts)));
-  for (let number = 1; number < parts; number++) {
-    const middle = start + Math.floor(count * number / parts);
+  for (let number2 = 1; number2 < parts; number2++) {
+    const middle = start + Math.floor(count * number2 / parts);
     const bounds = Array.from({ length: 2 * slack + 1 }, (_, index) => catalogue.bound(middle - slack + index));
     yield bounds.reduce((shortest, bound) => bound.length < shortest.length ? bound : shortest);
   }
@@ -1643,12 +2101,12 @@ var RangeReader = class extends Reader {
   content(bounds) {
     const found = range(bounds, this.varint());
     if (found.mode > DIFFER) throw new Malformed("a range of an unknown mode");
-    if (found.mode === DIGEST) found.digest = this.take(DIGEST_BYTES2);
+    if (found.mode === DIGEST) found.digest = this.take(DIGEST_BYTES3);
     if (found.mode < LIST) return found;
     let { lower } = bounds;
     for (let left = this.varint(); left > 0; left--) {
       found.names.push(this.name(lower, bounds.upper));
-      if (found.mode === LIST) found.shorts.push(this.take(DIGEST_BYTES2));
+      if (found.mode === LIST) found.shorts.push(this.take(DIGEST_BYTES3));
       lower = found.names[found.names.length - 1] + "\0";
     }
     return found;
@@ -1675,13 +2133,13 @@ function common(one, other) {
   while (size < most && one[size] === other[size]) size++;
   return size;
 }
-function binary(bytes) {
-  return String.fromCharCode(...bytes);
+function binary(bytes2) {
+  return String.fromCharCode(...bytes2);
 }
 function fromBinary(text) {
-  const bytes = new Uint8Array(text.length);
-  for (let place = 0; place < bytes.length; place++) bytes[place] = text.charCodeAt(place);
-  return bytes;
+  const bytes2 = new Uint8Array(text.length);
+  for (let place = 0; place < bytes2.length; place++) bytes2[place] = text.charCodeAt(place);
+  return bytes2;
 }
 function bisect(sorted, value) {
   let low = 0;
@@ -1725,6 +2183,55 @@ var Exchanges = class {
     this.running.delete(subscription);
   }
 };
+
+// src/packing.ts
+import { deflateSync, Inflate } from "fflate";
+
+// src/dictionary.ts
+var TEXT = "1wo9cI9cKPUGASgA64UeuMKPXCij1wo94UeuFK4UeuFlAXcCBQEoAAF3C2dszMzMzM09cKPXCgF3CG9hbmlvbnceuFHrhQJ3CG5vc2hvdIdzaG90d21pbGuHAncKZXhuaW9uhyj1wo9cFHrhR65mcmVlhwo9cKPXaWMBdwJvZHMAh2VyAXxAZXIBfD8GBXByaQYEbW9kBgRpdGUGA3F0eQQBdwlwACcBBm8AB3NlcgAGc3RhAAZzY2gABnBsYQAFdG90AAVsaW4ABWtpbwAEbm90ZQF3AzFhAXw/gHR5AXw/fEAAAAAnAARuYW1lAXdtb2RzACgAb3NrAXcBQigABXB1bHNlAXcGd2VpZ2h0AXcGdml0YWxzAQAGb3h5Z2VuAXdvc2sBdwFDKAAIc3lzdG9saWMBdwMxb3NrAXcBQSgACWRpYXN0b2xpYwFub3RlAXcAKAAnAQhwYXRpZW50cxgEaXRlbQF3BVNhbGFkKAAEaXRlbQF3BkJ1cmdlcigABGl0ZW0BdwVGcmllcygAdwhvYXQgbWlsa3cIbm8gb25pb24EaXRlbQF3BVdhdGVyKABzdG9saWMBdwNxdHkBfEBAAAAoC3RlbXBlcmF0dXJlAXcBfD+AAAAoAAAGbnVtYmVyAXwAAAAAKHcKZXh0cmEgc2hvdARpdGVtAXcKQ2FwcHVjY2lubygABG1vZHMACAAEaXRlbQF3CEVzcHJlc3NvKAAEaXRlbQF3Ck1hcmdoZXJpdGEoAANxdHkBfECAAAAoAHcLZ2x1dGVuIGZyZWUEaXRlbQF3CExlbW9uYWRlKABjaGVtYQF8QAAAAAF3BGRvbmUBBG5vdGUBdwp0byB0YWJsZSA0KAAEbm90ZQF3EGFsbGVyZ2ljIHRvIG51dHMoAGVydmljZQF3BGhlcmUoAAV0b3RhbAF7QAVwcmljZQF7QAZudW1iZXIBfAVsaW5lcwAHAAVraW9zawF3AQF3BXJlYWR5AWVydmljZQF3BGF3YXkoACcBBm9yZGVycxgHc2VydmljZQF3BAZzY2hlbWEBfAZwbGFjZWQBe0J6AXcJcHJlcGFyaW5nAQZzdGF0dXMBdwRvcGVuJwA=";
+var DICTIONARY = Uint8Array.from(atob(TEXT), (letter) => letter.charCodeAt(0));
+
+// src/packing.ts
+var LEVEL = 6;
+var PIECE_BYTES2 = 1024;
+var PackedError = class extends Error {
+  constructor(code, reason) {
+    super(reason);
+    this.code = code;
+  }
+  code;
+};
+function pack(plain2) {
+  return deflateSync(plain2, { dictionary: DICTIONARY, level: LEVEL });
+}
+function unpack(packed, limit) {
+  const parts = [];
+  let made = 0;
+  const inflate = new Inflate({ dictionary: DICTIONARY }, (part) => {
+    made += part.length;
+    if (made > limit) throw new PackedError(1009, "packed records are too large");
+    parts.push(part);
+  });
+  try {
+    for (let place = 0; place < packed.length; place += PIECE_BYTES2) {
+      inflate.push(packed.subarray(place, place + PIECE_BYTES2), place + PIECE_BYTES2 >= packed.length);
+    }
+  } catch (error) {
+    if (error instanceof PackedError) throw error;
+    throw new PackedError(4400, "packed records are damaged");
+  }
+  return joined(parts);
+}
+
+// src/report.ts
+function guarded(call) {
+  try {
+    call();
+  } catch (error) {
+    if (typeof globalThis.reportError === "function") globalThis.reportError(error);
+    else console.error(error);
+  }
+}
 
 // src/split.ts
 import { writeVarUint } from "lib0/encoding";
@@ -1792,10 +2299,15 @@ function varintWriter(encoder7) {
 // src/session.ts
 var VERSION3 = 1;
 var FEATURE_RECONCILE = 2;
+var FEATURE_DEFLATE = 16;
+var FEATURE_STATE = 128;
+var FEATURES = FEATURE_RECONCILE | FEATURE_DEFLATE | FEATURE_STATE;
+var SLOW_BATCH_BYTES = 8192;
+var LEAST_DEFLATED_BYTES = 48;
 var DIFF_OVERHEAD = 48;
 var RECONCILE_OVERHEAD = 32;
 var MORE = 1;
-var NOTHING3 = new Uint8Array([0, 0]);
+var NOTHING4 = new Uint8Array([0, 0]);
 var Channel2 = class {
   constructor(handle, document) {
     this.handle = handle;
@@ -1816,11 +2328,12 @@ var Channel2 = class {
   tooLarge = false;
 };
 var Session = class {
-  /** With a `calling` the link is sealed, and both sides show that they are of one store. */
-  constructor(introduction, events, calling = null) {
+  /** With a `calling` the link is sealed, and both sides show that they are of one store. On a `slow` one batches are small. */
+  constructor(introduction, events, calling = null, slow = false) {
     this.introduction = introduction;
     this.events = events;
     this.calling = calling;
+    this.slow = slow;
     if (calling) {
       this.state = "noise";
       this.bare.push(encode(calling.channel.call()));
@@ -1829,6 +2342,7 @@ var Session = class {
   introduction;
   events;
   calling;
+  slow;
   state = "hello";
   out = [];
   // What goes out before everything is sealed: one record a message.
@@ -1849,16 +2363,17 @@ var Session = class {
   numbers = /* @__PURE__ */ new Map();
   limit = MESSAGE_BYTES;
   nonce = 0;
+  deflates = false;
   /** Take one link message; never throws on what the peer does wrong. */
   receive(data) {
     if (this.state === "closed") return;
     try {
       if (this.state === "noise") return this.shakeHands(decode(data));
       const batch = this.unsealed(data);
-      if (batch) for (const message of decode(batch)) this.take(message);
+      if (batch) for (const message of this.inflated(decode(batch))) this.take(message);
     } catch (error) {
       if (error instanceof Malformed) return this.close(4400, error.message);
-      if (error instanceof NoiseError || error instanceof Untrusted) return this.close(error.code, error.message);
+      if (error instanceof NoiseError || error instanceof Untrusted || error instanceof PackedError) return this.close(error.code, error.message);
       throw error;
     }
   }
@@ -1867,7 +2382,7 @@ var Session = class {
     const { bare, out, calling } = this;
     this.bare = [];
     this.out = [];
-    const messages = batches(out, this.limit);
+    const messages = batches(out, this.slow ? Math.min(this.limit, SLOW_BATCH_BYTES) : this.limit).map((batch) => this.deflated(batch));
     return [...bare, ...calling ? messages.map((batch) => calling.channel.seal(batch)) : messages];
   }
   /** Both sides compare: the peer opens of a subscription what differs and what changes. */
@@ -1948,7 +2463,7 @@ var Session = class {
       lowest: VERSION3,
       highest: VERSION3,
       peer: this.introduction.peer,
-      features: FEATURE_RECONCILE,
+      features: FEATURES,
       message_bytes: MESSAGE_BYTES,
       about: this.introduction.about
     });
@@ -1960,6 +2475,16 @@ var Session = class {
     const answer2 = channel.step(records);
     if (answer2) this.bare.push(encode(answer2));
     if (channel.sealed) this.greet();
+  }
+  deflated(batch) {
+    if (!this.deflates || this.state !== "open" || batch.length < LEAST_DEFLATED_BYTES) return batch;
+    const record = encode({ type: "DEFLATED", batch: pack(batch) });
+    return record.length < batch.length ? record : batch;
+  }
+  inflated(messages) {
+    const [first] = messages;
+    if (first?.type !== "DEFLATED" || messages.length > 1 || this.state !== "open") return messages;
+    return decode(unpack(first.batch, MESSAGE_BYTES));
   }
   /** The batch of a link message; null when nothing can be said any more. */
   unsealed(message) {
@@ -2017,12 +2542,15 @@ var Session = class {
         return this.revoked(message.entry);
       case "DIGEST":
         return this.compareRevocations(message.revocations);
+      case "STATE":
+        return this.events.stated(message.digest.slice(), this.peer);
       case "HELLO":
       case "AUTH":
       case "GRANT":
       case "NOISE":
       case "MEMBER":
       case "TICKET":
+      case "DEFLATED":
         throw new Malformed(`${message.type} does not belong here`);
     }
   }
@@ -2060,6 +2588,7 @@ var Session = class {
     this.limit = Math.min(hello.message_bytes, MESSAGE_BYTES);
     const payloadBytes = this.limit - RECONCILE_OVERHEAD;
     if (hello.features & FEATURE_RECONCILE && payloadBytes >= MIN_PAYLOAD_BYTES) this.exchanges = new Exchanges(payloadBytes);
+    this.deflates = this.slow && (hello.features & FEATURE_DEFLATE) !== 0;
     this.state = "auth";
     this.peer = hello.peer.slice();
     if (this.calling) return this.put(this.calling.auth());
@@ -2106,7 +2635,7 @@ var Session = class {
     const split = splitUpdate(update, this.limit - DIFF_OVERHEAD);
     channel.refused = channel.tooLarge = false;
     const most = split.findIndex((part) => !this.fits(channel, part));
-    const parts = most < 0 ? split : [...split.slice(0, most), NOTHING3];
+    const parts = most < 0 ? split : [...split.slice(0, most), NOTHING4];
     parts.forEach((part, index) => {
       const last = index === parts.length - 1;
       this.put({
@@ -2181,10 +2710,10 @@ var Session = class {
     this.numbers.set(++this.sent, channel);
     channel.lastNumber = this.sent;
   }
-  ack(number) {
-    if (number > this.sent) throw new Malformed("an ack for what was never sent");
+  ack(number2) {
+    if (number2 > this.sent) throw new Malformed("an ack for what was never sent");
     const touched = /* @__PURE__ */ new Set();
-    while (this.acked < number) {
+    while (this.acked < number2) {
       const channel = this.numbers.get(++this.acked);
       this.numbers.delete(this.acked);
       touched.add(channel);
@@ -2195,8 +2724,8 @@ var Session = class {
       this.finish(channel);
     }
   }
-  refuse(number, code, reason) {
-    const channel = this.numbers.get(number);
+  refuse(number2, code, reason) {
+    const channel = this.numbers.get(number2);
     if (!channel) return;
     channel.refused = true;
     channel.document.refused(code, reason);
@@ -2213,6 +2742,661 @@ var Session = class {
     return channel;
   }
 };
+
+// src/caller.ts
+var PING_MS = 15e3;
+var SILENCE_MS = 45e3;
+var PROBE_MS = 3e3;
+var SPARED_PING_MS = 2e3;
+var SPARED_ANSWER_MS = 4e3;
+var HANDSHAKE_MS = 1e4;
+var FIRST_WAIT_MS = 250;
+var LONGEST_WAIT_MS = 3e4;
+var REFUSED_WAIT_MS = 6e4;
+var STEADY_MS = 5e3;
+var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4410, 4421, 4426]);
+var UNPAIRED = /* @__PURE__ */ new Set([4401, 4410, 4421]);
+var UNPAIRED_REASON = "this device is of no store yet, and nothing goes by Bluetooth but between members";
+var Caller = class {
+  constructor(transport, office) {
+    this.transport = transport;
+    this.office = office;
+  }
+  transport;
+  office;
+  state = "connecting";
+  reason = "";
+  isStopped = true;
+  needsPairing = false;
+  session = null;
+  /** It worked once. */
+  proven = false;
+  /** It did not work the last time. */
+  hasFailed = false;
+  link = null;
+  attempts = 0;
+  retry;
+  deadline = Infinity;
+  openedAt = 0;
+  saidAt = 0;
+  pingedAt = 0;
+  answered = false;
+  flushing = false;
+  farewell = null;
+  gateway = "";
+  // What the link of now is for, and how it is let in.
+  pairing = null;
+  calling = null;
+  start() {
+    if (!this.isStopped) return;
+    this.isStopped = false;
+    this.call();
+  }
+  /** Hang up, and do not call any more. */
+  stop(reason) {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    this.hangUp(reason);
+    this.become("offline", reason);
+  }
+  /** Call anew, at once. */
+  redial(reason) {
+    this.hangUp(reason);
+    this.attempts = 0;
+    this.call();
+  }
+  /** The network came back, or somebody looks: do not wait for the back-off. */
+  hurry() {
+    this.attempts = 0;
+    if (this.link) this.probe();
+    else this.call();
+  }
+  /** Find out whether the other side is still there. Bluetooth itself says when it is not. */
+  probe() {
+    if (!this.link || this.transport.kind !== "network") return;
+    this.session?.ping();
+    this.deadline = Date.now() + PROBE_MS;
+    this.flush();
+  }
+  /** Once a second. */
+  tick(now) {
+    const { link } = this;
+    if (!link) return;
+    const isSpared = this.state === "online" && this.office.hasSpare(this);
+    const unanswered = this.pingedAt > link.heardAt ? now - this.pingedAt : 0;
+    const isSilent = this.session !== null && now - link.heardAt > SILENCE_MS;
+    if (now > this.deadline || isSilent || isSpared && unanswered > SPARED_ANSWER_MS) {
+      link.abandon();
+      this.lost({ code: 4408, reason: "nothing was heard for too long", retryMs: 0, told: false });
+    } else if (this.state === "online" && (now - this.saidAt > PING_MS || isSpared && !unanswered && now - link.heardAt > SPARED_PING_MS)) {
+      this.pingedAt = now;
+      this.session?.ping();
+      this.flush();
+    }
+  }
+  /** Everything said in one turn goes out together. */
+  flush() {
+    if (this.flushing) return;
+    this.flushing = true;
+    queueMicrotask(() => {
+      this.flushing = false;
+      if (this.link?.hasRoom) this.drain();
+    });
+  }
+  call = () => {
+    clearTimeout(this.retry);
+    if (this.isStopped || this.link) return;
+    this.pairing = this.office.pairing(this);
+    if (this.transport.kind === "bluetooth" && !this.office.identity.membership && !this.pairing) {
+      this.needsPairing = true;
+      return this.become("refused", UNPAIRED_REASON);
+    }
+    this.deadline = Date.now() + this.transport.openingMs;
+    this.answered = false;
+    this.farewell = null;
+    this.become("connecting", "");
+    const ifCurrent = (act) => (...values) => {
+      if (this.link === link) act(...values);
+    };
+    const link = this.link = this.transport.open({
+      opened: ifCurrent((gateway) => this.begin(gateway)),
+      message: ifCurrent((data) => this.heard(data)),
+      room: ifCurrent(() => this.flush()),
+      closed: ifCurrent((code, reason, retryMs, told) => this.lost(this.farewell ?? { code, reason, retryMs, told: told && !this.calling }))
+    });
+  };
+  heard(data) {
+    this.deadline = Infinity;
+    this.answered = true;
+    this.session?.receive(data);
+    this.flush();
+  }
+  begin(gateway) {
+    const { office, pairing } = this;
+    this.gateway = gateway;
+    this.deadline = Date.now() + HANDSHAKE_MS;
+    const calling = this.calling = office.entrance(gateway, pairing);
+    this.session = new Session(office.introduction, {
+      ...office.events(this),
+      opened: () => this.opened(),
+      gained: (membership) => {
+        this.needsPairing = false;
+        office.gained(this, pairing, membership);
+      },
+      revoked: () => void office.identity.keepRevocations(),
+      ended: (code, reason, retryMs, told) => {
+        this.farewell = { code, reason, retryMs, told };
+        this.drain();
+        this.link?.close();
+      }
+    }, calling, this.transport.kind === "bluetooth");
+    this.drain();
+  }
+  opened() {
+    const { calling, office } = this;
+    this.openedAt = Date.now();
+    this.needsPairing = false;
+    this.proven = true;
+    this.hasFailed = false;
+    if (calling) {
+      office.identity.meet(this.gateway, calling.channel.remoteStatic);
+      office.identity.meet(bluetoothKey(calling.met.peer), calling.channel.remoteStatic);
+    }
+    this.become("online", "");
+  }
+  drain() {
+    for (const message of this.session?.dataToSend() ?? []) {
+      this.saidAt = Date.now();
+      this.link?.send(message);
+    }
+  }
+  hangUp(reason) {
+    const { link } = this;
+    clearTimeout(this.retry);
+    this.session?.close(1001, reason);
+    if (!link) return;
+    if (!this.farewell) link.abandon();
+    this.unlink();
+  }
+  unlink() {
+    this.link = this.session = this.calling = this.pairing = null;
+    this.deadline = Infinity;
+    this.openedAt = 0;
+  }
+  lost({ code, reason, retryMs, told }) {
+    const { calling, pairing, office, gateway, answered } = this;
+    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0;
+    this.unlink();
+    this.hasFailed = true;
+    const failed = pairing !== null && pairing === office.pairing(this);
+    if (failed) office.notPaired(pairing, answered, reason);
+    else if (told && UNPAIRED.has(code)) this.needsPairing = true;
+    if (this.needsPairing) {
+      if (office.identity.membership) this.retry = setTimeout(this.call, REFUSED_WAIT_MS);
+      return this.become("refused", reason);
+    }
+    const anew = FATAL.has(code) && calling && !calling.met && office.identity.forget(gateway);
+    const fatal = FATAL.has(code) && !failed && !anew;
+    this.retry = setTimeout(this.call, fatal ? REFUSED_WAIT_MS : retryMs || this.wait());
+    this.become(fatal ? "refused" : "offline", reason);
+  }
+  wait() {
+    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
+    return this.office.random() * most;
+  }
+  become(state, reason) {
+    this.state = state;
+    this.reason = reason;
+    this.office.became(this);
+  }
+};
+
+// src/pairing-code.ts
+import { sha256 as sha2566 } from "@noble/hashes/sha2.js";
+var CHARACTERS = 20;
+var MAX_TEXT = 64;
+var PSK_LABEL = "store-gateway/1 pairing code ";
+var PairingCodeError = class extends Error {
+  name = "PairingCodeError";
+};
+function normalised(text) {
+  const code = (text.length > MAX_TEXT ? "" : text).replace(/[ \-\t\r\n]/g, "").replace(/[oO]/g, "0").replace(/[iIlL]/g, "1").replace(/[a-z]/g, (letter) => letter.toUpperCase());
+  if (!/^[0-9A-HJKMNP-TV-Z]{20}$/.test(code)) {
+    throw new PairingCodeError(`that is not a pairing code: it has ${CHARACTERS} letters and digits, and no U`);
+  }
+  return code;
+}
+function pairingPsk(text) {
+  return sha2566(new TextEncoder().encode(PSK_LABEL + normalised(text)));
+}
+
+// src/pairing-uri.ts
+var SCHEME = "store-gateway:";
+var VERSION4 = "1";
+var MAX_TEXT2 = 1024;
+var MAX_ADDRESSES = 8;
+function pairingSecret(text) {
+  if (typeof text !== "string") throw new PairingCodeError("a pairing code is a text");
+  const given = text.trim();
+  return given.toLowerCase().startsWith(SCHEME) ? readUri(given) : { psk: pairingPsk(given) };
+}
+function readUri(text) {
+  const [start, query, ...more] = text.length > MAX_TEXT2 ? [] : text.split("?");
+  const found = new URLSearchParams(query);
+  const addresses = (found.get("a") ?? "").split(",");
+  const psk = octets(found.get("s"), KEY_BYTES);
+  const gateway = octets(found.get("k"), KEY_BYTES);
+  const store = octets(found.get("i"), ID_BYTES);
+  const right = start?.toLowerCase() === `${SCHEME}//pair` && !more.length && found.get("v") === VERSION4;
+  if (!right || addresses.length > MAX_ADDRESSES || addresses.includes("") || !psk || !gateway || !store) {
+    throw new PairingCodeError("that is not the text of a pairing QR code of this version");
+  }
+  return { psk, static: gateway, store };
+}
+function octets(text, length) {
+  if (!text || !/^[\w-]+$/.test(text)) return null;
+  try {
+    const bytes2 = Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
+    return bytes2.length === length ? bytes2 : null;
+  } catch {
+    return null;
+  }
+}
+
+// src/web-bluetooth.ts
+var CHOSEN_KEY = "store-gateway-bluetooth";
+var WebBluetooth = class {
+  device = null;
+  /** Whether this page can use Bluetooth. */
+  static get available() {
+    return bluetooth() !== void 0;
+  }
+  async choose(service) {
+    try {
+      this.device = await present().requestDevice({ filters: [{ services: [service] }] });
+    } catch (error) {
+      if (error instanceof Unreached) throw error;
+      const { name, message } = error;
+      throw new Unreached(name === "NotFoundError" ? "no gateway was chosen, or none is near" : message);
+    }
+    remember(this.device.id);
+  }
+  async connect(service, search) {
+    const known = this.device ?? await granted();
+    if (!known?.gatt) throw new Unreached("no gateway was chosen yet: a button has to call chooseBluetooth()");
+    if (!this.device && known.watchAdvertisements) await heard(known, service, search);
+    const giveUp = () => known.gatt.disconnect();
+    search.signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      const server = await known.gatt.connect();
+      const connection = new WebConnection(known, server, await server.getPrimaryService(service));
+      this.device = known;
+      return connection;
+    } catch (error) {
+      giveUp();
+      throw error;
+    } finally {
+      search.signal.removeEventListener("abort", giveUp);
+    }
+  }
+};
+var WebConnection = class {
+  constructor(device, server, service) {
+    this.device = device;
+    this.server = server;
+    this.service = service;
+  }
+  device;
+  server;
+  service;
+  found = /* @__PURE__ */ new Map();
+  // Ends what listens to the device, which outlives this connection.
+  over = new AbortController();
+  async read(characteristic) {
+    return bytes(await (await this.characteristic(characteristic)).readValue());
+  }
+  async write(characteristic, value, withResponse) {
+    const target = await this.characteristic(characteristic);
+    const source = value;
+    await (withResponse ? target.writeValueWithResponse(source) : target.writeValueWithoutResponse(source));
+  }
+  async subscribe(characteristic, listener) {
+    const target = await this.characteristic(characteristic);
+    target.addEventListener("characteristicvaluechanged", () => listener(bytes(target.value)), { signal: this.over.signal });
+    await target.startNotifications();
+  }
+  onDisconnect(listener) {
+    this.device.addEventListener("gattserverdisconnected", listener, { once: true, signal: this.over.signal });
+  }
+  disconnect() {
+    this.over.abort();
+    this.server.disconnect();
+  }
+  characteristic(uuid2) {
+    const known = this.found.get(uuid2) ?? this.service.getCharacteristic(uuid2);
+    this.found.set(uuid2, known);
+    return known;
+  }
+};
+function bluetooth() {
+  return globalThis.navigator?.bluetooth;
+}
+function present() {
+  const found = bluetooth();
+  if (found) return found;
+  throw new Unreached("this browser has no Bluetooth for pages: use Chrome or Edge, and open the page by https:// or from this device itself");
+}
+async function granted() {
+  const devices = await present().getDevices?.() ?? [];
+  const chosen = storage()?.getItem(CHOSEN_KEY);
+  return devices.find(({ id }) => id === chosen) ?? devices[0];
+}
+function heard(device, service, { isWanted, signal }) {
+  const watching = new AbortController();
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(new Unreached("nobody waits any more")), { signal: watching.signal });
+    device.addEventListener("advertisementreceived", (event) => {
+      const data = event.serviceData?.get(service);
+      if (!data || isWanted(bytes(data))) resolve();
+    }, { signal: watching.signal });
+    device.watchAdvertisements({ signal: watching.signal }).catch(reject);
+  }).finally(() => watching.abort());
+}
+function remember(id) {
+  try {
+    storage()?.setItem(CHOSEN_KEY, id);
+  } catch {
+  }
+}
+function storage() {
+  return globalThis.localStorage;
+}
+function bytes(view) {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
+}
+
+// src/websocket.ts
+var OPENING_MS2 = 1e4;
+var OPEN = 1;
+var WebSocketTransport = class {
+  constructor(url, Socket = globalThis.WebSocket) {
+    this.Socket = Socket;
+    if (!Socket) throw new TypeError("there is no WebSocket here: give one, such as that of ws, as options.WebSocket");
+    this.url = address(url);
+  }
+  Socket;
+  kind = "network";
+  openingMs = OPENING_MS2;
+  url;
+  open(events) {
+    return new WebSocketLink(new this.Socket(this.url), this.url, events);
+  }
+};
+var WebSocketLink = class {
+  constructor(socket, url, events) {
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.heardAt = Date.now();
+      events.opened(url);
+    };
+    socket.onmessage = ({ data }) => {
+      this.heardAt = Date.now();
+      events.message(data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array());
+    };
+    socket.onerror = () => {
+    };
+    socket.onclose = ({ code, reason }) => events.closed(code, reason, 0, true);
+  }
+  socket;
+  heardAt = Date.now();
+  get hasRoom() {
+    return this.socket.readyState === OPEN;
+  }
+  send(message) {
+    this.socket.send(message);
+  }
+  close() {
+    this.socket.close();
+  }
+  abandon() {
+    this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
+    this.socket.close();
+  }
+};
+function address(url) {
+  const parsed = new URL(url.replace(/^http/, "ws"));
+  if (parsed.pathname === "/") parsed.pathname = "/mesh";
+  return parsed.href;
+}
+
+// src/links.ts
+var KEY_BYTES3 = 32;
+var Links = class {
+  constructor(options, owner) {
+    this.options = options;
+    this.owner = owner;
+    this.bluetooth = options.bluetooth ? new BluetoothTransport(adapter(options.bluetooth), this.isWanted) : void 0;
+    this.callers = transports(options, this.bluetooth).map((transport) => new Caller(transport, this));
+    globalThis.addEventListener?.("online", this.hurry);
+    globalThis.addEventListener?.("offline", this.probe);
+    globalThis.document?.addEventListener("visibilitychange", this.hurry);
+    this.identified = this.identify();
+  }
+  options;
+  owner;
+  state = "connecting";
+  reason = "";
+  // Once it is read; no caller starts before.
+  identity;
+  introduction;
+  callers;
+  bluetooth;
+  identified;
+  active = null;
+  invitation = null;
+  ended = false;
+  hasChosen = false;
+  // By gateway: the state in which this device had everything of it.
+  told = /* @__PURE__ */ new Map();
+  /** This device is a member of a store. */
+  get paired() {
+    return !!this.identity?.membership;
+  }
+  get needsPairing() {
+    return this.foremost.needsPairing;
+  }
+  /** By what everything goes now. */
+  get via() {
+    return this.active?.caller.transport.kind ?? null;
+  }
+  async pair(code) {
+    const secret = pairingSecret(code);
+    await this.identified;
+    if (this.ended) throw new Unreached("the store was ended");
+    this.invitation?.pairing.failed(new Unreached("another code was given"));
+    await new Promise((done, failed) => {
+      const ways = this.callers.filter((caller) => !this.isUnchosen(caller));
+      ways.sort((one, other) => Number(other.state === "online") - Number(one.state === "online"));
+      if (!ways.length) return failed(new Unreached("no gateway was chosen: call chooseBluetooth() from a button"));
+      this.invitation = { pairing: { secret, done, failed }, ways };
+      this.callNext(ways[0]);
+    });
+  }
+  /** Let the user choose a gateway; called from a tap or click, as browsers demand. */
+  async chooseBluetooth() {
+    if (!this.bluetooth) throw new Unreached("this store does not use Bluetooth: give connect() the option bluetooth");
+    await this.bluetooth.choose();
+    this.hasChosen = true;
+    await this.identified;
+    for (const caller of this.callers) if (caller.transport === this.bluetooth) this.callNext(caller);
+  }
+  /** Whether a gateway that advertises this digest has nothing that this device lacks, nor this device anything to say. */
+  upToDate(digest2) {
+    return !this.owner.owes() && [...this.told.values()].some((one) => equal(one, digest2));
+  }
+  /** More is wanted than what the gateways said all of. */
+  wantsMore() {
+    this.told.clear();
+  }
+  flush() {
+    this.active?.caller.flush();
+  }
+  tick(now) {
+    for (const caller of this.callers) caller.tick(now);
+  }
+  end() {
+    this.ended = true;
+    this.invitation?.pairing.failed(new Unreached("the store was ended"));
+    globalThis.removeEventListener?.("online", this.hurry);
+    globalThis.removeEventListener?.("offline", this.probe);
+    globalThis.document?.removeEventListener("visibilitychange", this.hurry);
+    for (const caller of this.callers) caller.stop("the app ended");
+    this.identity?.close();
+  }
+  random() {
+    return (this.options.random ?? Math.random)();
+  }
+  pairing(caller) {
+    return this.invitation?.ways[0] === caller ? this.invitation.pairing : null;
+  }
+  entrance(gateway, pairing) {
+    const { peer, keys, membership } = this.identity;
+    if (!membership && !pairing) return null;
+    const name = this.options.name ?? this.options.app ?? "";
+    const known = this.identity.gateway(gateway);
+    return new Calling({ peer, keys, membership, gateway: known, pairing: pairing?.secret, name }, new KeyPair(random(KEY_BYTES3)));
+  }
+  hasSpare(caller) {
+    return this.callers.slice(this.callers.indexOf(caller) + 1).some(({ proven }) => proven);
+  }
+  became() {
+    if (this.ended) return;
+    this.choose();
+    const { state, reason } = this.foremost;
+    this.state = state;
+    this.reason = reason;
+    this.owner.changed();
+  }
+  gained(caller, pairing, membership) {
+    void this.identity.gain(membership).then(pairing.done);
+    this.invitation = null;
+    this.told.clear();
+    this.owner.paired();
+    this.comeBack(this.callers.filter((other) => other !== caller));
+  }
+  notPaired(pairing, answered, reason) {
+    const { ways } = this.invitation;
+    ways.shift();
+    if (!answered && ways.length) return this.callNext(ways[0]);
+    this.invitation = null;
+    pairing.failed(new Unreached(reason || "the gateway was not reached"));
+  }
+  events(caller) {
+    const isActive = () => this.active?.caller === caller;
+    return {
+      offered: (name) => {
+        if (isActive()) this.owner.offered(name);
+      },
+      closed: (name) => {
+        if (isActive()) this.owner.closed(name);
+      },
+      compared: (subscription, differing) => {
+        if (isActive()) this.owner.compared(subscription, differing);
+      },
+      stated: (digest2, peer) => {
+        if (isActive()) this.told.set(bluetoothKey(peer), digest2);
+      }
+    };
+  }
+  async identify() {
+    const identity = await Identity.load();
+    if (this.ended) return identity.close();
+    this.identity = identity;
+    this.introduction = { peer: identity.peer, about: about(this.options), token: this.options.token };
+    identity.onGained = () => {
+      this.owner.paired();
+      if (!this.invitation) this.comeBack(this.callers);
+    };
+    this.choose();
+  }
+  comeBack(callers) {
+    for (const caller of this.callers) caller.needsPairing = false;
+    for (const caller of callers) caller.redial("this device comes back as another member");
+  }
+  callNext(caller) {
+    caller.start();
+    caller.redial("this device calls anew");
+  }
+  /** Move everything to the best link that is open. */
+  choose() {
+    const caller = this.callers.find(({ state }) => state === "online");
+    const session = caller?.session ?? null;
+    const { active } = this;
+    if (session !== (active?.session ?? null)) {
+      this.active = null;
+      if (active) this.owner.left(active.session);
+      active?.caller.flush();
+      if (caller && session) {
+        this.active = { caller, session };
+        this.owner.entered(session);
+      }
+    }
+    for (const one of this.callers) {
+      if (this.isSpared(one)) one.stop("the network carries everything");
+      else one.start();
+    }
+  }
+  /** Bluetooth that is not wanted while the network works, or was not tried. */
+  isSpared(caller) {
+    const [first] = this.callers;
+    if (this.isUnchosen(caller)) return true;
+    if (this.options.bluetoothIdle !== "drop" || caller === first || this.invitation) return false;
+    return first.state === "online" || first.state === "connecting" && !first.hasFailed;
+  }
+  /** Nobody told the browser yet which gateway it may talk to, and there is none from before. */
+  isUnchosen({ transport }) {
+    return transport === this.bluetooth && this.bluetooth.isToBeChosen && !this.hasChosen && !this.paired;
+  }
+  /** The caller that people want to hear of. */
+  get foremost() {
+    const [first] = this.callers;
+    const rank = (caller) => {
+      if (caller.state === "online") return 0;
+      if (caller.needsPairing) return caller === first || first.hasFailed ? 1 : 5;
+      return 2 + ["connecting", "offline", "refused"].indexOf(caller.state);
+    };
+    return this.callers.filter(({ isStopped }) => !isStopped).reduce((one, other) => rank(other) < rank(one) ? other : one, first);
+  }
+  isWanted = (serviceData) => {
+    const beacon = readBeacon(serviceData);
+    if (!beacon) return false;
+    if (this.invitation) return (beacon.state & State.PAIRING) !== 0;
+    const root = this.identity.membership?.root;
+    if (!root || !isOfStore(root, beacon.token)) return false;
+    return (beacon.state & State.FULL) === 0 && !this.upToDate(beacon.digest);
+  };
+  hurry = () => {
+    if (globalThis.document?.visibilityState === "hidden" || !this.identity) return;
+    for (const caller of this.callers) caller.hurry();
+  };
+  probe = () => {
+    for (const caller of this.callers) caller.probe();
+  };
+};
+function adapter(bluetooth2) {
+  return bluetooth2 === true ? new WebBluetooth() : bluetooth2;
+}
+function transports({ url, WebSocket }, bluetooth2) {
+  const network = url === void 0 ? [] : [new WebSocketTransport(url, WebSocket)];
+  const ways = bluetooth2 ? [...network, bluetooth2] : network;
+  if (!ways.length) throw new TypeError("give connect() a url, bluetooth, or both");
+  return ways;
+}
+function about({ name, app, appVersion, schema }) {
+  const pairs = [["app", app], ["app-version", appVersion], ["schema", schema], ["name", name]];
+  return pairs.filter((pair) => pair[1] !== void 0);
+}
 
 // src/selector.ts
 import * as Y5 from "yjs";
@@ -2512,47 +3696,40 @@ var LiveSet = class {
 };
 
 // src/store.ts
-var PING_MS = 15e3;
-var SILENCE_MS = 45e3;
-var PROBE_MS = 3e3;
-var TICK_MS = 1e3;
-var HANDSHAKE_MS = 1e4;
-var FIRST_WAIT_MS = 250;
-var LONGEST_WAIT_MS = 3e4;
-var REFUSED_WAIT_MS = 6e4;
-var STEADY_MS = 5e3;
-var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4410, 4421, 4426]);
-var UNPAIRED = /* @__PURE__ */ new Set([4401, 4410, 4421]);
+var TICK_MS2 = 1e3;
 var PASSING = /* @__PURE__ */ new Set([4205, 4429, 4503, 4507]);
 var RETRY_MS = 5e3;
 var KEPT_REFUSALS = 100;
 var COMPARE_MS = 3e5;
-var KEY_BYTES3 = 32;
-var Unreached = class extends Error {
-  name = "Unreached";
-};
 var Store = class {
   constructor(options) {
     this.options = options;
-    if (!(options.WebSocket ?? globalThis.WebSocket)) throw new TypeError("there is no WebSocket here: give one, such as that of ws, as options.WebSocket");
-    this.url = address(options.url);
-    this.ticker = setInterval(this.tick, TICK_MS);
-    globalThis.addEventListener?.("online", this.hurry);
-    globalThis.document?.addEventListener("visibilitychange", this.hurry);
-    this.identified = this.identify();
+    this.links = new Links(options, {
+      entered: (session) => this.entered(session),
+      left: (session) => this.left(session),
+      changed: () => this.linkChanged(),
+      paired: () => this.emit("paired"),
+      owes: () => [...this.documents.values()].some(({ state }) => state !== "saved"),
+      offered: (name) => {
+        if (this.setsOf(name).length) this.join(this.get(name, true), true);
+      },
+      closed: (name) => {
+        const document = this.documents.get(name);
+        if (document && (!document.selected || document.followed)) this.join(document);
+      },
+      compared: (subscription, differing) => this.compared(subscription, differing)
+    });
+    this.ticker = setInterval(this.tick, TICK_MS2);
   }
   options;
   link = "connecting";
-  /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
-  needsPairing = false;
+  /** By what it is online. */
+  via = null;
   refusals = [];
   documents = /* @__PURE__ */ new Map();
   listeners = /* @__PURE__ */ new Map();
-  socket = null;
+  // Of the link that carries the documents.
   session = null;
-  flushing = false;
-  attempts = 0;
-  retry;
   retries = /* @__PURE__ */ new Map();
   liveSets = /* @__PURE__ */ new Map();
   nextSubscription = 1;
@@ -2560,36 +3737,34 @@ var Store = class {
   fresh = /* @__PURE__ */ new Set();
   settling = /* @__PURE__ */ new Set();
   ticker;
-  heardAt = 0;
-  saidAt = 0;
-  openedAt = 0;
-  deadline = Infinity;
   ended = false;
   waiting = /* @__PURE__ */ new Set();
-  url;
-  identified;
-  identity = null;
-  pairing = null;
-  // What the link of now is for.
-  attempt = null;
-  calling = null;
+  links;
   /** This device is a member of a store; known once the first link is tried. */
   get paired() {
-    return !!this.identity?.membership;
+    return this.links.paired;
+  }
+  /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
+  get needsPairing() {
+    return this.links.needsPairing;
   }
   /**
    * Become a member of the gateway's store, by the code that it shows or the text of its QR code. Resolves when that is kept on
    * this device. Rejects with `PairingCodeError` if it is no code, and with `Unreached` when the gateway does not take it.
    */
-  async pair(code) {
-    const secret = pairingSecret(code);
-    await this.identified;
-    if (this.ended) throw new Unreached("the store was ended");
-    this.pairing?.failed(new Unreached("another code was given"));
-    await new Promise((done, failed) => {
-      this.pairing = { secret, done, failed };
-      this.redial();
-    });
+  pair(code) {
+    return this.links.pair(code);
+  }
+  /**
+   * Let the user choose the gateway to talk to by Bluetooth. Browsers want that called in a click. Rejects with `Unreached`, and a sentence for
+   * people, where there is no Bluetooth or nothing was chosen.
+   */
+  chooseBluetooth() {
+    return this.links.chooseBluetooth();
+  }
+  /** Whether a gateway that advertises this digest (docs/bluetooth.md) need not be called. */
+  upToDate(digest2) {
+    return this.links.upToDate(digest2);
   }
   /** The Yjs document of that name; the same one every time. */
   doc(name) {
@@ -2605,16 +3780,17 @@ var Store = class {
    * Throws `SelectorError` when the selector cannot be used (docs/selectors.md).
    */
   subscribe(collection, selector = {}) {
-    const number = this.nextSubscription++;
+    const number2 = this.nextSubscription++;
     const set = new LiveSet(collection, selector, {
       known: () => this.of(collection),
       changed: (set2) => {
-        this.session?.subscribe(number, collection, JSON.stringify(set2.selector));
+        this.links.wantsMore();
+        this.session?.subscribe(number2, collection, JSON.stringify(set2.selector));
         this.compare(set2);
       },
       ended: (set2) => {
         this.liveSets.delete(set2);
-        this.session?.unsubscribe(number);
+        this.session?.unsubscribe(number2);
         this.flush();
       },
       load: async (set2) => {
@@ -2626,8 +3802,9 @@ var Store = class {
         }
       }
     });
-    this.liveSets.set(set, number);
-    this.session?.subscribe(number, collection, JSON.stringify(selector));
+    this.liveSets.set(set, number2);
+    this.links.wantsMore();
+    this.session?.subscribe(number2, collection, JSON.stringify(selector));
     this.flush();
     return set;
   }
@@ -2678,16 +3855,9 @@ var Store = class {
   async destroy() {
     this.ended = true;
     this.check();
-    this.pairing?.failed(new Unreached("the store was ended"));
     clearInterval(this.ticker);
-    clearTimeout(this.retry);
     for (const retry of this.retries.values()) clearTimeout(retry);
-    globalThis.removeEventListener?.("online", this.hurry);
-    globalThis.document?.removeEventListener("visibilitychange", this.hurry);
-    this.session?.close(1001, "the app ended");
-    this.drain();
-    this.socket?.close();
-    this.identity?.close();
+    this.links.end();
     await Promise.all([...this.documents.values()].map((document) => document.close()));
     this.documents.clear();
   }
@@ -2742,6 +3912,7 @@ var Store = class {
       refused: (refusal) => this.refused(refusal)
     }, database, selected);
     this.documents.set(name, document);
+    this.links.wantsMore();
     this.join(document);
     return document;
   }
@@ -2749,6 +3920,7 @@ var Store = class {
     const document = this.get(name);
     if (!document.followed) {
       document.followed = true;
+      this.links.wantsMore();
       this.join(document);
     }
     return document;
@@ -2767,10 +3939,10 @@ var Store = class {
   }
   /** Find out, together with the gateway, what differs of a subscription. */
   compare(set) {
-    const number = this.liveSets.get(set);
-    if (number !== void 0 && set.loaded) {
+    const number2 = this.liveSets.get(set);
+    if (number2 !== void 0 && set.loaded) {
       set.comparedAt = Date.now();
-      this.session?.compare(number, this.held(set));
+      this.session?.compare(number2, this.held(set));
     }
     this.flush();
   }
@@ -2782,8 +3954,8 @@ var Store = class {
   }
   /** All else is the same on the gateway. */
   compared(subscription, differing) {
-    for (const [set, number] of this.liveSets) {
-      if (number !== subscription) continue;
+    for (const [set, number2] of this.liveSets) {
+      if (number2 !== subscription) continue;
       for (const document of this.held(set)) {
         if (differing.has(document.name) || this.session?.isOpen(document.name)) continue;
         document.synced();
@@ -2804,185 +3976,49 @@ var Store = class {
       if (document) this.join(document);
     }, RETRY_MS * (1 + this.random())));
   }
-  async identify() {
-    const identity = await Identity.load();
-    if (this.ended) return identity.close();
-    this.identity = identity;
-    identity.onGained = () => this.gained();
-    this.connect();
+  /** Everything goes by this session from now on. */
+  entered(session) {
+    this.session = session;
+    for (const [set, number2] of this.liveSets) session.subscribe(number2, set.collection, JSON.stringify(set.selector));
+    for (const document of this.documents.values()) this.join(document);
+    for (const set of this.liveSets.keys()) this.compare(set);
   }
-  /** With a membership never in the open, whatever answers. */
-  entrance(identity, pairing) {
-    const { peer, keys, membership } = identity;
-    if (!membership && !pairing) return null;
-    const name = this.options.name ?? this.options.app ?? "";
-    const gateway = identity.gateway(this.url);
-    return new Calling({ peer, keys, membership, gateway, pairing: pairing?.secret, name }, new KeyPair(random(KEY_BYTES3)));
+  /** It is over, or another one is better. */
+  left(session) {
+    this.session = null;
+    this.fresh.clear();
+    this.settling.clear();
+    for (const number2 of this.liveSets.values()) session.unsubscribe(number2);
+    for (const document of this.documents.values()) {
+      session.release(document.name);
+      document.unlinked();
+    }
   }
-  /** Another window was paired: come back as what this device is now. */
-  gained() {
-    this.needsPairing = false;
-    this.emit("paired");
-    if (!this.pairing) this.redial();
-  }
-  /** Call anew, at once. */
-  redial() {
-    const { socket } = this;
-    this.session?.close(1001, "this device comes back as another member");
-    if (socket) this.lost(socket, 1001, "");
-    clearTimeout(this.retry);
-    this.attempts = 0;
-    this.connect();
+  linkChanged() {
+    const { state, reason, via } = this.links;
+    if (state === this.link && via === this.via) return;
+    this.link = state;
+    this.via = via;
+    this.emit("link", state, reason);
   }
   random() {
     return (this.options.random ?? Math.random)();
   }
-  connect = () => {
-    const { identity, pairing } = this;
-    if (this.ended || this.socket || !identity) return;
-    this.become("connecting", "");
-    const Socket = this.options.WebSocket ?? WebSocket;
-    const socket = this.socket = new Socket(this.url);
-    socket.binaryType = "arraybuffer";
-    this.heardAt = Date.now();
-    this.deadline = this.heardAt + HANDSHAKE_MS;
-    let farewell = null;
-    this.attempt = pairing;
-    const calling = this.calling = this.entrance(identity, pairing);
-    const introduction = { peer: identity.peer, about: about(this.options), token: this.options.token };
-    const session = this.session = new Session(introduction, {
-      opened: () => {
-        this.openedAt = Date.now();
-        this.needsPairing = false;
-        if (calling) identity.meet(this.url, calling.channel.remoteStatic);
-        this.become("online", "");
-        for (const document of this.documents.values()) this.join(document);
-        for (const set of this.liveSets.keys()) this.compare(set);
-      },
-      gained: (membership) => {
-        void identity.gain(membership).then(pairing.done);
-        this.pairing = null;
-        this.needsPairing = false;
-        this.emit("paired");
-      },
-      revoked: () => void identity.keepRevocations(),
-      offered: (name) => {
-        if (this.setsOf(name).length) this.join(this.get(name, true), true);
-      },
-      closed: (name) => {
-        const document = this.documents.get(name);
-        if (document && (!document.selected || document.followed)) this.join(document);
-      },
-      compared: (subscription, differing) => this.compared(subscription, differing),
-      ended: (code, reason, retryMs, told) => {
-        farewell = { code, reason, retryMs, told };
-        this.drain();
-        socket.close();
-      }
-    }, calling);
-    for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector));
-    socket.onopen = () => {
-      this.heardAt = Date.now();
-      this.drain();
-    };
-    socket.onmessage = ({ data }) => {
-      this.heardAt = Date.now();
-      this.deadline = Infinity;
-      if (data instanceof ArrayBuffer) session.receive(new Uint8Array(data));
-      else session.close(4400, "a text message");
-      this.flush();
-    };
-    socket.onerror = () => {
-    };
-    socket.onclose = (event) => {
-      const { code, reason, retryMs, told } = farewell ?? { code: event.code, reason: event.reason, retryMs: 0, told: !calling };
-      this.lost(socket, code, reason, retryMs, told);
-    };
-  };
-  /** `told`: the other side gave the code, where that counts. */
-  lost(socket, code, reason, retryMs = 0, told = false) {
-    if (this.socket !== socket) return;
-    const { calling, attempt } = this;
-    this.socket = this.session = this.calling = this.attempt = null;
-    this.deadline = Infinity;
-    this.fresh.clear();
-    this.settling.clear();
-    for (const document of this.documents.values()) document.unlinked();
-    if (this.ended) return;
-    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0;
-    this.openedAt = 0;
-    const failed = attempt !== null && attempt === this.pairing;
-    if (failed) {
-      this.pairing = null;
-      attempt.failed(new Unreached(reason || "the gateway was not reached"));
-    } else if (told && UNPAIRED.has(code)) this.needsPairing = true;
-    if (this.needsPairing) {
-      this.become("refused", reason);
-      if (this.identity.membership) this.retry = setTimeout(this.connect, REFUSED_WAIT_MS);
-      return;
-    }
-    const anew = FATAL.has(code) && calling && !calling.met && this.identity.forget(this.url);
-    const fatal = FATAL.has(code) && !failed && !anew;
-    this.become(fatal ? "refused" : "offline", reason);
-    this.retry = setTimeout(this.connect, fatal ? REFUSED_WAIT_MS : retryMs || this.wait());
-  }
-  wait() {
-    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++);
-    return this.random() * most;
-  }
-  /** The network came back or the page was looked at: do not wait for the back-off. */
-  hurry = () => {
-    if (globalThis.document?.visibilityState === "hidden") return;
-    this.attempts = 0;
-    if (this.socket) {
-      this.session?.ping();
-      this.deadline = Date.now() + PROBE_MS;
-      this.flush();
-    } else {
-      clearTimeout(this.retry);
-      this.connect();
-    }
-  };
   tick = () => {
     const now = Date.now();
-    if (!this.socket) return;
-    if (this.link === "online") this.settle();
+    this.links.tick(now);
+    if (!this.session) return;
+    this.settle();
     for (const set of this.liveSets.keys()) if (now - set.comparedAt > COMPARE_MS) this.compare(set);
-    if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
-      const socket = this.socket;
-      socket.close();
-      this.lost(socket, 4408, "nothing was heard for too long");
-    } else if (this.link === "online" && now - this.saidAt > PING_MS) {
-      this.session?.ping();
-      this.flush();
-    }
   };
   settle() {
     for (const document of this.settling) if (!this.fresh.has(document)) document.settled();
     this.settling = this.fresh;
     this.fresh = /* @__PURE__ */ new Set();
   }
-  /** Everything said in one turn goes out together. */
   flush = () => {
-    if (this.flushing) return;
-    this.flushing = true;
-    queueMicrotask(() => {
-      this.flushing = false;
-      this.drain();
-    });
+    this.links.flush();
   };
-  drain() {
-    if (this.socket?.readyState !== 1) return;
-    for (const message of this.session?.dataToSend() ?? []) {
-      this.saidAt = Date.now();
-      this.socket.send(message);
-    }
-  }
-  become(state, reason) {
-    if (state === this.link) return;
-    this.link = state;
-    this.emit("link", state, reason);
-  }
   emit(name, ...values) {
     for (const listener of [...this.listeners.get(name) ?? []]) guarded(() => listener(...values));
     this.check();
@@ -3014,15 +4050,6 @@ function connect(options) {
 function collectionOf(name) {
   return name.slice(0, name.indexOf("/"));
 }
-function address(url) {
-  const parsed = new URL(url.replace(/^http/, "ws"));
-  if (parsed.pathname === "/") parsed.pathname = "/mesh";
-  return parsed.href;
-}
-function about({ name, app, appVersion, schema }) {
-  const pairs = [["app", app], ["app-version", appVersion], ["schema", schema], ["name", name]];
-  return pairs.filter((pair) => pair[1] !== void 0);
-}
 function lostHope({ name, state, refusal }) {
   return state === "saved" || !refusal || PASSING.has(refusal.code) ? "" : `${name} was refused: ${refusal.reason}`;
 }
@@ -3036,6 +4063,7 @@ export {
   SelectorError,
   Store,
   Unreached,
+  WebBluetooth,
   answer,
   batches,
   canonical,

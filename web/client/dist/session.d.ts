@@ -29,6 +29,8 @@ export interface SessionEvents {
     gained(membership: Membership): void;
     /** Somebody was shut out of the store, of whom nothing was known here. */
     revoked(): void;
+    /** The peer's store was in this state when this device had all of it that it wants. */
+    stated(digest: Uint8Array, peer: Uint8Array): void;
     /** `told`: the other side said so, on a sealed link if it was to be one. */
     ended(code: number, reason: string, retryMs: number, told: boolean): void;
 }
@@ -41,6 +43,7 @@ export declare class Session {
     private introduction;
     private events;
     private calling;
+    private slow;
     private state;
     private out;
     private bare;
@@ -58,8 +61,9 @@ export declare class Session {
     private numbers;
     private limit;
     private nonce;
-    /** With a `calling` the link is sealed, and both sides show that they are of one store. */
-    constructor(introduction: Introduction, events: SessionEvents, calling?: Calling | null);
+    private deflates;
+    /** With a `calling` the link is sealed, and both sides show that they are of one store. On a `slow` one batches are small. */
+    constructor(introduction: Introduction, events: SessionEvents, calling?: Calling | null, slow?: boolean);
     /** Take one link message; never throws on what the peer does wrong. */
     receive(data: Uint8Array): void;
     /** Link messages to send now. */
@@ -84,6 +88,8 @@ export declare class Session {
     close(code: number, reason: string): void;
     private greet;
     private shakeHands;
+    private deflated;
+    private inflated;
     /** The batch of a link message; null when nothing can be said any more. */
     private unsealed;
     private end;

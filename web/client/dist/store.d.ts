@@ -1,9 +1,10 @@
 import type { Awareness } from 'y-protocols/awareness';
 import type * as Y from 'yjs';
 import { type Refusal, type SaveState } from './document';
+import type { LinkState } from './caller';
+import { type LinkOptions } from './links';
 import type { Selector } from './selector';
 import { LiveSet } from './subscription';
-export type LinkState = 'connecting' | 'online' | 'offline' | 'refused';
 export interface Events {
     link: (state: LinkState, reason: string) => void;
     state: (document: string, state: SaveState) => void;
@@ -12,65 +13,47 @@ export interface Events {
     /** This device became a member of a store, here or in another window. */
     paired: () => void;
 }
-export interface Options {
-    /** ws://host:port, with or without /mesh; http(s) addresses are understood too. */
-    url: string;
-    token?: string;
-    /** What peers and the status page show of this device. */
-    name?: string;
-    app?: string;
-    appVersion?: string;
-    schema?: string;
+export interface Options extends LinkOptions {
     /** Keep a copy on this device (IndexedDB, where there is one). */
     offline?: boolean;
     /** Databases of different apps on one origin are told apart by this. */
     prefix?: string;
-    WebSocket?: typeof WebSocket;
-    random?: () => number;
-}
-/** What was waited for will not come; the message says why. */
-export declare class Unreached extends Error {
-    readonly name = "Unreached";
 }
 export declare class Store {
     private options;
     link: LinkState;
-    /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
-    needsPairing: boolean;
+    /** By what it is online. */
+    via: 'network' | 'bluetooth' | null;
     readonly refusals: Refusal[];
     private documents;
     private listeners;
-    private socket;
     private session;
-    private flushing;
-    private attempts;
-    private retry;
     private retries;
     private liveSets;
     private nextSubscription;
     private fresh;
     private settling;
     private ticker;
-    private heardAt;
-    private saidAt;
-    private openedAt;
-    private deadline;
     private ended;
     private waiting;
-    private readonly url;
-    private readonly identified;
-    private identity;
-    private pairing;
-    private attempt;
-    private calling;
+    private readonly links;
     constructor(options: Options);
     /** This device is a member of a store; known once the first link is tried. */
     get paired(): boolean;
+    /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
+    get needsPairing(): boolean;
     /**
      * Become a member of the gateway's store, by the code that it shows or the text of its QR code. Resolves when that is kept on
      * this device. Rejects with `PairingCodeError` if it is no code, and with `Unreached` when the gateway does not take it.
      */
     pair(code: string): Promise<void>;
+    /**
+     * Let the user choose the gateway to talk to by Bluetooth. Browsers want that called in a click. Rejects with `Unreached`, and a sentence for
+     * people, where there is no Bluetooth or nothing was chosen.
+     */
+    chooseBluetooth(): Promise<void>;
+    /** Whether a gateway that advertises this digest (docs/bluetooth.md) need not be called. */
+    upToDate(digest: Uint8Array): boolean;
     /** The Yjs document of that name; the same one every time. */
     doc(name: string): Y.Doc;
     /**
@@ -111,26 +94,15 @@ export declare class Store {
     /** All else is the same on the gateway. */
     private compared;
     private refused;
-    private identify;
-    /** With a membership never in the open, whatever answers. */
-    private entrance;
-    /** Another window was paired: come back as what this device is now. */
-    private gained;
-    /** Call anew, at once. */
-    private redial;
+    /** Everything goes by this session from now on. */
+    private entered;
+    /** It is over, or another one is better. */
+    private left;
+    private linkChanged;
     private random;
-    private connect;
-    /** `told`: the other side gave the code, where that counts. */
-    private lost;
-    private wait;
-    /** The network came back or the page was looked at: do not wait for the back-off. */
-    private hurry;
     private tick;
     private settle;
-    /** Everything said in one turn goes out together. */
     private flush;
-    private drain;
-    private become;
     private emit;
     private check;
     private gone;

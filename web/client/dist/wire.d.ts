@@ -97,6 +97,9 @@ export type Message = {
     type: 'DIGEST';
     revocations: Uint8Array;
 } | {
+    type: 'DEFLATED';
+    batch: Uint8Array;
+} | {
     type: 'STATE';
     digest: Uint8Array;
 };

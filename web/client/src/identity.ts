@@ -33,7 +33,7 @@ export class Identity {
     return identity
   }
 
-  /** The static key of the gateway of our store that was met at an address. */
+  /** The static key of the gateway of our store that was met at an address, or by Bluetooth (`bluetoothKey`). */
   gateway(url: string): Uint8Array | undefined {
     return this.gateways.get(url)
   }
@@ -98,6 +98,11 @@ export class Identity {
     }
     this.membership = { ...kept, revocations }
   }
+}
+
+/** What the key of a gateway is kept by where its address says nothing. */
+export function bluetoothKey(peer: Uint8Array): string {
+  return `bluetooth:${hex(peer)}`
 }
 
 export function random(count: number): Uint8Array {

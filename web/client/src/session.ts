@@ -4,6 +4,7 @@ import type { Calling, Membership } from './entrance'
 import { Exchanges } from './exchanges'
 import { NoiseError } from './noise'
 import { equal } from './octets'
+import { pack, PackedError, unpack } from './packing'
 import { Catalogue, MIN_PAYLOAD_BYTES } from './reconcile'
 import { guarded } from './report'
 import { UNAUTHORISED, Untrusted } from './signed'
@@ -12,6 +13,12 @@ import { batches, decode, encode, Malformed, MESSAGE_BYTES, type Message, type P
 
 const VERSION = 1
 const FEATURE_RECONCILE = 2
+const FEATURE_DEFLATE = 16
+const FEATURE_STATE = 128
+const FEATURES = FEATURE_RECONCILE | FEATURE_DEFLATE | FEATURE_STATE
+// What takes long holds up what is urgent, so on a slow link less is said at once.
+const SLOW_BATCH_BYTES = 8_192
+const LEAST_DEFLATED_BYTES = 48
 const DIFF_OVERHEAD = 48
 const RECONCILE_OVERHEAD = 32
 const MORE = 1
@@ -46,6 +53,8 @@ export interface SessionEvents {
   gained(membership: Membership): void
   /** Somebody was shut out of the store, of whom nothing was known here. */
   revoked(): void
+  /** The peer's store was in this state when this device had all of it that it wants. */
+  stated(digest: Uint8Array, peer: Uint8Array): void
   /** `told`: the other side said so, on a sealed link if it was to be one. */
   ended(code: number, reason: string, retryMs: number, told: boolean): void
 }
@@ -92,9 +101,12 @@ export class Session {
   private numbers = new Map<number, Channel>()
   private limit = MESSAGE_BYTES
   private nonce = 0
+  private deflates = false
 
-  /** With a `calling` the link is sealed, and both sides show that they are of one store. */
-  constructor(private introduction: Introduction, private events: SessionEvents, private calling: Calling | null = null) {
+  /** With a `calling` the link is sealed, and both sides show that they are of one store. On a `slow` one batches are small. */
+  constructor(
+    private introduction: Introduction, private events: SessionEvents, private calling: Calling | null = null, private slow = false,
+  ) {
     if (calling) {
       this.state = 'noise'
       this.bare.push(encode(calling.channel.call()))
@@ -107,10 +119,10 @@ export class Session {
     try {
       if (this.state === 'noise') return this.shakeHands(decode(data))
       const batch = this.unsealed(data)
-      if (batch) for (const message of decode(batch)) this.take(message)
+      if (batch) for (const message of this.inflated(decode(batch))) this.take(message)
     } catch (error) {
       if (error instanceof Malformed) return this.close(4400, error.message)
-      if (error instanceof NoiseError || error instanceof Untrusted) return this.close(error.code, error.message)
+      if (error instanceof NoiseError || error instanceof Untrusted || error instanceof PackedError) return this.close(error.code, error.message)
       throw error
     }
   }
@@ -120,7 +132,7 @@ export class Session {
     const { bare, out, calling } = this
     this.bare = []
     this.out = []
-    const messages = batches(out, this.limit)
+    const messages = batches(out, this.slow ? Math.min(this.limit, SLOW_BATCH_BYTES) : this.limit).map((batch) => this.deflated(batch))
     return [...bare, ...(calling ? messages.map((batch) => calling.channel.seal(batch)) : messages)]
   }
 
@@ -211,7 +223,7 @@ export class Session {
   private greet(): void {
     this.state = 'hello'
     this.put({
-      type: 'HELLO', lowest: VERSION, highest: VERSION, peer: this.introduction.peer, features: FEATURE_RECONCILE,
+      type: 'HELLO', lowest: VERSION, highest: VERSION, peer: this.introduction.peer, features: FEATURES,
       message_bytes: MESSAGE_BYTES, about: this.introduction.about,
     })
   }
@@ -223,6 +235,18 @@ export class Session {
     const answer = channel.step(records)
     if (answer) this.bare.push(encode(answer))
     if (channel.sealed) this.greet()
+  }
+
+  private deflated(batch: Uint8Array): Uint8Array {
+    if (!this.deflates || this.state !== 'open' || batch.length < LEAST_DEFLATED_BYTES) return batch
+    const record = encode({ type: 'DEFLATED', batch: pack(batch) })
+    return record.length < batch.length ? record : batch
+  }
+
+  private inflated(messages: Message[]): Message[] {
+    const [first] = messages
+    if (first?.type !== 'DEFLATED' || messages.length > 1 || this.state !== 'open') return messages
+    return decode(unpack(first.batch, MESSAGE_BYTES))
   }
 
   /** The batch of a link message; null when nothing can be said any more. */
@@ -272,7 +296,8 @@ export class Session {
       case 'RECONCILE': return this.compared(message.exchange, message.ranges)
       case 'REVOKED': return this.revoked(message.entry)
       case 'DIGEST': return this.compareRevocations(message.revocations)
-      case 'HELLO': case 'AUTH': case 'GRANT': case 'NOISE': case 'MEMBER': case 'TICKET':
+      case 'STATE': return this.events.stated(message.digest.slice(), this.peer)
+      case 'HELLO': case 'AUTH': case 'GRANT': case 'NOISE': case 'MEMBER': case 'TICKET': case 'DEFLATED':
         throw new Malformed(`${message.type} does not belong here`)
     }
   }
@@ -315,6 +340,7 @@ export class Session {
     this.limit = Math.min(hello.message_bytes, MESSAGE_BYTES)
     const payloadBytes = this.limit - RECONCILE_OVERHEAD
     if (hello.features & FEATURE_RECONCILE && payloadBytes >= MIN_PAYLOAD_BYTES) this.exchanges = new Exchanges(payloadBytes)
+    this.deflates = this.slow && (hello.features & FEATURE_DEFLATE) !== 0
     this.state = 'auth'
     this.peer = hello.peer.slice()
     if (this.calling) return this.put(this.calling.auth())

@@ -2,17 +2,13 @@
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
 import { StoreDocument, type Refusal, type SaveState } from './document'
-import { Calling } from './entrance'
-import { Identity, random } from './identity'
-import { KeyPair } from './noise'
-import { pairingSecret, type PairingSecret } from './pairing-uri'
+import type { LinkState } from './caller'
+import { Unreached } from './errors'
+import { Links, type LinkOptions } from './links'
 import { guarded } from './report'
 import type { Selector } from './selector'
-import { Session } from './session'
+import type { Session } from './session'
 import { LiveSet } from './subscription'
-import type { Pairs } from './wire'
-
-export type LinkState = 'connecting' | 'online' | 'offline' | 'refused'
 
 export interface Events {
   link: (state: LinkState, reason: string) => void
@@ -23,62 +19,29 @@ export interface Events {
   paired: () => void
 }
 
-export interface Options {
-  /** ws://host:port, with or without /mesh; http(s) addresses are understood too. */
-  url: string
-  token?: string
-  /** What peers and the status page show of this device. */
-  name?: string
-  app?: string
-  appVersion?: string
-  schema?: string
+export interface Options extends LinkOptions {
   /** Keep a copy on this device (IndexedDB, where there is one). */
   offline?: boolean
   /** Databases of different apps on one origin are told apart by this. */
   prefix?: string
-  WebSocket?: typeof WebSocket
-  random?: () => number
 }
 
-const PING_MS = 15_000
-const SILENCE_MS = 45_000
-const PROBE_MS = 3_000
 const TICK_MS = 1_000
-const HANDSHAKE_MS = 10_000
-const FIRST_WAIT_MS = 250
-const LONGEST_WAIT_MS = 30_000
-const REFUSED_WAIT_MS = 60_000
-const STEADY_MS = 5_000
-const FATAL = new Set([4401, 4403, 4410, 4421, 4426])
-// Only a new pairing mends these, where who said them had a right to.
-const UNPAIRED = new Set([4401, 4410, 4421])
 const PASSING = new Set([4205, 4429, 4503, 4507])
 const RETRY_MS = 5_000
 const KEPT_REFUSALS = 100
 // What live changes missed, should anything ever be, is found by the next comparison.
 const COMPARE_MS = 300_000
-const KEY_BYTES = 32
-
-/** What was waited for will not come; the message says why. */
-export class Unreached extends Error {
-  override readonly name = 'Unreached'
-}
-
-/** A call that shall make this device a member of a store. */
-interface Pairing { secret: PairingSecret; done(): void; failed(error: Error): void }
 
 export class Store {
   link: LinkState = 'connecting'
-  /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
-  needsPairing = false
+  /** By what it is online. */
+  via: 'network' | 'bluetooth' | null = null
   readonly refusals: Refusal[] = []
   private documents = new Map<string, StoreDocument>()
   private listeners = new Map<keyof Events, Set<(...values: any[]) => void>>()
-  private socket: WebSocket | null = null
+  // Of the link that carries the documents.
   private session: Session | null = null
-  private flushing = false
-  private attempts = 0
-  private retry: ReturnType<typeof setTimeout> | undefined
   private retries = new Map<string, ReturnType<typeof setTimeout>>()
   private liveSets = new Map<LiveSet, number>()
   private nextSubscription = 1
@@ -86,47 +49,59 @@ export class Store {
   private fresh = new Set<StoreDocument>()
   private settling = new Set<StoreDocument>()
   private ticker: ReturnType<typeof setInterval>
-  private heardAt = 0
-  private saidAt = 0
-  private openedAt = 0
-  private deadline = Infinity
   private ended = false
   private waiting = new Set<() => void>()
-  private readonly url: string
-  private readonly identified: Promise<void>
-  private identity: Identity | null = null
-  private pairing: Pairing | null = null
-  // What the link of now is for.
-  private attempt: Pairing | null = null
-  private calling: Calling | null = null
+  private readonly links: Links
 
   constructor(private options: Options) {
-    if (!(options.WebSocket ?? globalThis.WebSocket)) throw new TypeError('there is no WebSocket here: give one, such as that of ws, as options.WebSocket')
-    this.url = address(options.url)
+    this.links = new Links(options, {
+      entered: (session) => this.entered(session),
+      left: (session) => this.left(session),
+      changed: () => this.linkChanged(),
+      paired: () => this.emit('paired'),
+      owes: () => [...this.documents.values()].some(({ state }) => state !== 'saved'),
+      offered: (name) => {
+        if (this.setsOf(name).length) this.join(this.get(name, true), true)
+      },
+      closed: (name) => {
+        const document = this.documents.get(name)
+        // The app asked for it by name, too.
+        if (document && (!document.selected || document.followed)) this.join(document)
+      },
+      compared: (subscription, differing) => this.compared(subscription, differing),
+    })
     this.ticker = setInterval(this.tick, TICK_MS)
-    globalThis.addEventListener?.('online', this.hurry)
-    globalThis.document?.addEventListener('visibilitychange', this.hurry)
-    this.identified = this.identify()
   }
 
   /** This device is a member of a store; known once the first link is tried. */
   get paired(): boolean {
-    return !!this.identity?.membership
+    return this.links.paired
+  }
+
+  /** This device is not let in, or not any more, until it is paired (`pair`); nothing is tried by itself meanwhile. */
+  get needsPairing(): boolean {
+    return this.links.needsPairing
   }
 
   /**
    * Become a member of the gateway's store, by the code that it shows or the text of its QR code. Resolves when that is kept on
    * this device. Rejects with `PairingCodeError` if it is no code, and with `Unreached` when the gateway does not take it.
    */
-  async pair(code: string): Promise<void> {
-    const secret = pairingSecret(code)
-    await this.identified
-    if (this.ended) throw new Unreached('the store was ended')
-    this.pairing?.failed(new Unreached('another code was given'))
-    await new Promise<void>((done, failed) => {
-      this.pairing = { secret, done, failed }
-      this.redial()
-    })
+  pair(code: string): Promise<void> {
+    return this.links.pair(code)
+  }
+
+  /**
+   * Let the user choose the gateway to talk to by Bluetooth. Browsers want that called in a click. Rejects with `Unreached`, and a sentence for
+   * people, where there is no Bluetooth or nothing was chosen.
+   */
+  chooseBluetooth(): Promise<void> {
+    return this.links.chooseBluetooth()
+  }
+
+  /** Whether a gateway that advertises this digest (docs/bluetooth.md) need not be called. */
+  upToDate(digest: Uint8Array): boolean {
+    return this.links.upToDate(digest)
   }
 
   /** The Yjs document of that name; the same one every time. */
@@ -147,7 +122,11 @@ export class Store {
     const number = this.nextSubscription++
     const set = new LiveSet(collection, selector, {
       known: () => this.of(collection),
-      changed: (set) => { this.session?.subscribe(number, collection, JSON.stringify(set.selector)); this.compare(set) },
+      changed: (set) => {
+        this.links.wantsMore()
+        this.session?.subscribe(number, collection, JSON.stringify(set.selector))
+        this.compare(set)
+      },
       ended: (set) => { this.liveSets.delete(set); this.session?.unsubscribe(number); this.flush() },
       load: async (set) => {
         try {
@@ -159,6 +138,7 @@ export class Store {
       },
     })
     this.liveSets.set(set, number)
+    this.links.wantsMore()
     this.session?.subscribe(number, collection, JSON.stringify(selector))
     this.flush()
     return set
@@ -218,16 +198,9 @@ export class Store {
   async destroy(): Promise<void> {
     this.ended = true
     this.check()
-    this.pairing?.failed(new Unreached('the store was ended'))
     clearInterval(this.ticker)
-    clearTimeout(this.retry)
     for (const retry of this.retries.values()) clearTimeout(retry)
-    globalThis.removeEventListener?.('online', this.hurry)
-    globalThis.document?.removeEventListener('visibilitychange', this.hurry)
-    this.session?.close(1001, 'the app ended')
-    this.drain()
-    this.socket?.close()
-    this.identity?.close()
+    this.links.end()
     await Promise.all([...this.documents.values()].map((document) => document.close()))
     this.documents.clear()
   }
@@ -285,6 +258,7 @@ export class Store {
       refused: (refusal) => this.refused(refusal),
     }, database, selected)
     this.documents.set(name, document)
+    this.links.wantsMore()
     this.join(document)
     return document
   }
@@ -293,6 +267,7 @@ export class Store {
     const document = this.get(name)
     if (!document.followed) {
       document.followed = true
+      this.links.wantsMore()
       this.join(document)
     }
     return document
@@ -357,169 +332,44 @@ export class Store {
     }, RETRY_MS * (1 + this.random())))
   }
 
-  private async identify(): Promise<void> {
-    const identity = await Identity.load()
-    if (this.ended) return identity.close()
-    this.identity = identity
-    identity.onGained = () => this.gained()
-    this.connect()
+  /** Everything goes by this session from now on. */
+  private entered(session: Session): void {
+    this.session = session
+    for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector))
+    for (const document of this.documents.values()) this.join(document)
+    for (const set of this.liveSets.keys()) this.compare(set)
   }
 
-  /** With a membership never in the open, whatever answers. */
-  private entrance(identity: Identity, pairing: Pairing | null): Calling | null {
-    const { peer, keys, membership } = identity
-    if (!membership && !pairing) return null
-    const name = this.options.name ?? this.options.app ?? ''
-    const gateway = identity.gateway(this.url)
-    return new Calling({ peer, keys, membership, gateway, pairing: pairing?.secret, name }, new KeyPair(random(KEY_BYTES)))
+  /** It is over, or another one is better. */
+  private left(session: Session): void {
+    this.session = null
+    this.fresh.clear()
+    this.settling.clear()
+    for (const number of this.liveSets.values()) session.unsubscribe(number)
+    for (const document of this.documents.values()) {
+      session.release(document.name)
+      document.unlinked()
+    }
   }
 
-  /** Another window was paired: come back as what this device is now. */
-  private gained(): void {
-    this.needsPairing = false
-    this.emit('paired')
-    if (!this.pairing) this.redial()
-  }
-
-  /** Call anew, at once. */
-  private redial(): void {
-    const { socket } = this
-    this.session?.close(1001, 'this device comes back as another member')
-    if (socket) this.lost(socket, 1001, '')
-    clearTimeout(this.retry)
-    this.attempts = 0
-    this.connect()
+  private linkChanged(): void {
+    const { state, reason, via } = this.links
+    if (state === this.link && via === this.via) return
+    this.link = state
+    this.via = via
+    this.emit('link', state, reason)
   }
 
   private random(): number {
     return (this.options.random ?? Math.random)()
   }
 
-  private connect = (): void => {
-    const { identity, pairing } = this
-    if (this.ended || this.socket || !identity) return
-    this.become('connecting', '')
-    const Socket = this.options.WebSocket ?? WebSocket
-    const socket = (this.socket = new Socket(this.url))
-    socket.binaryType = 'arraybuffer'
-    this.heardAt = Date.now()
-    this.deadline = this.heardAt + HANDSHAKE_MS
-    let farewell: { code: number; reason: string; retryMs: number; told: boolean } | null = null
-    this.attempt = pairing
-    const calling = (this.calling = this.entrance(identity, pairing))
-    const introduction = { peer: identity.peer, about: about(this.options), token: this.options.token }
-    const session = (this.session = new Session(introduction, {
-      opened: () => {
-        this.openedAt = Date.now()
-        this.needsPairing = false
-        if (calling) identity.meet(this.url, calling.channel.remoteStatic)
-        this.become('online', '')
-        for (const document of this.documents.values()) this.join(document)
-        for (const set of this.liveSets.keys()) this.compare(set)
-      },
-      gained: (membership) => {
-        void identity.gain(membership).then(pairing!.done)
-        this.pairing = null
-        this.needsPairing = false
-        this.emit('paired')
-      },
-      revoked: () => void identity.keepRevocations(),
-      offered: (name) => {
-        if (this.setsOf(name).length) this.join(this.get(name, true), true)
-      },
-      closed: (name) => {
-        const document = this.documents.get(name)
-        // The app asked for it by name, too.
-        if (document && (!document.selected || document.followed)) this.join(document)
-      },
-      compared: (subscription, differing) => this.compared(subscription, differing),
-      ended: (code, reason, retryMs, told) => {
-        farewell = { code, reason, retryMs, told }
-        this.drain()
-        socket.close()
-      },
-    }, calling))
-    for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector))
-    socket.onopen = () => {
-      this.heardAt = Date.now()
-      this.drain()
-    }
-    socket.onmessage = ({ data }) => {
-      this.heardAt = Date.now()
-      this.deadline = Infinity
-      if (data instanceof ArrayBuffer) session.receive(new Uint8Array(data))
-      else session.close(4400, 'a text message')
-      this.flush()
-    }
-    socket.onerror = () => {}
-    socket.onclose = (event) => {
-      const { code, reason, retryMs, told } = farewell ?? { code: event.code, reason: event.reason, retryMs: 0, told: !calling }
-      this.lost(socket, code, reason, retryMs, told)
-    }
-  }
-
-  /** `told`: the other side gave the code, where that counts. */
-  private lost(socket: WebSocket, code: number, reason: string, retryMs = 0, told = false): void {
-    if (this.socket !== socket) return
-    const { calling, attempt } = this
-    this.socket = this.session = this.calling = this.attempt = null
-    this.deadline = Infinity
-    this.fresh.clear()
-    this.settling.clear()
-    for (const document of this.documents.values()) document.unlinked()
-    if (this.ended) return
-    if (this.openedAt && Date.now() - this.openedAt > STEADY_MS) this.attempts = 0
-    this.openedAt = 0
-    const failed = attempt !== null && attempt === this.pairing
-    if (failed) {
-      this.pairing = null
-      attempt.failed(new Unreached(reason || 'the gateway was not reached'))
-    } else if (told && UNPAIRED.has(code)) this.needsPairing = true
-    if (this.needsPairing) {
-      this.become('refused', reason)
-      // A stranger who got the store's address can say so too, until its gateway is back: no app should have to be touched then.
-      if (this.identity!.membership) this.retry = setTimeout(this.connect, REFUSED_WAIT_MS)
-      return
-    }
-    // It may be another gateway of the store: ask for its key.
-    const anew = FATAL.has(code) && calling && !calling.met && this.identity!.forget(this.url)
-    const fatal = FATAL.has(code) && !failed && !anew
-    this.become(fatal ? 'refused' : 'offline', reason)
-    this.retry = setTimeout(this.connect, fatal ? REFUSED_WAIT_MS : retryMs || this.wait())
-  }
-
-  private wait(): number {
-    const most = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.attempts++)
-    return this.random() * most
-  }
-
-  /** The network came back or the page was looked at: do not wait for the back-off. */
-  private hurry = (): void => {
-    if (globalThis.document?.visibilityState === 'hidden') return
-    this.attempts = 0
-    if (this.socket) {
-      this.session?.ping()
-      this.deadline = Date.now() + PROBE_MS
-      this.flush()
-    } else {
-      clearTimeout(this.retry)
-      this.connect()
-    }
-  }
-
   private tick = (): void => {
     const now = Date.now()
-    if (!this.socket) return
-    if (this.link === 'online') this.settle()
+    this.links.tick(now)
+    if (!this.session) return
+    this.settle()
     for (const set of this.liveSets.keys()) if (now - set.comparedAt > COMPARE_MS) this.compare(set)
-    if (now > this.deadline || now - this.heardAt > SILENCE_MS) {
-      const socket = this.socket
-      socket.close()
-      this.lost(socket, 4408, 'nothing was heard for too long')
-    } else if (this.link === 'online' && now - this.saidAt > PING_MS) {
-      this.session?.ping()
-      this.flush()
-    }
   }
 
   private settle(): void {
@@ -528,28 +378,8 @@ export class Store {
     this.fresh = new Set()
   }
 
-  /** Everything said in one turn goes out together. */
   private flush = (): void => {
-    if (this.flushing) return
-    this.flushing = true
-    queueMicrotask(() => {
-      this.flushing = false
-      this.drain()
-    })
-  }
-
-  private drain(): void {
-    if (this.socket?.readyState !== 1) return
-    for (const message of this.session?.dataToSend() ?? []) {
-      this.saidAt = Date.now()
-      this.socket.send(message as Uint8Array<ArrayBuffer>)
-    }
-  }
-
-  private become(state: LinkState, reason: string): void {
-    if (state === this.link) return
-    this.link = state
-    this.emit('link', state, reason)
+    this.links.flush()
   }
 
   private emit(name: keyof Events, ...values: unknown[]): void {
@@ -588,17 +418,6 @@ export function connect(options: Options): Store {
 
 function collectionOf(name: string): string {
   return name.slice(0, name.indexOf('/'))
-}
-
-function address(url: string): string {
-  const parsed = new URL(url.replace(/^http/, 'ws'))
-  if (parsed.pathname === '/') parsed.pathname = '/mesh'
-  return parsed.href
-}
-
-function about({ name, app, appVersion, schema }: Options): Pairs {
-  const pairs: [string, string | undefined][] = [['app', app], ['app-version', appVersion], ['schema', schema], ['name', name]]
-  return pairs.filter((pair): pair is [string, string] => pair[1] !== undefined)
 }
 
 /** Why a document will not be saved as it is, or ''. */

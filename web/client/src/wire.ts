@@ -27,6 +27,7 @@ export type Message =
   | { type: 'TICKET'; credential: Uint8Array; root: Uint8Array }
   | { type: 'REVOKED'; entry: Uint8Array }
   | { type: 'DIGEST'; revocations: Uint8Array }
+  | { type: 'DEFLATED'; batch: Uint8Array }
   | { type: 'STATE'; digest: Uint8Array }
 
 export type PeerEntry = { peer: Uint8Array; role: number; via: Uint8Array; link: number; round_trip_ms: number; about: Pairs }
@@ -137,6 +138,7 @@ const LAYOUTS: Record<number, readonly [Message['type'], Layout]> = {
   22: ['TICKET', [['credential', 'bytes'], ['root', 'bytes']]],
   23: ['REVOKED', [['entry', 'rest']]],
   24: ['DIGEST', [['revocations', 'digest']]],
+  25: ['DEFLATED', [['batch', 'rest']]],
   26: ['STATE', [['digest', 'state']]],
 }
 const NUMBERS = new Map(Object.entries(LAYOUTS).map(([number, [name, layout]]) => [name, [Number(number), layout] as const]))

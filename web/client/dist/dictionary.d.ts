@@ -1,0 +1,1 @@
+export declare const DICTIONARY: Uint8Array<ArrayBuffer>;
