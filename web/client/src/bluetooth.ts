@@ -189,8 +189,10 @@ class BluetoothLink implements Link {
     if (this.pumping || this.ended) return
     this.pumping = true
     try {
-      for (let write; !this.ended && (write = this.nextWrite()); ) {
+      for (;;) {
         const hadRoom = this.hasRoom
+        const write = this.ended ? null : this.nextWrite()
+        if (!write) break
         await write()
         if (!hadRoom && this.hasRoom) this.events.room()
       }

@@ -1,45 +1,12 @@
 // A sealed session with a gateway made of keys of this test: whom this device goes on with, and whom not.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ed25519 } from '@noble/curves/ed25519.js'
 import { batches, decode, encode } from '../dist/index.js'
 import { source } from './source.mjs'
+import { gatewayPeer, keys, made, octets, peer } from './stores.mjs'
 
-const { Calling, encodeArray, encodeMap, Handshake, KeyPair, Keys, Pattern, prologueOf, Revocations, Session, storeId } =
-  await source('entrance', 'cbor', 'noise', 'revocations', 'session', 'certificate')
-
-const octets = (value, length) => new Uint8Array(length).fill(value)
-const peer = octets(1, 16)
-const gatewayPeer = octets(2, 16)
-const keys = new Keys(octets(3, 32), octets(4, 32))
-const text = (string) => new TextEncoder().encode(string)
-// {} has no other place in what is signed than this.
-const withoutHeaders = (array) => Uint8Array.from([0x84, ...array.subarray(1, 5), 0xa0, ...array.subarray(5)])
-
-function sign(secret, context, claims) {
-  const payload = encodeMap([1, ...claims])
-  const header = Uint8Array.of(0xa1, 0x01, 0x27)
-  const signature = ed25519.sign(encodeArray(['Signature1', header, text(context), payload]), secret)
-  return withoutHeaders(encodeArray([header, payload, signature]))
-}
-
-/** A store of one gateway. */
-function made(seed, { noise = octets(seed + 1, 32), epoch = 0 } = {}) {
-  const rootSecret = octets(seed, 32)
-  const root = ed25519.getPublicKey(rootSecret)
-  const signing = octets(seed + 2, 32)
-  const pair = new KeyPair(noise)
-  const serial = octets(seed, 8)
-  const store = storeId(root)
-  const certificate = sign(rootSecret, 'store-gateway certificate', [store, gatewayPeer, ed25519.getPublicKey(signing), pair.public, serial, epoch])
-  const ticket = sign(signing, 'store-gateway ticket', [store, keys.noise.public, peer, 'kiosk', octets(0, 0), 0, octets(5, 16), serial])
-  const revocation = sign(rootSecret, 'store-gateway revocation', [store, 2, serial, 0, octets(0, 0)])
-  const other = sign(rootSecret, 'store-gateway revocation', [store, 1, octets(6, 16), 0, octets(0, 0)])
-  return {
-    root, pair, certificate, credential: encodeArray([ticket, certificate]),
-    revocation: encodeArray([revocation, octets(0, 0)]), other: encodeArray([other, octets(0, 0)]),
-  }
-}
+const { Calling, Handshake, KeyPair, Keys, Pattern, prologueOf, Revocations, Session, storeId } =
+  await source('certificate', 'entrance', 'noise', 'revocations', 'session')
 
 const ours = made(10)
 const theirs = made(20)
