@@ -1713,8 +1713,9 @@ var BluetoothLink = class {
   }
   send(message) {
     if (this.channel) {
-      this.outbox.push(framed(message));
-      this.outboxBytes += message.length;
+      const bytes2 = framed(message);
+      this.outbox.push(bytes2);
+      this.outboxBytes += bytes2.length;
     } else this.segments?.send(message);
     void this.pump();
   }
@@ -1802,8 +1803,10 @@ var BluetoothLink = class {
     if (this.pumping || this.ended) return;
     this.pumping = true;
     try {
-      for (let write; !this.ended && (write = this.nextWrite()); ) {
+      for (; ; ) {
         const hadRoom = this.hasRoom;
+        const write = this.ended ? null : this.nextWrite();
+        if (!write) break;
         await write();
         if (!hadRoom && this.hasRoom) this.events.room();
       }
@@ -1816,11 +1819,11 @@ var BluetoothLink = class {
   nextWrite() {
     const segment = this.segments?.next(Date.now());
     if (segment) return () => this.connection.write(RX, segment, false);
-    const message = this.outbox.shift();
-    if (!message) return null;
+    const bytes2 = this.outbox.shift();
+    if (!bytes2) return null;
     return async () => {
-      await this.channel.write(message);
-      this.outboxBytes -= message.length;
+      await this.channel.write(bytes2);
+      this.outboxBytes -= bytes2.length;
     };
   }
   guarded(act) {

@@ -89,8 +89,9 @@ class BluetoothLink implements Link {
 
   send(message: Uint8Array): void {
     if (this.channel) {
-      this.outbox.push(framed(message))
-      this.outboxBytes += message.length
+      const bytes = framed(message)
+      this.outbox.push(bytes)
+      this.outboxBytes += bytes.length
     } else this.segments?.send(message)
     void this.pump()
   }
@@ -206,11 +207,11 @@ class BluetoothLink implements Link {
   private nextWrite(): (() => Promise<void>) | null {
     const segment = this.segments?.next(Date.now())
     if (segment) return () => this.connection!.write(RX, segment, false)
-    const message = this.outbox.shift()
-    if (!message) return null
+    const bytes = this.outbox.shift()
+    if (!bytes) return null
     return async () => {
-      await this.channel!.write(message)
-      this.outboxBytes -= message.length
+      await this.channel!.write(bytes)
+      this.outboxBytes -= bytes.length
     }
   }
 
