@@ -61,6 +61,7 @@ class BluetoothLink implements Link {
   private outbox: Uint8Array[] = []
   private outboxBytes = 0
   private pumping = false
+  private written = Promise.resolve()
   private closing = false
   private ended = false
 
@@ -113,7 +114,7 @@ class BluetoothLink implements Link {
     if (!info.place) throw new OpeningError(4429, 'the gateway talks to as many devices by Bluetooth as it can')
     await connection.subscribe(TX[info.place - 1], (value) => this.notified(value))
     for (let tries = 0; tries < TRIES && !this.ended && !this.segments; tries++) {
-      await connection.write(RX, opener(this.nonce, connection.notificationBytes ?? 0), true)
+      await this.write(opener(this.nonce, connection.notificationBytes ?? 0), true)
       await Promise.race([this.answered, this.over, this.after(ANSWER_MS)])
     }
     if (this.ended) return
@@ -206,13 +207,19 @@ class BluetoothLink implements Link {
 
   private nextWrite(): (() => Promise<void>) | null {
     const segment = this.segments?.next(Date.now())
-    if (segment) return () => this.connection!.write(RX, segment, false)
+    if (segment) return () => this.write(segment, false)
     const bytes = this.outbox.shift()
     if (!bytes) return null
     return async () => {
       await this.channel!.write(bytes)
       this.outboxBytes -= bytes.length
     }
+  }
+
+  /** One at a time: the answer may come before the write of the opener is done. */
+  private write(bytes: Uint8Array, withResponse: boolean): Promise<void> {
+    this.written = this.written.then(() => this.connection!.write(RX, bytes, withResponse))
+    return this.written
   }
 
   private guarded(act: (now: number) => void): void {

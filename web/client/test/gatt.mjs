@@ -82,11 +82,13 @@ class Connection {
     const value = bytes.slice()
     try {
       await this.turn(withResponse ? 'opener' : 'write')
+      this.writes.push(value)
+      // What is notified now arrives before the write is answered.
+      this.take(value)
+      await Promise.resolve()
     } finally {
       this.writing--
     }
-    this.writes.push(value)
-    this.take(value)
   }
   onDisconnect(listener) {
     this.listeners.push(listener)
