@@ -1406,7 +1406,7 @@ function number(value, place) {
 }
 
 // src/segments.ts
-var MIN_SEGMENT_BYTES = 19;
+var MIN_SEGMENT_BYTES = 20;
 var MAX_SEGMENT_BYTES = 512;
 var SEALED_BYTES = 262224;
 var PATIENCE_MS = 15e3;
@@ -1430,7 +1430,7 @@ var Segments = class {
   constructor(segmentBytes, limitBytes = SEALED_BYTES) {
     this.segmentBytes = segmentBytes;
     this.limitBytes = limitBytes;
-    if (!(segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES)) throw new RangeError("a segment has 19 to 512 bytes");
+    if (!(segmentBytes >= MIN_SEGMENT_BYTES && segmentBytes <= MAX_SEGMENT_BYTES)) throw new RangeError("a segment has 20 to 512 bytes");
   }
   segmentBytes;
   limitBytes;
@@ -1692,6 +1692,7 @@ var BluetoothLink = class {
   outbox = [];
   outboxBytes = 0;
   pumping = false;
+  written = Promise.resolve();
   closing = false;
   ended = false;
   get hasRoom() {
@@ -1734,7 +1735,7 @@ var BluetoothLink = class {
     if (!info.place) throw new OpeningError(4429, "the gateway talks to as many devices by Bluetooth as it can");
     await connection.subscribe(TX[info.place - 1], (value) => this.notified(value));
     for (let tries = 0; tries < TRIES && !this.ended && !this.segments; tries++) {
-      await connection.write(RX, opener(this.nonce, connection.notificationBytes ?? 0), true);
+      await this.write(opener(this.nonce, connection.notificationBytes ?? 0), true);
       await Promise.race([this.answered, this.over, this.after(ANSWER_MS)]);
     }
     if (this.ended) return;
@@ -1818,13 +1819,18 @@ var BluetoothLink = class {
   }
   nextWrite() {
     const segment = this.segments?.next(Date.now());
-    if (segment) return () => this.connection.write(RX, segment, false);
+    if (segment) return () => this.write(segment, false);
     const bytes2 = this.outbox.shift();
     if (!bytes2) return null;
     return async () => {
       await this.channel.write(bytes2);
       this.outboxBytes -= bytes2.length;
     };
+  }
+  /** One at a time: the answer may come before the write of the opener is done. */
+  write(bytes2, withResponse) {
+    this.written = this.written.then(() => this.connection.write(RX, bytes2, withResponse));
+    return this.written;
   }
   guarded(act) {
     try {
