@@ -1,0 +1,86 @@
+"""The JavaScript SDK as it runs in a browser, by Bluetooth, with the gateway whole and real BlueZ."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.core.opening import SERVICE
+from tests.lab.pi.air import Air
+from tests.lab.pi.member import Member
+from tests.lab.pi.phone import Phone
+from tests.lab.pi.test_members import Store, store
+from tests.support.page import Page
+
+pytestmark = pytest.mark.lab
+
+
+class Tablet:
+    """Satisfies ``PageRadio`` by a phone."""
+
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
+        self.read = phone.read
+        self.write = phone.write
+        self.listen = phone.listen
+        self.disconnect = phone.disconnect
+
+    async def reach(self) -> None:
+        await self._phone.connect((await self._phone.find(SERVICE)).address)
+
+    def on_lost(self, lost: Callable[[], None]) -> None:
+        self._phone.on_lost(lost)
+
+
+async def let_in(page: Page, shop: Store) -> None:
+    """Choose the gateway, and pair."""
+    await page.call("choose")
+    window = await shop.ask("pair")
+    assert await page.call("pair", code=window["code"]) is None
+    await page.until("state", lambda state: state["via"] == "bluetooth")
+
+
+def test_a_page_is_paired_and_orders_travel_by_bluetooth_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        async with (
+            store(tmp_path, air) as shop,
+            Phone(air, 1) as phone,
+            Member(air, 2, "orders") as kitchen,
+            Page(Tablet(phone)) as page,
+        ):
+            assert (await page.call("state"))["needsPairing"] is False
+            await let_in(page, shop)
+            await shop.pair(kitchen)
+            await page.call("put", name="orders/1", fields={"dish": "soup", "note": "hot " * 400})
+            assert await page.call("saved")
+            assert (await shop.read("orders/1"))["dish"] == "soup"
+            await kitchen.until(lambda: kitchen.read("orders/1").get("dish") == "soup")
+            kitchen.change("orders/1", "status", "ready")
+            await page.until("read", lambda it: it.get("status") == "ready", name="orders/1")
+
+    asyncio.run(main())
+
+
+def test_a_page_that_was_out_of_reach_comes_back_and_brings_what_changed(tmp_path: Path) -> None:
+    async def main() -> None:
+        air = Air()
+        async with (
+            store(tmp_path, air) as shop,
+            Phone(air, 1) as phone,
+            Page(Tablet(phone)) as page,
+        ):
+            await let_in(page, shop)
+            air.cut("phone1")
+            await page.call("put", name="orders/1", fields={"dish": "soup"})
+            await page.until("state", lambda state: state["via"] is None)
+            air.mend("phone1")
+            assert await page.call("saved")
+            assert await shop.read("orders/1") == {"dish": "soup"}
+            await page.call("restart")
+            await page.call("choose")
+            await page.until("read", lambda it: it == {"dish": "soup"}, name="orders/1")
+            assert (await page.call("state"))["paired"]
+
+    asyncio.run(main())
