@@ -171,3 +171,28 @@ def test_a_phone_is_paired_by_a_typed_code_and_shut_out(tmp_path: Path) -> None:
         eventually(lambda: windows.link("phone") == REFUSED)
         assert "With a new pairing code" in windows.text("phone", "#pair-why")
         assert windows.errors() == []
+
+
+def test_bluetooth_is_offered_where_the_browser_has_it(tmp_path: Path) -> None:
+    nobody = "Object.assign(new Error('cancelled'), { name: 'NotFoundError' })"
+    value = f"{{ requestDevice: () => Promise.reject({nobody}) }}"
+    before = "Object.defineProperty(navigator, 'bluetooth', {{ value: {} }})"
+    with (
+        GatewayProcess(tmp_path / "data", "--pages") as gateway,
+        NodeClient("windows.mjs") as node,
+    ):
+        windows = Windows(node)
+        url = f"{gateway.facts['pages']}kiosk"
+        windows.do("open", "without", url=url, before=before.format("undefined"))
+        windows.do("open", "with", url=url, before=before.format(value), width=360, height=740)
+        eventually(lambda: windows.link("with") == windows.link("without") == "Connected")
+        hidden = "document.getElementById('bluetooth').hidden"
+        assert windows.do("run", "without", script=hidden)
+        assert not windows.do("run", "with", script=hidden)
+        wide = "document.documentElement.scrollWidth <= innerWidth"
+        assert windows.do("run", "with", script=wide)
+        windows.do("click", "with", selector="#bluetooth")
+        told = "Bluetooth did not work: no gateway was chosen, or none is near."
+        eventually(lambda: windows.text("with", "#notice") == told)
+        assert windows.link("with") == "Connected"
+        assert windows.errors() == []

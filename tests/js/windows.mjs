@@ -10,9 +10,11 @@ const browser = await chromium.launch({
 const windows = new Map()
 const errors = []
 
-async function page(name, { width = 1280, height = 800 } = {}) {
+// `before`: a script that runs before those of any page.
+async function page(name, { width = 1280, height = 800, before } = {}) {
   if (!windows.has(name)) {
     const context = await browser.newContext({ viewport: { width, height } })
+    if (before) await context.addInitScript(before)
     const fresh = await context.newPage()
     fresh.on('pageerror', (error) => errors.push(`${name}: ${error}`))
     fresh.on('console', (message) => message.type() === 'error' && errors.push(`${name}: ${message.text()}`))
@@ -22,7 +24,7 @@ async function page(name, { width = 1280, height = 800 } = {}) {
 }
 
 serveCommands({
-  open: async ({ window, url, width, height }) => void (await (await page(window, { width, height })).goto(url)),
+  open: async ({ window, url, width, height, before }) => void (await (await page(window, { width, height, before })).goto(url)),
   click: async ({ window, selector }) => (await page(window)).click(selector, { timeout: 10_000 }),
   fill: async ({ window, selector, value }) => (await page(window)).fill(selector, value, { timeout: 10_000 }),
   type: async ({ window, selector, value }) => (await page(window)).type(selector, value),

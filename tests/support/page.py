@@ -38,7 +38,7 @@ class PageRadio(Protocol):
 
 
 class Page:
-    """``async with Page(radio) as page``; ``url``: of the gateway in the network, if there is one."""
+    """``async with Page(radio) as page``; ``url``: of the gateway in the network, if any."""
 
     def __init__(self, radio: PageRadio, url: str = "") -> None:
         self._radio = radio
@@ -110,7 +110,7 @@ class Page:
     async def _serve(self, ask: int, verb: str, **details: Any) -> None:
         try:
             value = await self._do(verb, **details)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  The page is told, as by a browser.
             self._say({"answer": ask, "error": f"{type(error).__name__}: {error}"})
         else:
             self._say({"answer": ask, "value": value})

@@ -1,7 +1,7 @@
 // What the three demo apps share: the store, the link line, small DOM helpers.
-import { connect, Y } from '/client/store-gateway.browser.js'
+import { connect, WebBluetooth, Y } from '/client/store-gateway.browser.js'
 import { byId, element } from './dom.js'
-import { LINK, PAIRING, refused } from './words.js'
+import { BLUETOOTH, LINK, PAIRING, refused } from './words.js'
 
 export { byId, element, Y }
 /** A random word that stays with this installation. */
@@ -19,10 +19,13 @@ export function randomId() {
 
 export function openStore(app, schema) {
   const port = document.querySelector('meta[name=sync-port]').content
-  const store = connect({ url: `ws://${location.hostname}:${port}/mesh`, app, schema, appVersion: '1' })
+  const store = connect({
+    url: `ws://${location.hostname}:${port}/mesh`, bluetooth: WebBluetooth.available, app, schema, appVersion: '1',
+  })
   const line = byId('link')
   const show = () => {
-    line.textContent = store.needsPairing ? PAIRING.link : LINK[store.link]
+    const online = store.via === 'bluetooth' ? BLUETOOTH.online : LINK[store.link]
+    line.textContent = store.needsPairing ? PAIRING.link : online
     line.dataset.state = store.link
     byId('pair').hidden = !store.needsPairing
     byId('pair-why').textContent = store.paired ? PAIRING.again : PAIRING.first
@@ -30,6 +33,7 @@ export function openStore(app, schema) {
   store.on('link', show)
   store.on('paired', show)
   offerPairing(store)
+  offerBluetooth(store)
   store.on('refused', ({ code }) => notice(refused(code)))
   show()
   navigator.serviceWorker?.register('/worker.js')
@@ -50,6 +54,20 @@ function offerPairing(store) {
       told.textContent = PAIRING.failed(error.message)
     }
     send.disabled = false
+  })
+}
+
+/** A way without the network; browsers want a tap before they show which gateways are near. */
+function offerBluetooth(store) {
+  const button = byId('bluetooth')
+  button.hidden = !WebBluetooth.available
+  button.addEventListener('click', async () => {
+    try {
+      await store.chooseBluetooth()
+      button.hidden = true
+    } catch (error) {
+      notice(BLUETOOTH.failed(error.message))
+    }
   })
 }
 

@@ -5,6 +5,10 @@ export const LINK = {
   offline: 'Working offline. Everything is kept on this device and sent later.',
   refused: 'The gateway does not let this device in. Ask the manager.',
 }
+export const BLUETOOTH = {
+  online: 'Connected by Bluetooth',
+  failed: (why) => `Bluetooth did not work: ${why}.`,
+}
 export const PAIRING = {
   link: 'Not let in yet. Everything is kept on this device until it is paired.',
   first: 'This device is not in the store yet. Ask whoever looks after the gateway for a pairing code, and type it here.',

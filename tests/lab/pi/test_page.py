@@ -1,4 +1,4 @@
-"""The JavaScript SDK as it runs in a browser, by Bluetooth, with the gateway whole and real BlueZ."""
+"""The JavaScript SDK as browsers run it, by Bluetooth: the gateway whole, real BlueZ."""
 
 import asyncio
 from collections.abc import Callable
