@@ -19,6 +19,14 @@ def test_its_own_tests_pass() -> None:
     assert done.returncode == 0, done.stdout[-4_000:]
 
 
+def test_the_examples_have_the_types_of_what_they_use() -> None:
+    done = subprocess.run(
+        ["node", "node_modules/typescript/bin/tsc", "-p", "examples"], cwd=CLIENT,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
 def test_dist_is_current(tmp_path: Path) -> None:
     subprocess.run(
         ["node", "build.mjs", str(tmp_path)], cwd=CLIENT, check=True, capture_output=True,

@@ -51,6 +51,7 @@ export declare class Caller {
     private answered;
     private flushing;
     private farewell;
+    private isQuiet;
     private gateway;
     private pairing;
     private calling;
@@ -62,6 +63,8 @@ export declare class Caller {
     redial(reason: string): void;
     /** The network came back, or somebody looks: do not wait for the back-off. */
     hurry(): void;
+    /** There is something to say. */
+    wake(): void;
     /** Find out whether the other side is still there. Bluetooth itself says when it is not. */
     probe(): void;
     /** Once a second. */

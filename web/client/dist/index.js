@@ -2763,6 +2763,7 @@ var FIRST_WAIT_MS = 250;
 var LONGEST_WAIT_MS = 3e4;
 var REFUSED_WAIT_MS = 6e4;
 var STEADY_MS = 5e3;
+var TOO_MANY = 4429;
 var FATAL = /* @__PURE__ */ new Set([4401, 4403, 4410, 4421, 4426]);
 var UNPAIRED = /* @__PURE__ */ new Set([4401, 4410, 4421]);
 var UNPAIRED_REASON = "this device is of no store yet, and nothing goes by Bluetooth but between members";
@@ -2792,6 +2793,8 @@ var Caller = class {
   answered = false;
   flushing = false;
   farewell = null;
+  // The gateway needs the place for others; there is nothing to say either.
+  isQuiet = false;
   gateway = "";
   // What the link of now is for, and how it is let in.
   pairing = null;
@@ -2819,6 +2822,10 @@ var Caller = class {
     this.attempts = 0;
     if (this.link) this.probe();
     else this.call();
+  }
+  /** There is something to say. */
+  wake() {
+    if (this.isQuiet) this.call();
   }
   /** Find out whether the other side is still there. Bluetooth itself says when it is not. */
   probe() {
@@ -2863,6 +2870,7 @@ var Caller = class {
     this.deadline = Date.now() + this.transport.openingMs;
     this.answered = false;
     this.farewell = null;
+    this.isQuiet = false;
     this.become("connecting", "");
     const ifCurrent = (act) => (...values) => {
       if (this.link === link) act(...values);
@@ -2946,7 +2954,8 @@ var Caller = class {
     }
     const anew = FATAL.has(code) && calling && !calling.met && office.identity.forget(gateway);
     const fatal = FATAL.has(code) && !failed && !anew;
-    this.retry = setTimeout(this.call, fatal ? REFUSED_WAIT_MS : retryMs || this.wait());
+    this.isQuiet = code === TOO_MANY && answered && this.transport.kind === "bluetooth";
+    this.retry = setTimeout(this.call, fatal || this.isQuiet ? REFUSED_WAIT_MS : retryMs || this.wait());
     this.become(fatal ? "refused" : "offline", reason);
   }
   wait() {
@@ -3249,7 +3258,8 @@ var Links = class {
     this.told.clear();
   }
   flush() {
-    this.active?.caller.flush();
+    if (this.active) this.active.caller.flush();
+    else if (this.owner.owes()) for (const caller of this.callers) caller.wake();
   }
   tick(now) {
     for (const caller of this.callers) caller.tick(now);

@@ -18,6 +18,7 @@ const FIRST_WAIT_MS = 250
 const LONGEST_WAIT_MS = 30_000
 const REFUSED_WAIT_MS = 60_000
 const STEADY_MS = 5_000
+const TOO_MANY = 4429
 const FATAL = new Set([4401, 4403, 4410, 4421, 4426])
 // Only a new pairing mends these, where who said them had a right to.
 const UNPAIRED = new Set([4401, 4410, 4421])
@@ -68,6 +69,8 @@ export class Caller {
   private answered = false
   private flushing = false
   private farewell: End | null = null
+  // The gateway needs the place for others; there is nothing to say either.
+  private isQuiet = false
   private gateway = ''
   // What the link of now is for, and how it is let in.
   private pairing: Pairing | null = null
@@ -101,6 +104,11 @@ export class Caller {
     this.attempts = 0
     if (this.link) this.probe()
     else this.call()
+  }
+
+  /** There is something to say. */
+  wake(): void {
+    if (this.isQuiet) this.call()
   }
 
   /** Find out whether the other side is still there. Bluetooth itself says when it is not. */
@@ -149,6 +157,7 @@ export class Caller {
     this.deadline = Date.now() + this.transport.openingMs
     this.answered = false
     this.farewell = null
+    this.isQuiet = false
     this.become('connecting', '')
     // A link that was hung up may still have something to say.
     const ifCurrent = <Values extends unknown[]>(act: (...values: Values) => void) => (...values: Values) => {
@@ -244,7 +253,8 @@ export class Caller {
     // It may be another gateway of the store: ask for its key.
     const anew = FATAL.has(code) && calling && !calling.met && office.identity.forget(gateway)
     const fatal = FATAL.has(code) && !failed && !anew
-    this.retry = setTimeout(this.call, fatal ? REFUSED_WAIT_MS : retryMs || this.wait())
+    this.isQuiet = code === TOO_MANY && answered && this.transport.kind === 'bluetooth'
+    this.retry = setTimeout(this.call, fatal || this.isQuiet ? REFUSED_WAIT_MS : retryMs || this.wait())
     this.become(fatal ? 'refused' : 'offline', reason)
   }
 

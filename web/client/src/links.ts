@@ -118,7 +118,8 @@ export class Links implements Office {
   }
 
   flush(): void {
-    this.active?.caller.flush()
+    if (this.active) this.active.caller.flush()
+    else if (this.owner.owes()) for (const caller of this.callers) caller.wake()
   }
 
   tick(now: number): void {

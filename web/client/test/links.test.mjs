@@ -235,6 +235,27 @@ test('a gateway that is full is asked again after five seconds', async () => {
   assert.equal(store.via, 'bluetooth')
 })
 
+test('whose place is needed comes back with the next change, or after a minute', async () => {
+  await paired()
+  const { mesh, air } = gateway()
+  const { store, put } = await device({ bluetooth: air })
+  store.doc('orders/1')
+  const sendAway = async () => {
+    [...mesh.links].at(-1).say({ type: 'GOODBYE', code: 4429, reason: 'the place is needed', retry_ms: 0 })
+    await advance(1_000)
+    air.vanish()
+  }
+  await sendAway()
+  await advance(58_000)
+  assert.deepEqual([store.link, air.connections.length], ['offline', 1])
+  put('orders/1', 'dish', 'soup')
+  await settle()
+  assert.deepEqual([store.via, mesh.read('orders/1')], ['bluetooth', { dish: 'soup' }])
+  await sendAway()
+  await advance(60_000)
+  assert.equal(store.via, 'bluetooth')
+})
+
 test('who advertises what this device has all of is not called, until there is something to say', async () => {
   await paired()
   const { mesh, air } = gateway()

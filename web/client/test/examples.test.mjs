@@ -1,0 +1,117 @@
+// The example adapters, over made-up versions of the two libraries.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { advance, settle } from './clock.mjs'
+import { Gateway } from './gatt.mjs'
+import { source } from './source.mjs'
+
+const { BluetoothTransport, SERVICE } = await source('bluetooth', 'opening')
+const octets = (length) => Uint8Array.from({ length }, (_, place) => place & 0xff)
+const base64 = (bytes) => Buffer.from(bytes).toString('base64')
+const unbase64 = (text) => Uint8Array.from(Buffer.from(text, 'base64'))
+const view = (bytes) => new DataView(bytes.slice().buffer)
+const seen = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+
+/** An example whose library is `globalThis.library`. */
+async function example(name, library) {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL(`../examples/${name}.ts`, import.meta.url))], bundle: true, format: 'esm', write: false,
+    plugins: [{
+      name: 'library',
+      setup(build) {
+        build.onResolve({ filter: /ble-plx|bluetooth-le/ }, () => ({ path: 'library', namespace: 'library' }))
+        build.onLoad({ filter: /.*/, namespace: 'library' }, () => ({ contents: 'module.exports = globalThis.library' }))
+      },
+    }],
+  })
+  globalThis.library = library
+  return import('data:text/javascript;base64,' + Buffer.from(outputFiles[0].contents).toString('base64'))
+}
+
+/** `heard` calls the scan's listener with each advertisement; the library's own form is made of it by `show`. */
+class Air {
+  gateway = Object.assign(new Gateway(), { mtu: 185, message: (connection, message) => connection.send(message) })
+  listener = null
+  scan(services, listener) {
+    assert.deepEqual(services, [SERVICE])
+    this.listener = listener
+  }
+  stop() {
+    this.listener = null
+  }
+  async connect() {
+    return (this.connection = await this.gateway.connect(SERVICE))
+  }
+}
+
+function reactNative(air) {
+  const device = (data) => ({
+    id: 'AA', mtu: air.gateway.mtu, serviceData: data && { [SERVICE.toUpperCase()]: base64(data) },
+    discoverAllServicesAndCharacteristics: async () => device(),
+    cancelConnection: async () => void air.connection.disconnect(),
+    onDisconnected: (listener) => { air.connection.onDisconnect(() => listener(null)); return { remove() {} } },
+    readCharacteristicForService: async (service, uuid) => ({ value: base64(await air.connection.read(uuid)) }),
+    writeCharacteristicWithResponseForService: (service, uuid, value) => air.connection.write(uuid, unbase64(value), true),
+    writeCharacteristicWithoutResponseForService: (service, uuid, value) => air.connection.write(uuid, unbase64(value), false),
+    monitorCharacteristicForService: (service, uuid, listener) => void air.connection.subscribe(uuid, (value) => listener(null, { value: base64(value) })),
+  })
+  class BleManager {
+    async startDeviceScan(services, options, listener) { air.scan(services, (data) => listener(null, device(data))) }
+    async stopDeviceScan() { air.stop() }
+    async connectToDevice() { await air.connect(); return device() }
+  }
+  return { BleManager }
+}
+
+function capacitor(air) {
+  return { BleClient: {
+    initialize: async () => {},
+    requestLEScan: async ({ services }, callback) =>
+      air.scan(services, (data) => callback({ device: { deviceId: 'AA' }, serviceData: data ? { [SERVICE]: view(data) } : undefined })),
+    stopLEScan: async () => air.stop(),
+    connect: async (device, lost) => (await air.connect()).onDisconnect(lost),
+    getMtu: async () => air.gateway.mtu,
+    read: async (device, service, uuid) => view(await air.connection.read(uuid)),
+    write: (device, service, uuid, value) => air.connection.write(uuid, seen(value), true),
+    writeWithoutResponse: (device, service, uuid, value) => air.connection.write(uuid, seen(value), false),
+    startNotifications: (device, service, uuid, callback) => air.connection.subscribe(uuid, (value) => callback(view(value))),
+    disconnect: async () => air.connection.disconnect(),
+  } }
+}
+
+for (const [name, library, Adapter] of [['react-native', reactNative, 'ReactNativeBluetooth'], ['capacitor', capacitor, 'CapacitorBluetooth']]) {
+  test(`${name}: waits for who is wanted, talks, is told when it is over`, async () => {
+    const air = new Air()
+    const adapter = new (await example(name, library(air)))[Adapter]()
+    const messages = []
+    const closed = []
+    const events = { opened() {}, message: (data) => messages.push(data), room() {}, closed: (...values) => closed.push(values) }
+    const transport = new BluetoothTransport(adapter, (data) => data[12] === 7)
+    const link = transport.open(events)
+    await settle()
+    for (const data of [null, octets(13), new Uint8Array(13).fill(7)]) {
+      assert.equal(air.gateway.connections.length, 0)
+      air.listener(data)
+      await settle()
+    }
+    assert.equal(air.listener, null, 'the scan is over')
+    assert.equal(air.gateway.link.takes, 182)
+    link.send(octets(5_000))
+    await settle()
+    assert.deepEqual(messages, [octets(5_000)])
+    air.gateway.vanish()
+    assert.equal(closed.length, 1)
+    const next = transport.open(events)
+    await settle()
+    air.listener(new Uint8Array(13).fill(7))
+    await settle()
+    next.close()
+    await advance(100)
+    assert.deepEqual([air.gateway.open.length, closed.length], [0, 2])
+    transport.open(events).abandon()
+    await settle()
+    assert.equal(air.listener, null, 'nobody is looked for any more')
+  })
+}
