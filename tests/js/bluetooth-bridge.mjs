@@ -51,15 +51,37 @@ function heard({ answer, error, value, notified, disconnected }) {
 }
 
 Object.defineProperty(globalThis, 'navigator', { value: { bluetooth: new FakeBluetooth(radio, () => 'gateway') }, configurable: true })
+// A network that may die: nothing arrives any more, and nobody says so.
+let isDead = false
+class Mortal extends WebSocket {
+  constructor(...values) {
+    super(...values)
+    this.isStale = isDead
+  }
+  emit(name, ...values) {
+    this.isStale ||= isDead
+    return this.isStale && ['open', 'message', 'close', 'error'].includes(name) ? true : super.emit(name, ...values)
+  }
+  send(data, ...values) {
+    this.isStale ||= isDead
+    if (!this.isStale) super.send(data, ...values)
+  }
+  close() {
+    if (!this.isStale) super.close()
+  }
+}
+
 const told = []
 let store
 function start() {
-  store = connect({ url, bluetooth: true, name: 'Tablet 1', app: 'kiosk', WebSocket })
+  store = connect({ url, bluetooth: true, name: 'Tablet 1', app: 'kiosk', WebSocket: Mortal })
   store.on('link', (state, reason) => told.push(store.via ?? `${state} ${reason}`.trim()))
 }
 start()
 
 serveCommands({
+  network: ({ works }) => { isDead = !works },
+  refusals: () => store.refusals,
   choose: () => store.chooseBluetooth(),
   // Null, or why this device was not paired.
   pair: ({ code }) => store.pair(code).then(() => null, (error) => `${error.name}: ${error.message}`),

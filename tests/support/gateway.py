@@ -24,11 +24,13 @@ class GatewayProcess:
         *arguments: str,
         port: int = 0,
         environment: Mapping[str, str] | None = None,
+        module: str = "gateway",
     ) -> None:
         self.folder = folder
         self.port = port
         self.facts: dict[str, Any] = {}
         self._arguments = arguments
+        self._module = module
         self._environment = {**os.environ, **environment} if environment else None
         self._process: subprocess.Popen[str] | None = None
 
@@ -52,7 +54,7 @@ class GatewayProcess:
     def start(self) -> None:
         """Start it on the port it had before and wait until it is ready."""
         command = [
-            sys.executable, "-m", "gateway", "run", "--port", str(self.port),
+            sys.executable, "-m", self._module, "run", "--port", str(self.port),
             "--data", str(self.folder), "--json", *self._arguments,
         ]  # fmt: skip
         if "--pages" not in self._arguments:

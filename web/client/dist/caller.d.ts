@@ -46,6 +46,7 @@ export declare class Caller {
     private retry;
     private deadline;
     private openedAt;
+    private calledAt;
     private saidAt;
     private pingedAt;
     private answered;

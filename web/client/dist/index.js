@@ -2759,6 +2759,7 @@ var PROBE_MS = 3e3;
 var SPARED_PING_MS = 2e3;
 var SPARED_ANSWER_MS = 4e3;
 var HANDSHAKE_MS = 1e4;
+var SEARCH_MS = 1e4;
 var FIRST_WAIT_MS = 250;
 var LONGEST_WAIT_MS = 3e4;
 var REFUSED_WAIT_MS = 6e4;
@@ -2788,6 +2789,7 @@ var Caller = class {
   retry;
   deadline = Infinity;
   openedAt = 0;
+  calledAt = 0;
   saidAt = 0;
   pingedAt = 0;
   answered = false;
@@ -2848,6 +2850,8 @@ var Caller = class {
       this.pingedAt = now;
       this.session?.ping();
       this.flush();
+    } else if (this.state === "connecting" && !this.session && now - this.calledAt > SEARCH_MS) {
+      this.become("offline", "no gateway is near");
     }
   }
   /** Everything said in one turn goes out together. */
@@ -2867,7 +2871,8 @@ var Caller = class {
       this.needsPairing = true;
       return this.become("refused", UNPAIRED_REASON);
     }
-    this.deadline = Date.now() + this.transport.openingMs;
+    this.calledAt = Date.now();
+    this.deadline = this.calledAt + this.transport.openingMs;
     this.answered = false;
     this.farewell = null;
     this.isQuiet = false;
@@ -3382,7 +3387,7 @@ var Links = class {
     const [first] = this.callers;
     const rank = (caller) => {
       if (caller.state === "online") return 0;
-      if (caller.needsPairing) return caller === first || first.hasFailed ? 1 : 5;
+      if (caller.needsPairing) return caller === first || first.hasFailed && !first.proven ? 1 : 5;
       return 2 + ["connecting", "offline", "refused"].indexOf(caller.state);
     };
     return this.callers.filter(({ isStopped }) => !isStopped).reduce((one, other) => rank(other) < rank(one) ? other : one, first);

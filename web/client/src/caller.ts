@@ -14,6 +14,8 @@ const PROBE_MS = 3_000
 const SPARED_PING_MS = 2_000
 const SPARED_ANSWER_MS = 4_000
 const HANDSHAKE_MS = 10_000
+// Whoever was not near by then may come any time, or never.
+const SEARCH_MS = 10_000
 const FIRST_WAIT_MS = 250
 const LONGEST_WAIT_MS = 30_000
 const REFUSED_WAIT_MS = 60_000
@@ -64,6 +66,7 @@ export class Caller {
   private retry: ReturnType<typeof setTimeout> | undefined
   private deadline = Infinity
   private openedAt = 0
+  private calledAt = 0
   private saidAt = 0
   private pingedAt = 0
   private answered = false
@@ -133,6 +136,9 @@ export class Caller {
       this.pingedAt = now
       this.session?.ping()
       this.flush()
+    } else if (this.state === 'connecting' && !this.session && now - this.calledAt > SEARCH_MS) {
+      // It goes on looking.
+      this.become('offline', 'no gateway is near')
     }
   }
 
@@ -154,7 +160,8 @@ export class Caller {
       this.needsPairing = true
       return this.become('refused', UNPAIRED_REASON)
     }
-    this.deadline = Date.now() + this.transport.openingMs
+    this.calledAt = Date.now()
+    this.deadline = this.calledAt + this.transport.openingMs
     this.answered = false
     this.farewell = null
     this.isQuiet = false

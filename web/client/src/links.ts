@@ -253,8 +253,8 @@ export class Links implements Office {
     const [first] = this.callers
     const rank = (caller: Caller) => {
       if (caller.state === 'online') return 0
-      // Without the network this device could work by Bluetooth, were it paired.
-      if (caller.needsPairing) return caller === first || first.hasFailed ? 1 : 5
+      // Without the network this device could work by Bluetooth, were it paired; unless its gateway is open.
+      if (caller.needsPairing) return caller === first || (first.hasFailed && !first.proven) ? 1 : 5
       return 2 + ['connecting', 'offline', 'refused'].indexOf(caller.state)
     }
     return this.callers.filter(({ isStopped }) => !isStopped).reduce((one, other) => (rank(other) < rank(one) ? other : one), first)

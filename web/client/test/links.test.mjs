@@ -9,8 +9,8 @@ import { byBluetooth, Mesh, network } from './mesh.mjs'
 import { source } from './source.mjs'
 import { gatewayPeer, made } from './stores.mjs'
 
-const { connect, Identity, isOfStore, pairingPsk, Revocations } =
-  await source('store', 'identity', 'beacon', 'pairing-code', 'revocations')
+const { connect, encode, Identity, isOfStore, pairingPsk, Revocations } =
+  await source('store', 'identity', 'beacon', 'pairing-code', 'revocations', 'wire')
 const ours = made(10)
 const CODE = '9V3ZK-0TQ4C-ABCDE-FGHJK'
 const URL = 'ws://gateway.local:8787'
@@ -220,6 +220,39 @@ test('a break at any moment: the store comes back, and everything is saved once'
     await advance(3_000)
     assert.equal(air.open.length, 0)
   }
+})
+
+test('while nobody is near it is offline, and goes on looking', async () => {
+  await paired()
+  const { air } = gateway()
+  const connect = air.connect.bind(air)
+  let heard
+  air.connect = async (...values) => {
+    await new Promise((resolve) => { heard = resolve })
+    return connect(...values)
+  }
+  const { store, told } = await device({ bluetooth: air })
+  assert.equal(store.link, 'connecting')
+  await advance(12_000)
+  assert.deepEqual(told, ['offline', 'no gateway is near'])
+  heard()
+  await settle()
+  assert.equal(store.via, 'bluetooth')
+})
+
+test('an open gateway that is away is no reason to ask for pairing', async () => {
+  const { mesh, air, net } = gateway()
+  mesh.accept = (kind, send) => {
+    const says = [{ type: 'HELLO', lowest: 1, highest: 1, peer: mesh.peer, features: 1, message_bytes: 262_144, about: [] }, { type: 'GRANT', grants: [] }]
+    return { receive: () => { if (says.length) send(encode(says.shift())) } }
+  }
+  const { store } = await device({ bluetooth: air, url: URL, WebSocket: net.Socket })
+  await advance(1_000)
+  assert.deepEqual([store.via, store.needsPairing], ['network', false])
+  net.die()
+  net.sockets.at(-1).close()
+  await advance(12_000)
+  assert.deepEqual([store.link === 'refused', store.needsPairing], [false, false])
 })
 
 test('a gateway that is full is asked again after five seconds', async () => {
