@@ -1,6 +1,7 @@
 """What is advertised, and that it is kept up."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from gateway.adapters.ble_bus import BusError
 from gateway.core.beacon import Beacon
 from gateway.core.opening import SERVICE
 from tests.support.bluez import HCI0, FakeBluez, until
+from tests.vectors.make_beacon import VECTORS
 
 BEACON = Beacon(b"12345678", b"abcd", 3, "192.168.1.2", 8787)
 OTHER = Beacon(b"12345678", b"efgh")
@@ -51,6 +53,12 @@ def test_the_packets_have_31_octets() -> None:
     assert values["LocalName"] == "MTIzNDU2NzhhYmNkAw"
     assert 2 + len(values["LocalName"]) <= 31
     assert (values["Type"], values["Discoverable"]) == ("peripheral", True)
+
+
+def test_the_names_are_those_of_the_shared_vectors() -> None:
+    for case in json.loads(VECTORS.read_text())["cases"]:
+        token, digest = bytes.fromhex(case["token"]), bytes.fromhex(case["digest"])
+        assert ble_advert.name(Beacon(token, digest, case["state"])) == case["name"]
 
 
 def test_bluez_is_told_the_beacon_of_the_moment() -> None:

@@ -40,11 +40,9 @@ class Device extends EventTarget {
     }
   }
   /** An advertisement is heard. */
-  advertise(service, data) {
+  advertise(name) {
     this.isNear = true
-    if (!this.isWatched) return
-    const view = new DataView(data.buffer, data.byteOffset, data.length)
-    this.dispatchEvent(Object.assign(new Event('advertisementreceived'), { serviceData: new Map(data.length ? [[service, view]] : []) }))
+    if (this.isWatched) this.dispatchEvent(Object.assign(new Event('advertisementreceived'), { name }))
   }
 }
 

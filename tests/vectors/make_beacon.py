@@ -4,6 +4,7 @@ Run as ``python -m tests.vectors.make_beacon``.
 """
 
 import json
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from gateway.core.beacon import FULL, PAIRING, Beacon, state_digest, token
@@ -32,8 +33,12 @@ def main() -> None:
 
 
 def _case(beacon: Beacon) -> dict[str, object]:
+    later = beacon.service_data() + MORE
     return {
-        "service_data": (beacon.service_data() + MORE).hex(),
+        # As a name: what is sent now, and by a later version.
+        "name": urlsafe_b64encode(beacon.service_data()).rstrip(b"=").decode(),
+        "later": urlsafe_b64encode(later).rstrip(b"=").decode(),
+        "service_data": later.hex(),
         "manufacturer_data": (beacon.manufacturer_data() + MORE).hex(),
         "token": beacon.token.hex(),
         "digest": beacon.digest.hex(),

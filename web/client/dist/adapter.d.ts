@@ -1,6 +1,6 @@
 export interface BluetoothSearch {
-    /** Whether an advertiser is worth connecting to, by the data of the service that it advertises. Ask again with each advertisement. */
-    isWanted(serviceData: Uint8Array): boolean;
+    /** Whether an advertiser is worth connecting to, by the name that it advertises. Ask again with each advertisement. */
+    isWanted(name: string): boolean;
     /** Aborted when nobody waits any more. */
     readonly signal: AbortSignal;
 }

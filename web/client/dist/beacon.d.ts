@@ -8,7 +8,7 @@ export interface Beacon {
     digest: Uint8Array;
     state: number;
 }
-/** The service data of an advertisement; null if this is none. */
-export declare function readBeacon(serviceData: Uint8Array): Beacon | null;
+/** What an advertised name says; null if it is not that of a gateway. */
+export declare function readBeacon(name: string): Beacon | null;
 /** Whether a token is of the store of this root. */
 export declare function isOfStore(root: Uint8Array, token: Uint8Array): boolean;

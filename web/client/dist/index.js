@@ -465,13 +465,21 @@ import { sha256 } from "@noble/hashes/sha2.js";
 var NONCE_BYTES = 3;
 var TOKEN_BYTES = 8;
 var DIGEST_BYTES = 4;
-var SERVICE_DATA_BYTES = TOKEN_BYTES + DIGEST_BYTES + 1;
+var BEACON_BYTES = TOKEN_BYTES + DIGEST_BYTES + 1;
 var TOKEN_LABEL = new TextEncoder().encode("store-gateway/1 token");
 var State = { PAIRING: 1, FULL: 2 };
-function readBeacon(serviceData) {
-  if (serviceData.length < SERVICE_DATA_BYTES) return null;
+function readBeacon(name) {
+  const data = unbase64url(name);
+  if (data.length < BEACON_BYTES) return null;
   const digestEnd = TOKEN_BYTES + DIGEST_BYTES;
-  return { token: serviceData.slice(0, TOKEN_BYTES), digest: serviceData.slice(TOKEN_BYTES, digestEnd), state: serviceData[digestEnd] };
+  return { token: data.slice(0, TOKEN_BYTES), digest: data.slice(TOKEN_BYTES, digestEnd), state: data[digestEnd] };
+}
+function unbase64url(text) {
+  try {
+    return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+  } catch {
+    return new Uint8Array();
+  }
 }
 function isOfStore(root, token) {
   const nonce = token.subarray(0, NONCE_BYTES);
@@ -3047,7 +3055,7 @@ var WebBluetooth = class {
   async connect(service, search) {
     const known = this.device ?? await granted();
     if (!known?.gatt) throw new Unreached("no gateway was chosen yet: a button has to call chooseBluetooth()");
-    if (!this.device && known.watchAdvertisements) await heard(known, service, search);
+    if (!this.device && known.watchAdvertisements) await heard(known, search);
     const giveUp = () => known.gatt.disconnect();
     search.signal.addEventListener("abort", giveUp, { once: true });
     try {
@@ -3114,13 +3122,13 @@ async function granted() {
   const chosen = storage()?.getItem(CHOSEN_KEY);
   return devices.find(({ id }) => id === chosen) ?? devices[0];
 }
-function heard(device, service, { isWanted, signal }) {
+function heard(device, { isWanted, signal }) {
   const watching = new AbortController();
   return new Promise((resolve, reject) => {
     signal.addEventListener("abort", () => reject(new Unreached("nobody waits any more")), { signal: watching.signal });
     device.addEventListener("advertisementreceived", (event) => {
-      const data = event.serviceData?.get(service);
-      if (!data || isWanted(bytes(data))) resolve();
+      const { name } = event;
+      if (!name || isWanted(name)) resolve();
     }, { signal: watching.signal });
     device.watchAdvertisements({ signal: watching.signal }).catch(reject);
   }).finally(() => watching.abort());
@@ -3392,8 +3400,8 @@ var Links = class {
     };
     return this.callers.filter(({ isStopped }) => !isStopped).reduce((one, other) => rank(other) < rank(one) ? other : one, first);
   }
-  isWanted = (serviceData) => {
-    const beacon = readBeacon(serviceData);
+  isWanted = (name) => {
+    const beacon = readBeacon(name);
     if (!beacon) return false;
     if (this.invitation) return (beacon.state & State.PAIRING) !== 0;
     const root = this.identity.membership?.root;

@@ -21,10 +21,9 @@ export class CapacitorBluetooth implements BluetoothAdapter {
     try {
       return await new Promise<string>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(new Error('nobody waits any more')))
-        BleClient.requestLEScan({ services: [service], allowDuplicates: true }, ({ device, serviceData }) => {
-          const data = serviceData?.[service]
+        BleClient.requestLEScan({ services: [service], allowDuplicates: true }, ({ device, localName }) => {
           // What was heard first may be without its scan response.
-          if (data && isWanted(bytes(data))) resolve(device.deviceId)
+          if (localName && isWanted(localName)) resolve(device.deviceId)
         }).catch(reject)
       })
     } finally {

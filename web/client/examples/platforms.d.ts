@@ -8,7 +8,7 @@ declare module 'react-native-ble-plx' {
   export interface Device {
     id: string
     mtu: number
-    serviceData: { [uuid: string]: Base64 } | null
+    localName: string | null
     discoverAllServicesAndCharacteristics(transactionId?: string): Promise<Device>
     cancelConnection(): Promise<Device>
     onDisconnected(listener: (error: Error | null, device: Device) => void): Subscription
@@ -35,7 +35,7 @@ declare module 'react-native-ble-plx' {
 }
 
 declare module '@capacitor-community/bluetooth-le' {
-  export interface ScanResult { device: { deviceId: string }; serviceData?: { [uuid: string]: DataView } }
+  export interface ScanResult { device: { deviceId: string }; localName?: string }
   export const BleClient: {
     initialize(options?: { androidNeverForLocation?: boolean }): Promise<void>
     requestLEScan(options: { services?: string[]; allowDuplicates?: boolean }, callback: (result: ScanResult) => void): Promise<void>

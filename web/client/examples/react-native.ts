@@ -29,9 +29,8 @@ export class ReactNativeBluetooth implements BluetoothAdapter {
         signal.addEventListener('abort', () => reject(new Error('nobody waits any more')))
         this.manager.startDeviceScan([service], { allowDuplicates: true }, (error, device) => {
           if (error) return reject(error)
-          const data = serviceData(device, service)
           // What was heard first may be without its scan response.
-          if (device && data && isWanted(data)) resolve(device)
+          if (device?.localName && isWanted(device.localName)) resolve(device)
         }).catch(reject)
       })
     } finally {
@@ -75,11 +74,6 @@ class Connection implements BluetoothConnection {
   disconnect(): void {
     this.device.cancelConnection().catch(() => {})
   }
-}
-
-function serviceData(device: Device | null, service: string): Uint8Array | null {
-  const found = Object.entries(device?.serviceData ?? {}).find(([uuid]) => uuid.toLowerCase() === service)
-  return found ? bytes(found[1]) : null
 }
 
 // atob and btoa are part of React Native from 0.74 on.

@@ -6,7 +6,7 @@ import { equal, joined } from './octets'
 const NONCE_BYTES = 3
 const TOKEN_BYTES = 8
 const DIGEST_BYTES = 4
-const SERVICE_DATA_BYTES = TOKEN_BYTES + DIGEST_BYTES + 1
+const BEACON_BYTES = TOKEN_BYTES + DIGEST_BYTES + 1
 const TOKEN_LABEL = new TextEncoder().encode('store-gateway/1 token')
 
 /** Bits of `state`: a pairing window is open, all places are taken. */
@@ -14,11 +14,20 @@ export const State = { PAIRING: 1, FULL: 2 }
 
 export interface Beacon { token: Uint8Array; digest: Uint8Array; state: number }
 
-/** The service data of an advertisement; null if this is none. */
-export function readBeacon(serviceData: Uint8Array): Beacon | null {
-  if (serviceData.length < SERVICE_DATA_BYTES) return null
+/** What an advertised name says; null if it is not that of a gateway. */
+export function readBeacon(name: string): Beacon | null {
+  const data = unbase64url(name)
+  if (data.length < BEACON_BYTES) return null
   const digestEnd = TOKEN_BYTES + DIGEST_BYTES
-  return { token: serviceData.slice(0, TOKEN_BYTES), digest: serviceData.slice(TOKEN_BYTES, digestEnd), state: serviceData[digestEnd] }
+  return { token: data.slice(0, TOKEN_BYTES), digest: data.slice(TOKEN_BYTES, digestEnd), state: data[digestEnd] }
+}
+
+function unbase64url(text: string): Uint8Array {
+  try {
+    return Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0))
+  } catch {
+    return new Uint8Array()
+  }
 }
 
 /** Whether a token is of the store of this root. */

@@ -260,8 +260,8 @@ export class Links implements Office {
     return this.callers.filter(({ isStopped }) => !isStopped).reduce((one, other) => (rank(other) < rank(one) ? other : one), first)
   }
 
-  private isWanted = (serviceData: Uint8Array): boolean => {
-    const beacon = readBeacon(serviceData)
+  private isWanted = (name: string): boolean => {
+    const beacon = readBeacon(name)
     if (!beacon) return false
     if (this.invitation) return (beacon.state & State.PAIRING) !== 0
     const root = this.identity.membership?.root

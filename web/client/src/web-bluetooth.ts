@@ -21,7 +21,7 @@ interface Bluetooth {
   requestDevice(options: { filters: { services: string[] }[] }): Promise<Device>
   getDevices?(): Promise<Device[]>
 }
-interface Advertisement extends Event { readonly serviceData?: Map<string, DataView> }
+interface Advertisement extends Event { readonly name?: string }
 
 const CHOSEN_KEY = 'store-gateway-bluetooth'
 
@@ -48,7 +48,7 @@ export class WebBluetooth implements BluetoothAdapter {
     const known = this.device ?? (await granted())
     if (!known?.gatt) throw new Unreached('no gateway was chosen yet: a button has to call chooseBluetooth()')
     // After a reload browsers connect only to what they heard of again.
-    if (!this.device && known.watchAdvertisements) await heard(known, service, search)
+    if (!this.device && known.watchAdvertisements) await heard(known, search)
     const giveUp = () => known.gatt!.disconnect()
     search.signal.addEventListener('abort', giveUp, { once: true })
     try {
@@ -122,13 +122,14 @@ async function granted(): Promise<Device | undefined> {
 }
 
 /** Wait until the device is near and worth a call. */
-function heard(device: Device, service: string, { isWanted, signal }: BluetoothSearch): Promise<void> {
+function heard(device: Device, { isWanted, signal }: BluetoothSearch): Promise<void> {
   const watching = new AbortController()
   return new Promise<void>((resolve, reject) => {
     signal.addEventListener('abort', () => reject(new Unreached('nobody waits any more')), { signal: watching.signal })
     device.addEventListener('advertisementreceived', (event) => {
-      const data = (event as Advertisement).serviceData?.get(service)
-      if (!data || isWanted(bytes(data))) resolve()
+      const { name } = event as Advertisement
+      // Some systems hand over what comes with the first packet alone.
+      if (!name || isWanted(name)) resolve()
     }, { signal: watching.signal })
     device.watchAdvertisements!({ signal: watching.signal }).catch(reject)
   }).finally(() => watching.abort())

@@ -9,16 +9,17 @@ const { root, cases } = JSON.parse(readFileSync(new URL('../../../tests/vectors/
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, 'hex'))
 const hex = (data) => Buffer.from(data).toString('hex')
 
-for (const { service_data: data, token, digest, state, ours } of cases) {
+for (const { name, later, token, digest, state, ours } of cases) {
   test(`a beacon of ${ours ? 'our' : 'another'} store: ${token}`, () => {
-    const beacon = readBeacon(bytes(data))
-    assert.deepEqual([hex(beacon.token), hex(beacon.digest), beacon.state], [token, digest, state])
+    const beacon = readBeacon(name)
+    assert.deepEqual(readBeacon(later), beacon)
+  assert.deepEqual([hex(beacon.token), hex(beacon.digest), beacon.state], [token, digest, state])
     assert.equal(isOfStore(bytes(root), beacon.token), ours)
     assert.equal(isOfStore(bytes(root), beacon.token.map((byte, place) => byte ^ Number(place === 7))), false)
   })
 }
 
 test('what is no beacon', () => {
-  assert.equal(readBeacon(new Uint8Array(12)), null)
+  for (const name of ['', 'A phone', 'somebody’s headphones', cases[0].name.slice(0, -1)]) assert.equal(readBeacon(name), null)
   assert.equal(isOfStore(bytes(root), new Uint8Array()), false)
 })

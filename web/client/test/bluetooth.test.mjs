@@ -211,7 +211,7 @@ test('a search that nobody waits for any more is aborted', async () => {
   })
   const told = call(gateway)
   await settle()
-  assert.equal(search.isWanted(octets(13)), true)
+  assert.equal(search.isWanted('a name'), true)
   told.link.close()
   await settle()
   assert.ok(search.signal.aborted)

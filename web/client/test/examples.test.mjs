@@ -30,7 +30,7 @@ async function example(name, library) {
   return import('data:text/javascript;base64,' + Buffer.from(outputFiles[0].contents).toString('base64'))
 }
 
-/** `heard` calls the scan's listener with each advertisement; the library's own form is made of it by `show`. */
+/** `listener` takes the name of each advertisement that is heard. */
 class Air {
   gateway = Object.assign(new Gateway(), { mtu: 185, message: (connection, message) => connection.send(message) })
   listener = null
@@ -48,7 +48,7 @@ class Air {
 
 function reactNative(air) {
   const device = (data) => ({
-    id: 'AA', mtu: air.gateway.mtu, serviceData: data && { [SERVICE.toUpperCase()]: base64(data) },
+    id: 'AA', mtu: air.gateway.mtu, localName: data,
     discoverAllServicesAndCharacteristics: async () => device(),
     cancelConnection: async () => void air.connection.disconnect(),
     onDisconnected: (listener) => { air.connection.onDisconnect(() => listener(null)); return { remove() {} } },
@@ -69,7 +69,7 @@ function capacitor(air) {
   return { BleClient: {
     initialize: async () => {},
     requestLEScan: async ({ services }, callback) =>
-      air.scan(services, (data) => callback({ device: { deviceId: 'AA' }, serviceData: data ? { [SERVICE]: view(data) } : undefined })),
+      air.scan(services, (data) => callback({ device: { deviceId: 'AA' }, localName: data ?? undefined })),
     stopLEScan: async () => air.stop(),
     connect: async (device, lost) => (await air.connect()).onDisconnect(lost),
     getMtu: async () => air.gateway.mtu,
@@ -88,10 +88,10 @@ for (const [name, library, Adapter] of [['react-native', reactNative, 'ReactNati
     const messages = []
     const closed = []
     const events = { opened() {}, message: (data) => messages.push(data), room() {}, closed: (...values) => closed.push(values) }
-    const transport = new BluetoothTransport(adapter, (data) => data[12] === 7)
+    const transport = new BluetoothTransport(adapter, (name) => name === 'wanted')
     const link = transport.open(events)
     await settle()
-    for (const data of [null, octets(13), new Uint8Array(13).fill(7)]) {
+    for (const data of [null, 'another', 'wanted']) {
       assert.equal(air.gateway.connections.length, 0)
       air.listener(data)
       await settle()
@@ -105,7 +105,7 @@ for (const [name, library, Adapter] of [['react-native', reactNative, 'ReactNati
     assert.equal(closed.length, 1)
     const next = transport.open(events)
     await settle()
-    air.listener(new Uint8Array(13).fill(7))
+    air.listener('wanted')
     await settle()
     next.close()
     await advance(100)
