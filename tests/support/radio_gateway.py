@@ -90,7 +90,7 @@ class SocketRadio:
 class Healthy:
     """Satisfies ``RadioTools``."""
 
-    def facts(self) -> Facts:
+    async def facts(self) -> Facts:
         """See ``RadioTools``."""
         return Facts((Controller("hci0"),))
 
@@ -100,6 +100,6 @@ class Healthy:
 
 
 if __name__ == "__main__":
-    gateway.bluetooth.Ble = SocketRadio  # type: ignore[misc, assignment]
-    gateway.bluetooth.LinuxRadioTools = Healthy  # type: ignore[misc, assignment]
+    gateway.bluetooth.Ble = SocketRadio  # type: ignore[attr-defined, assignment]
+    gateway.bluetooth.LinuxRadioTools = Healthy  # type: ignore[attr-defined, assignment]
     sys.exit(main())
