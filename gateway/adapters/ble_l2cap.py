@@ -100,7 +100,7 @@ class L2capChannel:
         self._closed(self)
 
     def _read_on(self) -> None:
-        if self._open and not self._reading and len(self._inbox) < INBOX_BYTES:
+        if self._open and not self._reading:
             self._loop.add_reader(self._socket, self._readable)
             self._reading = True
 

@@ -20,6 +20,8 @@ DEVICE = "org.bluez.Device1"
 NEEDED = {ADAPTER, MANAGER, "org.bluez.GattManager1"}
 # BlueZ needs less than a second; the supervisor does not wait for ever.
 SET_UP_SECONDS = 20.0
+# For BlueZ to read that phones are to go, when serving ends; it may hang.
+GOODBYE_SECONDS = 1.0
 
 Objects = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -81,8 +83,9 @@ class Serving:
         self._listener.close()
         for phone in self._ours:
             self.disconnect(phone)
-        with contextlib.suppress(BusError):
-            await self._bus.ping()
+        with contextlib.suppress(BusError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._bus.ping()
         for phone in tuple(self._connected):
             self.disconnected(phone)
 

@@ -240,6 +240,19 @@ def test_serving_ends_when_bluez_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(main())
 
 
+def test_a_bluez_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        monkeypatch.setattr("gateway.adapters.ble_serving.GOODBYE_SECONDS", 0.05)
+        scene = Scene(monkeypatch)
+        async with scene.serving():
+            scene.bluez.held["Ping"] = asyncio.Event()
+            while scene.radio.notify(PHONE, 1, b"x"):
+                pass
+            await until(lambda: scene.bluez.count("Ping"))
+
+    asyncio.run(main())
+
+
 def test_a_set_up_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         monkeypatch.setattr("gateway.adapters.ble_serving.SET_UP_SECONDS", 0.05)

@@ -1,6 +1,7 @@
 """The system bus over a socket whose other end is a few lines of D-Bus."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -158,6 +159,22 @@ def test_a_bus_that_ends_fails_what_waits_and_what_comes(daemon: FakeDaemon) -> 
             bus.tell("/a", "b.c", "Leave")
             await bus.close()
         assert descriptors() <= before
+
+    asyncio.run(main())
+
+
+def test_a_bus_that_takes_nothing_is_given_up(daemon: FakeDaemon) -> None:
+    async def main() -> None:
+        async with daemon.running():
+            bus = await Bus.open()
+            assert daemon.writer is not None
+            daemon.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            # The library ends a connection that has no room; nothing is said of it (conftest.py).
+            for _ in range(2_000):
+                bus.connection.send(Message.new_signal("/a", "b.c", "Much", "ay", [bytes(500)]))
+            await asyncio.wait_for(bus.lost(), 10)
+            del bus
+            gc.collect()
 
     asyncio.run(main())
 
