@@ -90,7 +90,7 @@ class SocketRadio:
 class Healthy:
     """Satisfies ``RadioTools``."""
 
-    async def facts(self) -> Facts:
+    def facts(self) -> Facts:
         """See ``RadioTools``."""
         return Facts((Controller("hci0"),))
 
@@ -100,6 +100,6 @@ class Healthy:
 
 
 if __name__ == "__main__":
-    gateway.bluetooth.Ble = SocketRadio  # type: ignore[attr-defined, assignment]
-    gateway.bluetooth.LinuxRadioTools = Healthy  # type: ignore[attr-defined, assignment]
+    for name, stand_in in (("Ble", SocketRadio), ("LinuxRadioTools", Healthy)):
+        setattr(gateway.bluetooth, name, stand_in)
     sys.exit(main())
