@@ -219,8 +219,10 @@ class PhoneBook(Watcher):
             self._refuse(phone, it, opener.nonce, Code.TOO_MANY)
             return
         it.nonce = opener.nonce
-        answer = Answer(opener.nonce, WRITE_BYTES).encoded()
-        segments = Segments(_segment_bytes(opener.takes, mtu))
+        carried = _segment_bytes(opener.takes, mtu)
+        # A page does not know its MTU, and what is longer may be cut without a word.
+        answer = Answer(opener.nonce, min(carried, WRITE_BYTES)).encoded()
+        segments = Segments(carried)
         now = self._clock.monotonic
         link.by_gatt(Notifications(self._radio, phone, it.place, segments, now, answer))
         self._spawn(self._run(link))
@@ -315,7 +317,9 @@ class PhoneBook(Watcher):
 
 
 def _segment_bytes(told: int, mtu: int) -> int:
-    """What a notification carries, by what the phone says and the radio knows of it, if they do."""
+    """What one write or notification carries, by what the phone says and the radio knows of it, if
+    they do.
+    """
     known = mtu - 3 if mtu > MIN_MTU else 0
     least = min((number for number in (told, known) if number), default=0)
     return min(max(least, MIN_SEGMENT_BYTES), MAX_SEGMENT_BYTES)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.errors import Code
 from gateway.core.noise_transport import SEALED_BYTES
-from gateway.core.opening import Answer, Info, Opener, read_info
+from gateway.core.opening import VERSION, Answer, Info, Opener, read_info
 from gateway.core.places import GRACE_SECONDS, IDLE_SECONDS, REFUSED_SECONDS, STRANGER_SECONDS
 from gateway.core.segments import CREDITS, MOVED, PATIENCE_SECONDS, START
 from gateway.core.stream import framed
@@ -176,9 +176,15 @@ async def test_info_says_how_many_may_come_and_the_place_of_who_asks(shop: Shop)
 
 @run
 async def test_the_answer_says_the_largest_write(shop: Shop) -> None:
-    phone = FakePhone("a", 23)
-    shop.book.written("a", phone.opener(), 23)
-    assert shop.radio.taken("a") == [Answer(phone.nonce, WRITE_BYTES).encoded()]
+    nobody_knows = 0
+    for takes, mtu, writes in (
+        (nobody_knows, 23, 20), (nobody_knows, 247, 244), (182, 23, 182), (182, 185, 182),
+        (512, 517, WRITE_BYTES), (nobody_knows, 517, WRITE_BYTES),
+    ):  # fmt: skip
+        nonce = bytes([takes & 255, takes >> 8, mtu & 255, mtu >> 8])
+        shop.book.written("a", Opener(VERSION, nonce, takes).encoded(), mtu)
+        assert shop.radio.taken("a") == [Answer(nonce, writes).encoded()]
+        shop.book.disconnected("a")
 
 
 @run
