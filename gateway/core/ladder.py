@@ -6,7 +6,7 @@ between repairs grow.
 
 from dataclasses import dataclass
 
-from gateway.core.radio import INTERRUPTED, Cause, Repair
+from gateway.core.radio import INTERRUPTED, NO_DAEMON, Cause, Repair
 
 # A repair, or an accident, is over after this; then the service is tried.
 SETTLE_SECONDS = 1.0
@@ -15,6 +15,8 @@ SETTLE_SECONDS = 1.0
 PAUSE_SECONDS = (5.0, 10.0, 20.0, 30.0)
 # Where only a change helps, which is noticed at once, it is looked again this often all the same.
 IDLE_SECONDS = 30.0
+# Whether the daemon is back shows only by a try, which shakes nothing; its own restarts take 1 s.
+TRY_SECONDS = 3.0
 # Service as long as this was good, and what was wrong before is over.
 GOOD_SECONDS = 60.0
 
@@ -44,7 +46,7 @@ class Ladder:
             self._quiet_until = min(self._quiet_until, self._repaired + PAUSE_SECONDS[0])
             self._cause = cause
         if now < self._quiet_until:
-            return Step(None, self._quiet_until - now)
+            return self._wait(self._quiet_until - now)
         if cause is INTERRUPTED:
             return Step(None, SETTLE_SECONDS)
         if not cause.repairs:
@@ -55,7 +57,7 @@ class Ladder:
         if not left:
             pause = self._climb()
             self._quiet_until = now + pause
-            return Step(None, pause)
+            return self._wait(pause)
         return self._take(left[0], now)
 
     def impossible(self, now: float) -> None:
@@ -69,6 +71,10 @@ class Ladder:
         self._tried.clear()
         self._climbed, self._quiet_until = 0, 0.0
         return True
+
+    def _wait(self, seconds: float) -> Step:
+        missing = self._cause is not None and self._cause.code == NO_DAEMON
+        return Step(None, min(seconds, TRY_SECONDS) if missing else seconds)
 
     def _take(self, repair: Repair, now: float) -> Step:
         self._repaired, self._quiet_until = now, now + self._pause

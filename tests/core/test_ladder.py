@@ -2,13 +2,29 @@
 
 from itertools import pairwise
 
-from gateway.core.ladder import IDLE_SECONDS, PAUSE_SECONDS, SETTLE_SECONDS, Ladder, Step
-from gateway.core.radio import INTERRUPTED, Controller, Facts, Repair, Service, diagnose
+from gateway.core.ladder import (
+    IDLE_SECONDS,
+    PAUSE_SECONDS,
+    SETTLE_SECONDS,
+    TRY_SECONDS,
+    Ladder,
+    Step,
+)
+from gateway.core.radio import (
+    INTERRUPTED,
+    NO_DAEMON,
+    Controller,
+    Facts,
+    Repair,
+    Service,
+    diagnose,
+)
 
 HCI0 = Controller("hci0")
 WEDGED = diagnose(Facts((HCI0,)), Service(failures=2), "hci0", named=False)
 BLOCKED = diagnose(Facts(soft=True), Service(failures=1), "", named=False)
 NO_CONTROLLER = diagnose(Facts(), Service(failures=1), "", named=False)
+DAEMONLESS = diagnose(Facts((HCI0,)), Service(ended=NO_DAEMON, failures=1), "hci0", named=False)
 FIRST = PAUSE_SECONDS[0]
 
 
@@ -57,6 +73,17 @@ def test_what_is_impossible_gives_way_at_once() -> None:
     ladder.impossible(0.0)
     # Nothing can be done: that is no reason to try it all the time.
     assert ladder.next(WEDGED, 0.0, other=False) == Step(None, FIRST)
+
+
+def test_a_daemon_that_comes_back_by_itself_is_noticed_however_often_it_ends() -> None:
+    ladder, now, restarts = Ladder(), 0.0, []
+    while now < 600.0:
+        step = ladder.next(DAEMONLESS, now, other=False)
+        restarts += [now] if step.repair else []
+        assert step.wait_seconds <= TRY_SECONDS
+        now += step.wait_seconds
+    # It is restarted ever less often all the same.
+    assert len(restarts) <= 600 / PAUSE_SECONDS[-1]
 
 
 def test_an_accident_is_tried_again_and_what_cannot_be_helped_waited_for() -> None:

@@ -43,6 +43,15 @@ class Air(LocalLink):
                 if controller.name == name or (other is not None and other.name == name):
                     controller.on_le_disconnected(connection, TIMED_OUT)
 
+    def forget(self, controller: Controller) -> None:
+        """A controller knows none of its links any more: their other ends time out."""
+        for connection in list(controller.le_connections.values()):
+            other = self.find_le_controller(connection.peer_address)
+            theirs = other.le_connections.get(connection.self_address) if other else None
+            if other is not None and theirs is not None:
+                other.on_le_disconnected(theirs, TIMED_OUT)
+        controller.le_connections.clear()
+
     def mend(self, name: str) -> None:
         """Bring it back."""
         self._away.discard(name)

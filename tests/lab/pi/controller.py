@@ -63,6 +63,14 @@ class LabController(Controller):
         if not extended:
             self.le_features &= ~EXTENDED
 
+    def on_hci_reset_command(
+        self, command: hci.HCI_Reset_Command
+    ) -> hci.HCI_StatusReturnParameters:
+        """Forget all links and advertise no more; bumble's own goes on with both."""
+        self._advertiser.stop()
+        self._air.forget(self)
+        return super().on_hci_reset_command(command)
+
     def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
         """Take a packet of the host, and report it as sent when the air was free for it."""
         connection = self.find_connection_by_handle(packet.connection_handle)

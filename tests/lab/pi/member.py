@@ -74,7 +74,10 @@ class GattLink:
 
         def notified(value: bytes) -> None:
             answer = read_answer(value)
-            if answered.done():
+            ended = answer is not None and answer.nonce == opener.nonce and answer.refused
+            if answered.done() and ended:
+                link.close()
+            elif answered.done():
                 link.take(value)
             elif answer is not None and answer.nonce == opener.nonce:
                 if answer.refused:
@@ -123,6 +126,13 @@ class GattLink:
         """The next message; None once the link is closed."""
         return await self._inbox.get()
 
+    def check(self) -> None:
+        """Let time pass."""
+        try:
+            self._segments.check(self._now())
+        except PeerError:
+            self.close()
+
     def close(self) -> None:
         """Nothing is said any more."""
         self._inbox.put_nowait(None)
@@ -145,6 +155,7 @@ class Member(Device):
         self.info: Info | None = None
         self._changed = asyncio.Condition()
         self._static: bytes | None = None
+        self._running: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self.phone.__aenter__()

@@ -1,14 +1,15 @@
 """A phone: an independent Bluetooth stack in the test, which knows nothing of BlueZ."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from bumble.att import ATT_PDU, ATT_RESPONSES
 from bumble.core import UUID, AdvertisingData
 from bumble.device import Connection, Device, Peer
-from bumble.gatt_client import CharacteristicProxy
+from bumble.gatt_client import CharacteristicProxy, Client
 from bumble.hci import Address, HCI_LE_Advertising_Report_Event
 from bumble.host import Host
 from bumble.transport.common import AsyncPipeSink
@@ -25,6 +26,7 @@ CONNECT_TRIES = 20
 CONNECT_SECONDS = 5.0
 FIND_SECONDS = 20.0
 ANSWER_SECONDS = 10.0
+LEAVE_SECONDS = 3.0
 
 Report = HCI_LE_Advertising_Report_Event.Report
 
@@ -69,8 +71,16 @@ class Phone:
         await self.device.power_off()
         self._air.remove_controller(self.controller)
 
-    async def find(self, service: str, seconds: float = FIND_SECONDS) -> Found:
-        """The first who advertises a service and answers the scan request, by active scanning."""
+    async def find(
+        self,
+        service: str,
+        seconds: float = FIND_SECONDS,
+        accepts: Callable[[Found], bool] = lambda found: True,
+    ) -> Found:
+        """The first who advertises a service and answers the scan request, by active scanning.
+
+        ``accepts`` says who it may be.
+        """
         seen: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         heard: dict[Address, AdvertisingData] = {}
 
@@ -80,7 +90,9 @@ class Phone:
                 if UUID(service) in services(data):
                     heard[report.address] = data
             elif report.address in heard and not seen.done():
-                seen.set_result(Found(report.address, heard[report.address], data))
+                found = Found(report.address, heard[report.address], data)
+                if accepts(found):
+                    seen.set_result(found)
 
         self.device.host.on("advertising_report", look)
         await self.device.start_scanning()
@@ -97,12 +109,10 @@ class Phone:
         # BlueZ asks as well, in its own role as a client.
         self.device.gatt_server.max_mtu = mtu
         for _ in range(CONNECT_TRIES):
-            # bumble cancels what waits for an answer when a link is lost, so it gets its own task.
-            trying = asyncio.create_task(self._connect(address, mtu))
-            done, _ = await asyncio.wait({trying}, timeout=ANSWER_SECONDS)
-            if done and not trying.cancelled() and trying.exception() is None:
-                return trying.result()
-            trying.cancel()
+            trying = await self._within(ANSWER_SECONDS, self._connect(address, mtu))
+            if not trying.cancelled() and trying.exception() is None:
+                agreed: int = trying.result()
+                return agreed
             await self.disconnect()
         raise AssertionError(f"{self.name} cannot connect to {address}")
 
@@ -113,6 +123,7 @@ class Phone:
             raise ConnectionError(f"{address} did not answer")
         self._connection = connection
         peer = Peer(self._connection)
+        _forgive_doubles(peer.gatt_client)
         agreed = await peer.request_mtu(mtu)
         await peer.discover_services()
         found = await peer.discover_characteristics()
@@ -134,6 +145,34 @@ class Phone:
         connection, self._connection = self._connection, None
         if connection is not None and self.device.connections:
             await connection.disconnect()
+
+    async def leave(self) -> None:
+        """Have no link, whatever became of it and however long the other end takes to hear it."""
+
+        async def part() -> None:
+            await self.device.cancel_connection()  # type: ignore[no-untyped-call]
+            await self.disconnect()
+
+        await self._within(LEAVE_SECONDS, part())
+
+    @staticmethod
+    async def _within(seconds: float, work: Coroutine[None, None, Any]) -> "asyncio.Task[Any]":
+        """Do it in a task that ends with this, as bumble cancels what a lost link waits for."""
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+        finally:
+            task.cancel()
+        await asyncio.wait({task})
+        return task
+
+    def on_lost(self, lost: Callable[[], None]) -> None:
+        """Call this once the link there is now is lost, which may be so already."""
+        connection = self._connection
+        if connection is None or connection.handle not in self.device.connections:
+            lost()
+        else:
+            connection.on(connection.EVENT_DISCONNECTION, lambda _: lost())
 
     async def subscribe(self, characteristic: str) -> None:
         """Ask for notifications; ``notified`` brings them."""
@@ -167,6 +206,18 @@ class Phone:
         """An L2CAP channel to a PSM of whom the phone is linked to."""
         assert self._connection is not None, f"{self.name} has no link"
         return await Channel.open(self._connection, psm)
+
+
+def _forgive_doubles(client: Client) -> None:
+    """Let an answer come twice, as the air may be told to; bumble's future takes only one."""
+    take = client.on_gatt_pdu
+
+    def heard(pdu: ATT_PDU) -> None:
+        pending = client.pending_response
+        if pdu.op_code not in ATT_RESPONSES or pending is None or not pending.done():
+            take(pdu)
+
+    client.on_gatt_pdu = heard  # type: ignore[method-assign, assignment]
 
 
 def services(data: AdvertisingData) -> list[UUID]:
