@@ -135,11 +135,6 @@ class Phone:
         """Whether the phone believes that it has a link."""
         return self._connection is not None and bool(self.device.connections)
 
-    def on_lost(self, lost: Callable[[], None]) -> None:
-        """Call back when the link of now is gone."""
-        assert self._connection is not None, f"{self.name} has no link"
-        self._connection.once("disconnection", lambda _: lost())
-
     async def disconnect(self) -> None:
         """Let the link go, if there is one."""
         connection, self._connection = self._connection, None
