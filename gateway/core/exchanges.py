@@ -74,9 +74,10 @@ class Exchanges:
                 differing.append((key[0], self._start(key, catalogue, payload, now)))
         return differing
 
-    def waits(self, session: Session) -> bool:
-        """Whether a turn of a peer was not answered."""
-        return any(key[0] is session for key in self._waiting)
+    def compared(self, session: Session, number: int) -> bool:
+        """Whether a peer's exchange about a subscription of its own came to its end."""
+        running = self._running.get((session, number, False))
+        return running is not None and not running.salt
 
     def forget(self, session: Session, number: int) -> None:
         """A subscription of a peer began, changed or ended: what was compared is void."""

@@ -188,9 +188,11 @@ class Selections:
         return len(self._unopened.get(session, ())) < UNANSWERED
 
     def settled(self, session: Session) -> bool:
-        """Whether it is known of every document whether a peer wants it; walks apart."""
-        looked_at = not (self._late or self._missed or self.subscriptions.is_behind(session))
-        return looked_at and not self._exchanges.waits(session)
+        """Whether it is known of every document whether a peer wants and lacks it; walks apart."""
+        if self._late or self._missed or self.subscriptions.is_behind(session):
+            return False
+        numbers = self.subscriptions.numbers(session) if session.reconciles else ()
+        return all(self._exchanges.compared(session, number) for number in numbers)
 
     def affords(self, owner: Owner) -> bool:
         """Whether more may be looked at for an owner before the next tick."""

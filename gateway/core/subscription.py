@@ -100,6 +100,10 @@ class Subscriptions:
         """The collection of a subscription, or "" if there is none of that number."""
         return self._keys.get(owner, {}).get(number, "")
 
+    def numbers(self, owner: Owner) -> Collection[int]:
+        """The numbers of their subscriptions."""
+        return self._keys.get(owner, {}).keys()
+
     def listed(self, owner: Owner) -> list[tuple[str, str]]:
         """Collection and selector of each subscription of theirs, by number."""
         return [

@@ -685,3 +685,19 @@ def say(device: Device, session: MeshSession, *said: m.Record) -> None:
 def said(device: Device, session: MeshSession) -> list[m.Record | None]:
     messages = session.data_to_send(FromHub(device.hub))
     return [m.decode(record) for message in messages for record in records(message)]
+
+
+def test_who_did_not_compare_its_subscriptions_does_not_have_everything() -> None:
+    gateway, phone = Device(1), Device(2, "orders", "menu")
+    gateway.set("orders/1", "n", 1)
+    wire = Wire(phone, gateway)
+    session = wire.ends[1][1]
+    settle(wire)
+    assert phone.read("orders/1") == {"n": 1} and gateway.hub.selections.settled(session)
+    assert gateway.hub.selections.settled(RecordingSession()), "it wants nothing"
+    stranger = RecordingSession("stranger")
+    stranger.reconciles = True
+    gateway.hub.join(stranger)
+    gateway.perform(gateway.hub.link(stranger, subscribed(stranger, "")))
+    gateway.turn()
+    assert not gateway.hub.selections.settled(stranger), "it lacks what it did not compare"
