@@ -41,6 +41,7 @@ def test_what_is_wrong_with_bluetooth_is_in_the_status_and_named_by_the_doctor(
             options = (*data, "--no-pages", "--json", "--config", "/run/gateway.toml")
             await pi.spawn("gateway", *GATEWAY, "run", *options)
             await pi.until("/run/gateway.log", '"ready": ?true')
+            await pi.run(*GATEWAY, "claim", *data)
             # No radio is attached, so it is said from the first look on.
             await pi.until("/run/gateway.log", "no Bluetooth adapter")
             status = await pi.run(*GATEWAY, "status", *data)
