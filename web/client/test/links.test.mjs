@@ -268,6 +268,51 @@ test('a gateway that is full is asked again after five seconds', async () => {
   assert.equal(store.via, 'bluetooth')
 })
 
+test('a device that is linked is paired anew: the link before disturbs nothing, and what it was told counts no more', async () => {
+  await paired()
+  const { mesh, net } = gateway()
+  const { store, told } = await device({ url: URL, WebSocket: net.Socket })
+  await advance(1_000)
+  ;[...mesh.links].at(-1).say({ type: 'STATE', digest: mesh.state })
+  await advance(100)
+  assert.ok(store.upToDate(mesh.state))
+  let failed = null
+  const pairing = store.pair(CODE).catch((error) => { failed = error })
+  await advance(1_000)
+  await pairing
+  assert.deepEqual([failed, store.via, net.sockets.length, told.at(-1)], [null, 'network', 2, 'network'])
+  assert.ok(!store.upToDate(mesh.state))
+})
+
+test('who was met by the network is known by Bluetooth', async () => {
+  await paired()
+  const { mesh, air, net } = gateway()
+  air.reachable = false
+  const { store } = await device({ bluetooth: air, url: URL, WebSocket: net.Socket })
+  await advance(1_000)
+  air.reachable = true
+  await advance(30_000)
+  assert.deepEqual([store.via, mesh.heard.find(({ kind }) => kind === 'bluetooth').types[0]], ['network', 'NOISE 0'])
+})
+
+test('an idle link has no subscriptions, and what is told there counts for nothing', async () => {
+  await paired()
+  const { mesh, air, net } = gateway()
+  const { store } = await device({ bluetooth: air, url: URL, WebSocket: net.Socket })
+  store.subscribe('orders')
+  await advance(1_000)
+  net.die()
+  await advance(8_000)
+  const idle = mesh.heard.find(({ kind }) => kind === 'bluetooth')
+  assert.deepEqual([store.via, idle.types.includes('SUBSCRIBE')], ['bluetooth', true])
+  net.isUp = true
+  await advance(45_000)
+  assert.deepEqual([store.via, idle.types.includes('UNSUBSCRIBE')], ['network', true])
+  idle.say({ type: 'STATE', digest: mesh.state })
+  await settle()
+  assert.ok(!store.upToDate(mesh.state))
+})
+
 test('whose place is needed comes back with the next change, or after a minute', async () => {
   await paired()
   const { mesh, air } = gateway()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { source } from './source.mjs'
 
-const { batches, decode, encode, Session, Y } = await source('session', 'browser')
+const { batches, decode, encode, pack, Session, Y } = await source('session', 'browser', 'packing')
 const hello = { type: 'HELLO', lowest: 1, highest: 1, peer: new Uint8Array(16), features: 1, message_bytes: 262_144, about: [] }
 const NOTHING = new Uint8Array([0])
 
@@ -93,4 +93,49 @@ test('a document that is back before the answer keeps its handle', () => {
   session.open(document)
   assert.deepEqual(said(), ['OPEN 1', 'OPEN 1'])
   assert.deepEqual(say(answer(document)), ['DIFF 1', 'AWARENESS 1'])
+})
+
+/** A link that is slow, or not, to a gateway with these features; `open`: it is let in. */
+function deflating({ slow = true, features = 17, open = true } = {}) {
+  const ends = []
+  const nothing = () => {}
+  const events = { opened: nothing, offered: nothing, closed: nothing, compared: nothing, gained: nothing, revoked: nothing, stated: nothing, ended: (code) => ends.push(code) }
+  const session = new Session({ peer: new Uint8Array(16), about: [] }, events, null, slow)
+  session.receive(encode({ ...hello, features }))
+  if (open) session.receive(encode({ type: 'GRANT', grants: [['*', 3]] }))
+  session.dataToSend()
+  return { session, ends }
+}
+
+const packed = (...records) => ({ type: 'DEFLATED', batch: pack(batches(records, 262_144)[0]) })
+const ping = { type: 'PING', nonce: 7 }
+
+test('what is long is deflated on a slow link to who reads it', () => {
+  const long = new Document('orders/' + 'x'.repeat(100))
+  for (const [options, document, types] of [
+    [{}, long, ['DEFLATED']], [{}, new Document('orders/1'), ['OPEN']], [{ slow: false }, long, ['OPEN']], [{ features: 1 }, long, ['OPEN']],
+  ]) {
+    const { session } = deflating(options)
+    session.open(document)
+    assert.deepEqual(decode(session.dataToSend()[0]).map(({ type }) => type), types)
+  }
+})
+
+test('what is deflated is read, alone, once open, and not twice', () => {
+  const { session, ends } = deflating({ slow: false, features: 1 })
+  session.receive(encode(packed(encode(ping))))
+  assert.deepEqual(decode(session.dataToSend()[0]), [{ type: 'PONG', nonce: 7 }])
+  assert.deepEqual(ends, [])
+  for (const [records, options, code] of [
+    [[packed(encode(ping)), ping], {}, 4400],
+    [[ping, packed(encode(ping))], {}, 4400],
+    [[packed(encode(packed(encode(ping))))], {}, 4400],
+    [[packed(encode(ping))], { open: false }, 4400],
+    [[{ type: 'DEFLATED', batch: new Uint8Array([7]) }], {}, 4400],
+    [[{ type: 'DEFLATED', batch: pack(new Uint8Array(262_145)) }], {}, 1009],
+  ]) {
+    const link = deflating(options)
+    link.session.receive(batches(records.map(encode), 262_144)[0])
+    assert.deepEqual(link.ends, [code])
+  }
 })
