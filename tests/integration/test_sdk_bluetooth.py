@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.support.gateway import GatewayProcess
+from tests.support.gateway import GatewayProcess, eventually
 from tests.support.page import Page
 from tests.support.radio_gateway import RADIO_SOCKET
 from tests.support.socket_phone import SocketPhone
@@ -27,7 +27,13 @@ class Shop:
 
     def __enter__(self) -> Self:
         self.gateway.start()
-        run(self.gateway.folder, "claim")
+        try:
+            run(self.gateway.folder, "claim")
+            # Nobody is heard by Bluetooth before it is of a store.
+            eventually(self.socket.exists)
+        except BaseException:
+            self.gateway.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

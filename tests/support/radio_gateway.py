@@ -90,7 +90,7 @@ class SocketRadio:
 class Healthy:
     """Satisfies ``RadioTools``."""
 
-    def facts(self) -> Facts:
+    async def facts(self) -> Facts:
         """See ``RadioTools``."""
         return Facts((Controller("hci0"),))
 

@@ -3337,9 +3337,14 @@ var Links = class {
         if (isActive()) this.owner.compared(subscription, differing);
       },
       stated: (digest2, peer) => {
-        if (isActive()) this.told.set(bluetoothKey(peer), digest2);
+        if (isActive()) this.stated(bluetoothKey(peer), digest2);
       }
     };
+  }
+  /** The gateway knows only of what was asked for by then. */
+  stated(gateway, digest2) {
+    if (this.owner.isSettled()) this.told.set(gateway, digest2);
+    else this.told.delete(gateway);
   }
   async identify() {
     const identity = await Identity.load();
@@ -3742,6 +3747,7 @@ var Store = class {
       changed: () => this.linkChanged(),
       paired: () => this.emit("paired"),
       owes: () => [...this.documents.values()].some(({ state }) => state !== "saved"),
+      isSettled: () => this.isSettled(),
       offered: (name) => {
         if (this.setsOf(name).length) this.join(this.get(name, true), true);
       },
@@ -3768,6 +3774,8 @@ var Store = class {
   // Changed in this second, and in the one before it: what a gateway passed on it writes meanwhile.
   fresh = /* @__PURE__ */ new Set();
   settling = /* @__PURE__ */ new Set();
+  // What was not compared yet on this link.
+  uncompared = /* @__PURE__ */ new Set();
   ticker;
   ended = false;
   waiting = /* @__PURE__ */ new Set();
@@ -3822,6 +3830,7 @@ var Store = class {
       },
       ended: (set2) => {
         this.liveSets.delete(set2);
+        this.uncompared.delete(number2);
         this.session?.unsubscribe(number2);
         this.flush();
       },
@@ -3835,6 +3844,7 @@ var Store = class {
       }
     });
     this.liveSets.set(set, number2);
+    this.uncompared.add(number2);
     this.links.wantsMore();
     this.session?.subscribe(number2, collection, JSON.stringify(selector));
     this.flush();
@@ -3973,6 +3983,7 @@ var Store = class {
   compare(set) {
     const number2 = this.liveSets.get(set);
     if (number2 !== void 0 && set.loaded) {
+      this.uncompared.add(number2);
       set.comparedAt = Date.now();
       this.session?.compare(number2, this.held(set));
     }
@@ -3986,6 +3997,7 @@ var Store = class {
   }
   /** All else is the same on the gateway. */
   compared(subscription, differing) {
+    this.uncompared.delete(subscription);
     for (const [set, number2] of this.liveSets) {
       if (number2 !== subscription) continue;
       for (const document of this.held(set)) {
@@ -4011,6 +4023,7 @@ var Store = class {
   /** Everything goes by this session from now on. */
   entered(session) {
     this.session = session;
+    this.uncompared = new Set(this.liveSets.values());
     for (const [set, number2] of this.liveSets) session.subscribe(number2, set.collection, JSON.stringify(set.selector));
     for (const document of this.documents.values()) this.join(document);
     for (const set of this.liveSets.keys()) this.compare(set);
@@ -4025,6 +4038,11 @@ var Store = class {
       session.release(document.name);
       document.unlinked();
     }
+  }
+  isSettled() {
+    const selected = new Set([...this.liveSets.keys()].flatMap(({ documents }) => [...documents.keys()]));
+    const isMissing = (document) => !document.synchronised && (!document.idle || selected.has(document.name) && !document.empty);
+    return !this.uncompared.size && ![...this.documents.values()].some(isMissing);
   }
   linkChanged() {
     const { state, reason, via } = this.links;

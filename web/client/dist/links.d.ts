@@ -29,6 +29,8 @@ export interface LinksEvents extends Pick<SessionEvents, 'offered' | 'closed' | 
     paired(): void;
     /** Something of this device is not on a gateway. */
     owes(): boolean;
+    /** All that is wanted was asked for by this session, and came. */
+    isSettled(): boolean;
 }
 export declare class Links implements Office {
     private readonly options;
@@ -69,6 +71,8 @@ export declare class Links implements Office {
     gained(caller: Caller, pairing: Pairing, membership: Membership): void;
     notPaired(pairing: Pairing, answered: boolean, reason: string): void;
     events(caller: Caller): Pick<SessionEvents, 'offered' | 'closed' | 'compared' | 'stated'>;
+    /** The gateway knows only of what was asked for by then. */
+    private stated;
     private identify;
     private comeBack;
     private callNext;

@@ -33,6 +33,7 @@ export declare class Store {
     private nextSubscription;
     private fresh;
     private settling;
+    private uncompared;
     private ticker;
     private ended;
     private waiting;
@@ -98,6 +99,7 @@ export declare class Store {
     private entered;
     /** It is over, or another one is better. */
     private left;
+    private isSettled;
     private linkChanged;
     private random;
     private tick;

@@ -43,6 +43,8 @@ export interface LinksEvents extends Pick<SessionEvents, 'offered' | 'closed' | 
   paired(): void
   /** Something of this device is not on a gateway. */
   owes(): boolean
+  /** All that is wanted was asked for by this session, and came. */
+  isSettled(): boolean
 }
 
 export class Links implements Office {
@@ -188,8 +190,14 @@ export class Links implements Office {
       offered: (name) => { if (isActive()) this.owner.offered(name) },
       closed: (name) => { if (isActive()) this.owner.closed(name) },
       compared: (subscription, differing) => { if (isActive()) this.owner.compared(subscription, differing) },
-      stated: (digest, peer) => { if (isActive()) this.told.set(bluetoothKey(peer), digest) },
+      stated: (digest, peer) => { if (isActive()) this.stated(bluetoothKey(peer), digest) },
     }
+  }
+
+  /** The gateway knows only of what was asked for by then. */
+  private stated(gateway: string, digest: Uint8Array): void {
+    if (this.owner.isSettled()) this.told.set(gateway, digest)
+    else this.told.delete(gateway)
   }
 
   private async identify(): Promise<void> {

@@ -48,6 +48,8 @@ export class Store {
   // Changed in this second, and in the one before it: what a gateway passed on it writes meanwhile.
   private fresh = new Set<StoreDocument>()
   private settling = new Set<StoreDocument>()
+  // What was not compared yet on this link.
+  private uncompared = new Set<number>()
   private ticker: ReturnType<typeof setInterval>
   private ended = false
   private waiting = new Set<() => void>()
@@ -60,6 +62,7 @@ export class Store {
       changed: () => this.linkChanged(),
       paired: () => this.emit('paired'),
       owes: () => [...this.documents.values()].some(({ state }) => state !== 'saved'),
+      isSettled: () => this.isSettled(),
       offered: (name) => {
         if (this.setsOf(name).length) this.join(this.get(name, true), true)
       },
@@ -127,7 +130,7 @@ export class Store {
         this.session?.subscribe(number, collection, JSON.stringify(set.selector))
         this.compare(set)
       },
-      ended: (set) => { this.liveSets.delete(set); this.session?.unsubscribe(number); this.flush() },
+      ended: (set) => { this.liveSets.delete(set); this.uncompared.delete(number); this.session?.unsubscribe(number); this.flush() },
       load: async (set) => {
         try {
           await this.loadSelected(set)
@@ -138,6 +141,7 @@ export class Store {
       },
     })
     this.liveSets.set(set, number)
+    this.uncompared.add(number)
     this.links.wantsMore()
     this.session?.subscribe(number, collection, JSON.stringify(selector))
     this.flush()
@@ -292,6 +296,7 @@ export class Store {
   private compare(set: LiveSet): void {
     const number = this.liveSets.get(set)
     if (number !== undefined && set.loaded) {
+      this.uncompared.add(number)
       set.comparedAt = Date.now()
       this.session?.compare(number, this.held(set))
     }
@@ -307,6 +312,7 @@ export class Store {
 
   /** All else is the same on the gateway. */
   private compared(subscription: number, differing: Set<string>): void {
+    this.uncompared.delete(subscription)
     for (const [set, number] of this.liveSets) {
       if (number !== subscription) continue
       for (const document of this.held(set)) {
@@ -335,6 +341,7 @@ export class Store {
   /** Everything goes by this session from now on. */
   private entered(session: Session): void {
     this.session = session
+    this.uncompared = new Set(this.liveSets.values())
     for (const [set, number] of this.liveSets) session.subscribe(number, set.collection, JSON.stringify(set.selector))
     for (const document of this.documents.values()) this.join(document)
     for (const set of this.liveSets.keys()) this.compare(set)
@@ -350,6 +357,13 @@ export class Store {
       session.release(document.name)
       document.unlinked()
     }
+  }
+
+  private isSettled(): boolean {
+    const selected = new Set([...this.liveSets.keys()].flatMap(({ documents }) => [...documents.keys()]))
+    const isMissing = (document: StoreDocument) =>
+      !document.synchronised && (!document.idle || (selected.has(document.name) && !document.empty))
+    return !this.uncompared.size && ![...this.documents.values()].some(isMissing)
   }
 
   private linkChanged(): void {

@@ -313,6 +313,42 @@ test('an idle link has no subscriptions, and what is told there counts for nothi
   assert.ok(!store.upToDate(mesh.state))
 })
 
+test('what the gateway says before this device asked for all that it wants counts for nothing', async () => {
+  await paired()
+  const { mesh, air } = gateway()
+  // Exchanges are answered when the test says so.
+  mesh.features |= 2
+  const { store } = await device({ bluetooth: air })
+  const say = async (...records) => {
+    [...mesh.links].at(-1).say(...records)
+    await settle()
+  }
+  const state = { type: 'STATE', digest: mesh.state }
+  const answered = async (exchange) => {
+    await say({ type: 'RECONCILE', exchange, ranges: mesh.ranges.at(-1).slice(0, 8) })
+    await say(state)
+  }
+  await say(state)
+  assert.ok(store.upToDate(mesh.state))
+  const live = store.subscribe('orders')
+  await settle()
+  await say(state)
+  assert.ok(!store.upToDate(mesh.state), 'it is not compared')
+  await answered(3)
+  assert.ok(store.upToDate(mesh.state))
+  live.select({ dish: 'soup' })
+  await say(state)
+  assert.ok(!store.upToDate(mesh.state), 'it is compared anew')
+  await answered(3)
+  assert.ok(store.upToDate(mesh.state))
+  mesh.isDeaf = true
+  store.doc('orders/1')
+  await say(state)
+  assert.ok(!store.upToDate(mesh.state), 'a document is on its way')
+  air.vanish()
+  assert.ok(!store.upToDate(mesh.state))
+})
+
 test('whose place is needed comes back with the next change, or after a minute', async () => {
   await paired()
   const { mesh, air } = gateway()

@@ -13,6 +13,9 @@ export class Mesh {
   heard = []
   features = 1 | DEFLATE
   state = new Uint8Array([1, 2, 3, 4])
+  /** Of exchanges, which nobody answers. */
+  ranges = []
+  isDeaf = false
   constructor(store, { peer, psk } = {}) {
     Object.assign(this, { store, peer, psk })
   }
@@ -82,7 +85,11 @@ class MeshLink {
   take(record) {
     const { mesh } = this
     this.types.push(record.type)
+    if (mesh.isDeaf) return []
     switch (record.type) {
+      case 'RECONCILE':
+        mesh.ranges.push(record.ranges.slice())
+        return []
       case 'HELLO':
         this.device = record.peer.slice()
         return []
