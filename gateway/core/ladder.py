@@ -15,8 +15,8 @@ SETTLE_SECONDS = 1.0
 PAUSE_SECONDS = (5.0, 10.0, 20.0, 30.0)
 # Where only a change helps, which is noticed at once, it is looked again this often all the same.
 IDLE_SECONDS = 30.0
-# Whether the daemon is back shows only by a try, which shakes nothing; its own restarts take 1 s.
-TRY_SECONDS = 3.0
+# Whether the daemon is back shows only by a try, which shakes nothing; systemd needs a second.
+TRY_SECONDS = 1.0
 # Service as long as this was good, and what was wrong before is over.
 GOOD_SECONDS = 60.0
 

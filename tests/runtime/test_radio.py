@@ -324,7 +324,7 @@ async def test_without_rights_it_says_so_and_goes_on_looking(desk: Desk) -> None
         await desk.until(NO_DAEMON, SOON)
         await asyncio.sleep(3600)
         assert desk.keeper.status()["sentence"].endswith("(bluetoothd) does not run; it may not.")
-        assert 100 < len(world.tries) <= 3600 / TRY_SECONDS + 5 and not world.repairs
+        assert 100 < len(world.tries) <= 3600 / TRY_SECONDS + 1 and not world.repairs
         # Somebody starts it.
         world.fault = ""
         await desk.until("bluetooth-ok", TRY_SECONDS + SOON)

@@ -64,13 +64,14 @@ class Keeper(Member):
         return self
 
     async def rest(self) -> None:
-        """Link no more."""
+        """Have no link, and make none any more."""
         task, self._keeping = self._keeping, None
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
             if not task.cancelled():
                 task.result()
+        await self._part()
 
     @property
     def linked(self) -> bool:
@@ -139,8 +140,10 @@ class Keeper(Member):
             farewell = self._session.farewell
             told = self._session.told
             self.codes.append(told[0] if told else farewell.code if farewell else 0)
-            if farewell is not None and farewell.code == Code.UNAUTHORISED:
+            if self.codes[-1] in (Code.UNAUTHORISED, Code.OTHER_STORE):
                 self.shunned.add(address)
+            async with self._changed:
+                self._changed.notify_all()
 
     async def _tick(self, link: GattLink) -> None:
         while True:

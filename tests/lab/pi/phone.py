@@ -54,6 +54,8 @@ class Phone:
         self.controller = controller
         self._air = air
         self._connection: Connection | None = None
+        self._calling: asyncio.Task[Connection] | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._found: dict[UUID, CharacteristicProxy[bytes]] = {}
         self._heard: dict[str, asyncio.Queue[bytes]] = {}
 
@@ -117,7 +119,8 @@ class Phone:
         raise AssertionError(f"{self.name} cannot connect to {address}")
 
     async def _connect(self, address: Address, mtu: int) -> int:
-        connection = await self.device.connect(address, timeout=CONNECT_SECONDS)
+        self._calling = asyncio.create_task(self.device.connect(address, timeout=CONNECT_SECONDS))
+        connection = await asyncio.shield(self._calling)
         # Another phone was faster: the link is gone again before anything was said.
         if connection.handle not in self.device.connections:
             raise ConnectionError(f"{address} did not answer")
@@ -143,12 +146,18 @@ class Phone:
 
     async def leave(self) -> None:
         """Have no link, whatever became of it and however long the other end takes to hear it."""
+        # bumble does not survive that a command is cancelled, so this ends by itself.
+        if self._leaving is None or self._leaving.done():
+            self._leaving = asyncio.create_task(self._leave())
+        await asyncio.wait({self._leaving})
 
-        async def part() -> None:
-            await self.device.cancel_connection()  # type: ignore[no-untyped-call]
-            await self.disconnect()
-
-        await self._within(LEAVE_SECONDS, part())
+    async def _leave(self) -> None:
+        if self._calling is not None:
+            await asyncio.wait({self._calling})
+            if not self._calling.cancelled() and self._calling.exception() is None:
+                self._connection = self._calling.result()
+            self._calling = None
+        await self._within(LEAVE_SECONDS, self.disconnect())
 
     @staticmethod
     async def _within(seconds: float, work: Coroutine[None, None, Any]) -> "asyncio.Task[Any]":
@@ -196,6 +205,10 @@ class Phone:
     async def read(self, characteristic: str) -> bytes:
         """The value of a characteristic."""
         return await self._found[UUID(characteristic)].read_value()
+
+    def handle(self, characteristic: str) -> int:
+        """Where a characteristic is, for requests by hand."""
+        return self._found[UUID(characteristic)].handle
 
     async def open(self, psm: int) -> Channel:
         """An L2CAP channel to a PSM of whom the phone is linked to."""

@@ -5,7 +5,6 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from tests.lab.pi.air import Air
 from tests.lab.pi.keeper import Keeper
 from tests.lab.pi.radio import Conditions
 from tests.lab.pi.test_members import Store, store
+from tests.lab.pi.writer import Writer
 
 pytestmark = pytest.mark.lab
 
@@ -23,58 +23,9 @@ RESTARTS = int(os.environ.get("LAB_RESTARTS", "12"))
 SERVED_SECONDS = 10.0
 # A link ends, or goes on, within this.
 STUCK_SECONDS = 20.0
-# Between two changes of a phone.
-WRITE_SECONDS = 0.1
-# Of one phone; each change is a key of the document in turn.
-DOCUMENTS = 3
 POLL_SECONDS = 0.1
 # Of each fault of the radio.
 WEATHER_SECONDS = 4.0
-
-
-class Writer:
-    """A phone whose app changes something all the time. ``saved``: what was acknowledged."""
-
-    def __init__(self, phone: Keeper) -> None:
-        self.phone = phone
-        self.saved: dict[str, dict[str, int]] = {}
-        # When each acknowledged change was made, and how long that took.
-        self.waits: list[tuple[float, float]] = []
-        self._writing = asyncio.create_task(self._write())
-
-    async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in itertools.count():
-            document = f"notes/{self.phone.number}-{number % DOCUMENTS}"
-            began = loop.time()
-            await self.phone.save(document, f"k{number}", number)
-            self.saved.setdefault(document, {})[f"k{number}"] = number
-            self.waits.append((began, loop.time() - began))
-            await asyncio.sleep(WRITE_SECONDS)
-
-    async def served(self, after: float, seconds: float) -> float:
-        """When a change that was made after a moment was acknowledged first."""
-
-        def reached() -> bool:
-            if self._writing.done():
-                self._writing.result()
-            return bool(self.waits) and self.waits[-1][0] >= after
-
-        await self.phone.until(reached, seconds)
-        return next(began + wait for began, wait in self.waits if began >= after)
-
-    def stall(self) -> float:
-        """The longest time in which a link neither ended nor brought an acknowledgement."""
-        longest = 0.0
-        for opened, ended in self.phone.spans:
-            heard = [opened, *(began + wait for began, wait in self.waits), ended]
-            within = sorted(time for time in heard if opened <= time <= ended)
-            longest = max([longest, *(after - before for before, after in pairwise(within))])
-        return longest
-
-    async def rest(self) -> None:
-        self._writing.cancel()
-        await asyncio.wait({self._writing})
 
 
 @asynccontextmanager

@@ -58,8 +58,11 @@ class Store:
 
 
 @asynccontextmanager
-async def store(folder: Path, air: Air) -> AsyncIterator[Store]:
-    async with radio(folder, air) as line, VirtualPi(folder, lines=(line,)) as pi:
+async def store(folder: Path, air: Air, debian: str = "") -> AsyncIterator[Store]:
+    async with (
+        radio(folder, air) as line,
+        VirtualPi(folder, lines=(line,), debian=debian) as pi,
+    ):
         await start_bluetooth(pi)
         await pi.spawn("gateway", *GATEWAY, "run", *DATA, "--no-pages", "--bluetooth", "--json")
         try:
