@@ -21,7 +21,17 @@ from tests.bench import report
 from tests.bench.bench import Result, Run, Scenario
 from tests.bench.machine import describe, file_system
 from tests.bench.processes import Cores
-from tests.bench.scenarios import durability, memory, mesh, own, partition, relay, texts, whole
+from tests.bench.scenarios import (
+    bluetooth,
+    durability,
+    memory,
+    mesh,
+    own,
+    partition,
+    relay,
+    texts,
+    whole,
+)
 from tests.bench.servers import GATEWAY, KINDS, ROOT, Kind, NotInstalled
 
 EX_USAGE = 64
@@ -47,6 +57,7 @@ SCENARIOS = {
         Scenario("small-peer", "what a small peer is sent", own.small_peer),
         Scenario("mesh", "gateways among themselves", mesh.mesh),
         Scenario("long-partition", "ten minutes apart, sealed", partition.long, unasked=False),
+        Scenario("bluetooth", "phones in the virtual Pi", bluetooth.bluetooth, unasked=False),
         Scenario("documents", "100 to 100,000 documents", own.documents),
     )
 }

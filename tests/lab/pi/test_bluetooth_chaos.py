@@ -12,7 +12,7 @@ import pytest
 from tests.lab.pi.air import Air
 from tests.lab.pi.keeper import Keeper
 from tests.lab.pi.radio import Conditions
-from tests.lab.pi.test_members import Store, store
+from tests.lab.pi.store import Store, store
 from tests.lab.pi.writer import Writer
 
 pytestmark = pytest.mark.lab

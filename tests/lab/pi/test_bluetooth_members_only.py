@@ -14,7 +14,7 @@ from tests.lab.pi.bluetooth import radio, start_bluetooth
 from tests.lab.pi.keeper import Keeper
 from tests.lab.pi.machine import GUEST, VirtualPi
 from tests.lab.pi.phone import Phone
-from tests.lab.pi.test_members import DATA, GATEWAY, store
+from tests.lab.pi.store import DATA, GATEWAY, store
 from tests.lab.pi.twin import Twin
 from tests.lab.pi.writer import Writer
 

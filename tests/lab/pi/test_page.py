@@ -10,7 +10,7 @@ from gateway.core.opening import SERVICE
 from tests.lab.pi.air import Air
 from tests.lab.pi.member import ATT_BYTES, Member
 from tests.lab.pi.phone import MTU, Phone
-from tests.lab.pi.test_members import Store, store
+from tests.lab.pi.store import Store, store
 from tests.support.page import Page
 
 pytestmark = pytest.mark.lab

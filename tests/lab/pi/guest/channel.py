@@ -28,13 +28,13 @@ MTU = 2048
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def listener(psm: int) -> socket.socket:
-    """A socket that listens for channels on this PSM over LE."""
+def listener(psm: int, mtu: int = MTU) -> socket.socket:
+    """A socket that listens for channels on this PSM over LE; ``mtu``: its longest message."""
     sock = socket.socket(AF_BLUETOOTH, socket.SOCK_SEQPACKET, BTPROTO_L2CAP)
     address = ADDRESS.pack(AF_BLUETOOTH, psm, bytes(6), 0, LE_PUBLIC)
     if LIBC.bind(sock.fileno(), address, len(address)) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    sock.setsockopt(SOL_BLUETOOTH, BT_RCVMTU, struct.pack("H", MTU))
+    sock.setsockopt(SOL_BLUETOOTH, BT_RCVMTU, struct.pack("H", mtu))
     sock.listen()
     sock.setblocking(False)
     return sock
@@ -77,4 +77,5 @@ async def main() -> None:
     await asyncio.Event().wait()
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
