@@ -98,6 +98,15 @@ class Schedule:
         self._rate = bytes_per_second
         self._tokens = float(bytes_per_second)
 
+    @property
+    def enough(self) -> int:
+        """With so much a message is full.
+
+        A part is cut between changes, so it is somewhat less than a chunk, and a second one would
+        hold up live changes for twice as long.
+        """
+        return self.chunk - self.chunk // 8
+
     def live(self) -> bool:
         """Whether a live change may go."""
         return not self._rate or self._tokens > -self._rate

@@ -23,8 +23,9 @@ WINDOW = 16
 GRANT = WINDOW // 2
 # A message that goes no further, and a peer that takes nothing (Matter's BTP has the same).
 PATIENCE_SECONDS = 15.0
-# As much waits here before the session is asked to hold back: what comes next may be more urgent.
-CONGESTED_BYTES = 4_096
+# As much waits here before the session is asked to hold back: what comes next may be more urgent,
+# and 16 segments are on their way already, which is 0.4 s of a link of 20 kB/s.
+CONGESTED_BYTES = 1_024
 
 SEQUENCE = 0x1F
 START = 0x20

@@ -224,7 +224,7 @@ class Sending(Handshake):
         """What changed just now, about a chunk of it."""
         framed = [*self._live_updates(), *self._presence(documents)]
         size = sum(map(len, framed))
-        while size < self._schedule.chunk and (
+        while size < self._schedule.enough and (
             diff := self.outbox.take_live_diff(documents, self._part_bytes)
         ):
             framed.append(self._diff(diff))
@@ -236,7 +236,7 @@ class Sending(Handshake):
         """Turns of exchanges, and what else is owed, about a chunk of it."""
         framed: list[bytes] = []
         outbox, schedule, size = self.outbox, self._schedule, 0
-        while size < schedule.chunk and schedule.history(live_waits=outbox.live_waits):
+        while size < schedule.enough and schedule.history(live_waits=outbox.live_waits):
             if outbox.history:
                 framed.append(outbox.history.popleft())
             elif diff := outbox.take_diff(documents, self._part_bytes):

@@ -12,6 +12,7 @@ from gateway.core.handshake import LocalPeer
 from gateway.core.mesh_session import MeshSession
 from gateway.core.outbox import Answer, Relay
 from gateway.core.packing import pack, unpack
+from gateway.core.schedule import PART_BYTES
 from gateway.core.session import State
 from gateway.core.split import split_update
 from tests.core.edits import Author
@@ -237,6 +238,17 @@ def test_deflated_records_before_the_session_is_open_are_skipped() -> None:
     say(session, m.Hello(1, 1, PEER, FEATURES, 262_144))
     session.receive(deflated(AUTH))
     assert session.state is State.AUTH
+
+
+def test_a_message_of_history_is_one_part_that_was_cut_or_many_small_answers() -> None:
+    for size, expected in ((PART_BYTES - 500, 1), (700, 11)):
+        session = opened(Terms())
+        for number in range(20):
+            session.ask(f"notes/{number}", EMPTY)
+            session.outbox.owe(f"notes/{number}", EMPTY)
+        session.outbox.records.clear()
+        [message] = session.data_to_send(Given(Answer((bytes(size),), b"")))
+        assert len(records(message)) == expected
 
 
 def test_what_deflating_saved_is_given_back_to_the_budget() -> None:
