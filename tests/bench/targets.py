@@ -80,6 +80,35 @@ def _gateways(links: str, case: str) -> list[Target]:
     ]  # fmt: skip
 
 
+def _bluetooth() -> list[Target]:
+    scenario = "bluetooth"
+    return [
+        *(
+            Target(f"Bluetooth: beyond a status change of 45 bytes, {way}", scenario,
+                   f"overhead-{way}", 25, unit=" B")
+            for way in ("up", "down")
+        ),
+        *(
+            Target(f"Bluetooth: {by} {way}, {air}, beside bare sockets", scenario,
+                   f"{measure}-{way}{suffix}", 0.9, at_least=True, against="bare")
+            for suffix, air in (("-radio", "60 kB/s"), ("", "clear air"))
+            for by, measure in (("GATT", "gatt"), ("L2CAP", "channel"))
+            for way in ("up", "down")
+        ),
+        Target("Bluetooth: an enrolled phone connects, round trips to its document", scenario,
+               "round-trips", 6),
+        Target("Bluetooth: a day of 5,000 orders, one document, 20 kB/s", scenario, "day", 20,
+               unit=" s"),
+        Target("Bluetooth: a live change meanwhile", scenario, "day-live", 1, unit=" s"),
+        Target("Bluetooth: 5,000 orders, a document each, 20 kB/s", scenario, "documents", 20,
+               unit=" s"),
+        Target("Bluetooth: a live change meanwhile, a document each", scenario, "documents-live",
+               1, unit=" s"),
+        Target("Bluetooth: eight phones at once, slowest beside fastest", scenario, "spread", 2,
+               unit=" x"),
+    ]  # fmt: skip
+
+
 TARGETS = (
     *_fan_out(),
     *_throughput(),
@@ -106,4 +135,5 @@ TARGETS = (
            case="100000", against="100"),
     Target("relay beside typing in a long text, beside a short one", "texts", "slower", 1.2,
            unit=" x"),
+    *_bluetooth(),
 )  # fmt: skip

@@ -1,14 +1,18 @@
 """The parts of the benchmark that measure nothing: statistics, marks, tables, pictures."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pycrdt import Doc, Map
 
-from tests.bench import charts, report
+from tests.bench import charts, day, report
 from tests.bench.__main__ import SCENARIOS
+from tests.bench.bench import Run
 from tests.bench.load import MARK, MARK_BYTES, mark, work
+from tests.bench.processes import Cores
+from tests.bench.scenarios import bluetooth
 from tests.bench.scenarios.mesh import beyond
 from tests.bench.stats import Spread, figure, percentile, ratios, spread
 from tests.bench.targets import TARGETS, Target
@@ -159,8 +163,24 @@ def test_bytes_are_counted_after_the_frames_of_the_handshake() -> None:
 
 
 def test_what_takes_long_is_run_only_when_it_is_named() -> None:
-    assert not SCENARIOS["long-partition"].unasked
-    assert all(one.unasked for name, one in SCENARIOS.items() if name != "long-partition")
+    named = {name for name, one in SCENARIOS.items() if not one.unasked}
+    assert named == {"long-partition", "bluetooth"}
+
+
+def test_a_machine_without_the_lab_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluetooth, "missing", lambda: ["flex"])
+    run = Run([], tmp_path, Cores(pin=False), True, print)
+    found = bluetooth.bluetooth(run)
+    assert "the lab" in found.notes["bluetooth"] and "flex" in found.notes["bluetooth"]
+    assert not found.values
+
+
+def test_the_day_is_the_same_each_time() -> None:
+    assert day.one_document(20) == day.one_document(20)
+    orders = dict(day.documents(20))
+    assert orders == dict(day.documents(20)) and len(orders) == 20
 
 
 def test_pictures_are_sound_xml() -> None:

@@ -48,6 +48,8 @@ SILENCE_SECONDS = 60.0
 ATT_BYTES = 3
 MOST_BYTES = 510
 TICK_SECONDS = 1.0
+# A segment of credits alone.
+CREDITS_BYTES = 2
 # What a channel says first: the link by GATT goes on there.
 MOVES = b"\x01"
 
@@ -63,13 +65,15 @@ class Refused(AssertionError):
 class GattLink:
     """The phone's side of a link by GATT, which may move to a channel.
 
-    ``written_bytes`` and so on: values of attributes, and messages with their lengths by a channel.
+    ``written_bytes``, ``notified_bytes``: values of attributes, and what went by a channel;
+    ``writes`` and ``notifications``: segments with data.
     """
 
     def __init__(self, phone: Phone, segments: Segments) -> None:
         self._phone = phone
         self._segments = segments
         self._inbox: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._writing: asyncio.Future[None] | None = None
         self._channel: Channel | None = None
         self._by_channel: deque[bytes] = deque()
@@ -82,12 +86,15 @@ class GattLink:
 
     @classmethod
     async def open(cls, phone: Phone, info: Info, mtu: int) -> Self:
-        """Open a link on a connected phone. Raises ``Refused``."""
+        """Write the opener on a connected phone; segments may follow at once.
+
+        Raises ``Refused``, as ``answered`` does later.
+        """
         if not info.place:
             raise Refused(4429)
-        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         opener = Opener(VERSION, os.urandom(4), mtu - ATT_BYTES)
         link = cls(phone, Segments(min(mtu - ATT_BYTES, MOST_BYTES)))
+        answered = link.answered
 
         def notified(value: bytes) -> None:
             answer = read_answer(value)
@@ -104,13 +111,12 @@ class GattLink:
 
         await phone.listen(TX[info.place - 1], notified)
         await phone.write(RX, opener.encoded(), answered=False)
-        await asyncio.wait_for(answered, ANSWER_SECONDS)
         return link
 
     def take(self, value: bytes) -> None:
         """A notification came."""
         self.notified_bytes += len(value)
-        self.notifications += 1
+        self.notifications += len(value) > CREDITS_BYTES
         try:
             message = self._segments.receive(value, self._now())
         except PeerError:
@@ -164,7 +170,7 @@ class GattLink:
         before = self.written_bytes
         while (segment := self._segments.next_segment(self._now())) is not None:
             self.written_bytes += len(segment)
-            self.writes += 1
+            self.writes += len(segment) > CREDITS_BYTES
             await self._phone.write(RX, segment, answered=False)
         while self._channel is not None and self._by_channel:
             self.written_bytes += len(self._by_channel[0])
@@ -246,6 +252,7 @@ class Member(Device):
         self.link = await GattLink.open(self.phone, self.info, self._mtu)
         self.session_ = self._calling(pairing)
         self._running = asyncio.ensure_future(self._run(self.link, self.session_))
+        await asyncio.wait_for(self.link.answered, ANSWER_SECONDS)
         await self.until(lambda: self._session.state in (State.OPEN, State.CLOSED))
         if self.calling.met:
             # Known from now on, so that the next handshake is shorter (IK).

@@ -183,6 +183,13 @@ class Phone:
         queue = self._heard[characteristic] = asyncio.Queue()
         await self.listen(characteristic, queue.put_nowait)
 
+    async def learn(self, characteristic: str) -> None:
+        """Learn the descriptors of a characteristic, which ``listen`` does else."""
+        found = self._found[UUID(characteristic)]
+        await found.discover_descriptors()
+        # bumble would ask again.
+        found.descriptors_discovered = True
+
     async def listen(self, characteristic: str, heard: Callable[[bytes], object]) -> None:
         """Ask for notifications; ``heard`` is called with each."""
         await self._found[UUID(characteristic)].subscribe(heard)

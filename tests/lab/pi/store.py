@@ -43,9 +43,25 @@ class Store:
 
     async def write(self, updates: Iterable[tuple[str, bytes]]) -> None:
         """Let an app beside the gateway write updates of documents."""
+        await self._with(updates, "app")
+
+    async def fill(self, updates: Iterable[tuple[str, bytes]]) -> None:
+        """End the gateway, put updates into its store and start it again."""
+        await self.pi.end("gateway")
+        await self._with(updates, "fill")
+        await self.start()
+
+    async def start(self) -> None:
+        """Start the gateway."""
+        await self.pi.spawn(
+            "gateway", *GATEWAY, "run", *DATA, "--no-pages", "--bluetooth", "--json"
+        )
+        await self.pi.until("/run/gateway.log", '"ready": ?true')
+
+    async def _with(self, updates: Iterable[tuple[str, bytes]], program: str) -> None:
         file = self.pi.folder / "updates.json"
         file.write_text(json.dumps([(name, update.hex()) for name, update in updates]))
-        await self.pi.run(*PYTHON, "-m", "tests.lab.pi.guest.app", str(file))
+        await self.pi.run(*PYTHON, "-m", f"tests.lab.pi.guest.{program}", str(file))
 
     async def pair(self, member: Member) -> None:
         """Make a phone a member by Bluetooth."""
@@ -67,10 +83,9 @@ async def store(folder: Path, air: Air, debian: str = "") -> AsyncIterator[Store
         VirtualPi(folder, lines=(line,), debian=debian) as pi,
     ):
         await start_bluetooth(pi)
-        await pi.spawn("gateway", *GATEWAY, "run", *DATA, "--no-pages", "--bluetooth", "--json")
+        shop = Store(pi, air)
         try:
-            await pi.until("/run/gateway.log", '"ready": ?true')
-            shop = Store(pi, air)
+            await shop.start()
             assert (await shop.ask("status"))["bluetooth"]["state"] == "bluetooth-unclaimed"
             await pi.run(*GATEWAY, "claim", *DATA)
             yield shop
