@@ -31,6 +31,8 @@ FAILURES = (AssertionError, TimeoutError, KeyError, PeerError, BaseBumbleError)
 class Keeper(Member):
     """``async with Keeper(air, 1, "notes") as member``; it links by itself after ``keep()``."""
 
+    ticks = False
+
     def __init__(self, air: Air, number: int, *interests: str) -> None:
         super().__init__(air, number, *interests)
         # How often a session was open, what the sessions ended with, and what went wrong else.

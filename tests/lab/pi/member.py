@@ -205,6 +205,9 @@ class GattLink:
 class Member(Device):
     """``async with Member(air, 1, "orders") as member``; what it holds survives its links."""
 
+    # Whether it lets time pass by itself.
+    ticks = True
+
     def __init__(self, air: Air, number: int, *interests: str) -> None:
         super().__init__(number, *interests, features=FEATURES)
         self.phone = Phone(air, number)
@@ -263,6 +266,7 @@ class Member(Device):
         await self.phone.disconnect()
         if self.link is not None:
             self.link.close()
+        if self._running is not None:
             await self._running
 
     def change(self, document: str, key: str, value: object) -> None:
@@ -300,17 +304,18 @@ class Member(Device):
     async def _run(self, link: GattLink, session: MeshSession) -> None:
         link.on_room = self._say
         self._say()
-        ticking = asyncio.ensure_future(self._tick())
+        ticking = asyncio.ensure_future(self._keep_time()) if self.ticks else None
         while session.state is not State.CLOSED and (message := await link.recv()):
             self.take(session, message)
             self.turn()
             self._say()
             async with self._changed:
                 self._changed.notify_all()
-        ticking.cancel()
+        if ticking is not None:
+            ticking.cancel()
         self.perform(self.hub.leave(session))
 
-    async def _tick(self) -> None:
+    async def _keep_time(self) -> None:
         """Let time pass for the hub, which began at 0, once a second."""
         while True:
             await asyncio.sleep(TICK_SECONDS)

@@ -12,8 +12,8 @@ from tests.lab.pi.air import Air
 from tests.lab.pi.bluetooth import PI_ADDRESS
 from tests.lab.pi.keeper import Keeper
 from tests.lab.pi.radio import Conditions
-from tests.lab.pi.strangers import CROWDS, Deed, Stranger, half_reads, leaves
 from tests.lab.pi.store import Store, store
+from tests.lab.pi.strangers import CROWDS, Deed, Stranger, half_reads, leaves
 from tests.lab.pi.writer import Writer
 
 pytestmark = pytest.mark.lab
