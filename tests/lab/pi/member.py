@@ -77,6 +77,7 @@ class GattLink:
         self._writing: asyncio.Future[None] | None = None
         self._channel: Channel | None = None
         self._by_channel: deque[bytes] = deque()
+        self._reading: asyncio.Future[None] | None = None
         # Whether the gateway moved, too.
         self._moved = asyncio.Event()
         # Called when something was written and more may be sent.
@@ -195,6 +196,8 @@ class GattLink:
 
     def close(self) -> None:
         """Nothing is said any more."""
+        if self._reading is not None:
+            self._reading.cancel()
         self._inbox.put_nowait(None)
 
     @staticmethod
