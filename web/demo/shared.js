@@ -62,6 +62,7 @@ function offerBluetooth(store) {
   const button = byId('bluetooth')
   button.hidden = !WebBluetooth.available
   button.addEventListener('click', async () => {
+    byId('notice').hidden = true
     try {
       await store.chooseBluetooth()
       button.hidden = true

@@ -26,12 +26,12 @@ function show(status) {
   byId('limits').replaceChildren(...Object.entries(limits).flatMap(([name, value]) => [element('dt', {}, name.replaceAll('_', ' ')), element('dd', {}, String(value))]))
 }
 
-function radio({ lamp, sentence = '', do: advice = '', phones = 0, adapter = '' }) {
+function radio({ state, lamp, sentence = '', do: advice = '', phones = 0, adapter = '' }) {
   const trouble = lamp === 'slow' || lamp === 'fast'
   byId('bluetooth').textContent = trouble ? `${sentence} ${advice}` : ''
   byId('bluetooth').hidden = !trouble
   if (trouble) return card('Bluetooth', phones || 'out', 'see above')
-  return lamp === 'on' ? card('Bluetooth', phones, `phones, by ${adapter}`) : card('Bluetooth', 'off', 'in the settings')
+  return lamp === 'on' ? card('Bluetooth', phones, `phones, by ${adapter}`) : card('Bluetooth', 'off', state === 'bluetooth-unclaimed' ? 'until this gateway is claimed' : 'in the settings')
 }
 
 async function ask() {

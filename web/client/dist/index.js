@@ -3047,8 +3047,7 @@ var WebBluetooth = class {
       this.device = await present().requestDevice({ filters: [{ services: [service] }] });
     } catch (error) {
       if (error instanceof Unreached) throw error;
-      const { name, message } = error;
-      throw new Unreached(name === "NotFoundError" ? "no gateway was chosen, or none is near" : message);
+      throw new Unreached(await whyNotChosen(error));
     }
     remember(this.device.id);
   }
@@ -3117,6 +3116,12 @@ function present() {
   if (found) return found;
   throw new Unreached("this browser has no Bluetooth for pages: use Chrome or Edge, and open the page by https:// or from this device itself");
 }
+async function whyNotChosen({ name, message }) {
+  if (name === "SecurityError") return "the browser wants a tap or click for it";
+  if (name !== "NotFoundError") return message;
+  if (await bluetooth()?.getAvailability?.() === false) return "Bluetooth is turned off on this device, or it has none";
+  return "no gateway was chosen, or none is near";
+}
 async function granted() {
   const devices = await present().getDevices?.() ?? [];
   const chosen = storage()?.getItem(CHOSEN_KEY);
@@ -3149,6 +3154,7 @@ function bytes(view) {
 // src/websocket.ts
 var OPENING_MS2 = 1e4;
 var OPEN = 1;
+var FORBIDDEN_REASON = "this page may not open that address: a page that came by https:// needs one with wss://";
 var WebSocketTransport = class {
   constructor(url, Socket = globalThis.WebSocket) {
     this.Socket = Socket;
@@ -3160,7 +3166,26 @@ var WebSocketTransport = class {
   openingMs = OPENING_MS2;
   url;
   open(events) {
-    return new WebSocketLink(new this.Socket(this.url), this.url, events);
+    try {
+      return new WebSocketLink(new this.Socket(this.url), this.url, events);
+    } catch {
+      return new ForbiddenLink(events);
+    }
+  }
+};
+var ForbiddenLink = class {
+  hasRoom = false;
+  heardAt = Date.now();
+  timer;
+  constructor(events) {
+    this.timer = setTimeout(() => events.closed(1006, FORBIDDEN_REASON, 0, false));
+  }
+  send() {
+  }
+  close() {
+  }
+  abandon() {
+    clearTimeout(this.timer);
   }
 };
 var WebSocketLink = class {

@@ -20,6 +20,7 @@ interface Device extends EventTarget {
 interface Bluetooth {
   requestDevice(options: { filters: { services: string[] }[] }): Promise<Device>
   getDevices?(): Promise<Device[]>
+  getAvailability?(): Promise<boolean>
 }
 interface Advertisement extends Event { readonly name?: string }
 
@@ -38,8 +39,7 @@ export class WebBluetooth implements BluetoothAdapter {
       this.device = await present().requestDevice({ filters: [{ services: [service] }] })
     } catch (error) {
       if (error instanceof Unreached) throw error
-      const { name, message } = error as Error
-      throw new Unreached(name === 'NotFoundError' ? 'no gateway was chosen, or none is near' : message)
+      throw new Unreached(await whyNotChosen(error as Error))
     }
     remember(this.device.id)
   }
@@ -112,6 +112,14 @@ function present(): Bluetooth {
   const found = bluetooth()
   if (found) return found
   throw new Unreached('this browser has no Bluetooth for pages: use Chrome or Edge, and open the page by https:// or from this device itself')
+}
+
+/** In words for people. Browsers call it not found whether the user chose nothing or there is no radio. */
+async function whyNotChosen({ name, message }: Error): Promise<string> {
+  if (name === 'SecurityError') return 'the browser wants a tap or click for it'
+  if (name !== 'NotFoundError') return message
+  if ((await bluetooth()?.getAvailability?.()) === false) return 'Bluetooth is turned off on this device, or it has none'
+  return 'no gateway was chosen, or none is near'
 }
 
 /** What the user chose before, where the browser still lets this page use it. */

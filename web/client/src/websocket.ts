@@ -3,6 +3,7 @@ import type { Link, LinkEvents, Transport } from './link'
 
 const OPENING_MS = 10_000
 const OPEN = 1
+const FORBIDDEN_REASON = 'this page may not open that address: a page that came by https:// needs one with wss://'
 
 export class WebSocketTransport implements Transport {
   readonly kind = 'network'
@@ -15,7 +16,29 @@ export class WebSocketTransport implements Transport {
   }
 
   open(events: LinkEvents): Link {
-    return new WebSocketLink(new this.Socket(this.url), this.url, events)
+    try {
+      return new WebSocketLink(new this.Socket(this.url), this.url, events)
+    } catch {
+      return new ForbiddenLink(events)
+    }
+  }
+}
+
+/** A page that came by https: may not open ws: addresses, which browsers say by an exception. Other ways go on. */
+class ForbiddenLink implements Link {
+  readonly hasRoom = false
+  readonly heardAt = Date.now()
+  private readonly timer: ReturnType<typeof setTimeout>
+
+  constructor(events: LinkEvents) {
+    this.timer = setTimeout(() => events.closed(1006, FORBIDDEN_REASON, 0, false))
+  }
+
+  send(): void {}
+  close(): void {}
+
+  abandon(): void {
+    clearTimeout(this.timer)
   }
 }
 

@@ -53,6 +53,21 @@ function written(mesh) {
   return all.length
 }
 
+test('an address that the page may not open leaves the other way as it is', async () => {
+  await paired()
+  const { mesh, air } = gateway()
+  class Forbidding { constructor() { throw new DOMException('An insecure WebSocket connection may not be initiated', 'SecurityError') } }
+  const { store, put } = await device({ url: URL, WebSocket: Forbidding, bluetooth: air })
+  put('orders/1', 'table', 4)
+  await advance(5_000)
+  assert.equal(store.via, 'bluetooth')
+  assert.deepEqual(mesh.read('orders/1'), { table: 4 })
+  const alone = await device({ url: URL, WebSocket: Forbidding })
+  await advance(1_000)
+  assert.equal(alone.store.link, 'offline')
+  assert.ok(alone.told.some((reason) => reason.includes('wss://')))
+})
+
 test('by Bluetooth alone: let in, everything goes there and is saved', async () => {
   await paired()
   const { mesh, air } = gateway()

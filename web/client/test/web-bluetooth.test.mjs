@@ -80,7 +80,16 @@ test('without Bluetooth, without a choice, and with a browser that fails', async
   chosen = null
   await assert.rejects(new WebBluetooth().choose(SERVICE), { name: 'Unreached', message: /no gateway was chosen/ })
   browser({ requestDevice: () => Promise.reject(Object.assign(new Error('Must be handling a user gesture'), { name: 'SecurityError' })) })
-  await assert.rejects(new WebBluetooth().choose(SERVICE), { name: 'Unreached', message: /user gesture/ })
+  await assert.rejects(new WebBluetooth().choose(SERVICE), { name: 'Unreached', message: /tap or click/ })
+  const failing = (name, available) => browser({
+    requestDevice: () => Promise.reject(Object.assign(new Error('in the words of the browser'), { name })), getAvailability: async () => available,
+  })
+  failing('NotFoundError', false)
+  await assert.rejects(new WebBluetooth().choose(SERVICE), { name: 'Unreached', message: /turned off on this device/ })
+  failing('NotFoundError', true)
+  await assert.rejects(new WebBluetooth().choose(SERVICE), { name: 'Unreached', message: /no gateway was chosen/ })
+  failing('NetworkError', true)
+  await assert.rejects(new WebBluetooth().choose(SERVICE), { name: 'Unreached', message: 'in the words of the browser' })
 })
 
 test('after a reload the gateway is called that was chosen last, once it is heard and wanted', async () => {
