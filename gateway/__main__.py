@@ -207,6 +207,9 @@ def _announce(facts: Mapping[str, Any]) -> None:
         _say(f"  Look here  {_reached(facts['pages'])}   kiosk, kitchen, clinic, status")
     _say(f"  SDK        {_reached(facts['mesh'])}")
     _say(f"  Yjs apps   {_reached(facts['sync'])}<collection>/<id>")
+    if facts["bluetooth"]:
+        does = "says how it does" if facts["claimed"] else "says how it does; it begins with claim"
+        _say(f"  Bluetooth  {PROGRAM} status {does}")
     _say(f"  Data       {facts['data']}\n")
     if facts["open"]:
         _say(f"Open: whoever reaches this port may read and write; {PROGRAM} claim ends that.")

@@ -288,6 +288,7 @@ class Gateway:
                 "data": str(folder),
                 "open": self._sessions.is_open,
                 "claimed": not self._members.is_open,
+                "bluetooth": self._bluetooth is not None,
             }
             if ready is not None:
                 ready(facts)

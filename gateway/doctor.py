@@ -161,11 +161,11 @@ def _peer_id(folder: Path) -> bytes:
 
 def radio_of(status: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """What is wrong with the Bluetooth of a gateway with this status: code, what, what to do."""
-    from gateway.core.radio import OFF, OK, UNCLAIMED
+    from gateway.core.radio import OFF, OK
 
     # A gateway of an older version says nothing of it.
     said = status.get("bluetooth", {"state": OFF.code})
-    if said["state"] in (OFF.code, OK.code, UNCLAIMED.code):
+    if said["state"] in (OFF.code, OK.code):
         return None
     return said["state"], said["sentence"].removesuffix("."), said["do"]
 

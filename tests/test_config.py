@@ -172,6 +172,7 @@ def test_all_addresses_are_shown_as_one_that_others_can_open(
     facts = {
         "pages": "http://0.0.0.0:8788/", "mesh": "ws://[::]:8787/mesh",
         "sync": "ws://127.0.0.1:8787/sync/", "data": "data", "open": True, "claimed": False,
+        "bluetooth": False,
     }  # fmt: skip
     _announce(facts)
     shown = capsys.readouterr().out
@@ -180,3 +181,16 @@ def test_all_addresses_are_shown_as_one_that_others_can_open(
     found.clear()
     _announce(facts)
     assert "http://0.0.0.0:8788/" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_who_asked_for_bluetooth_is_told_where_to_look(
+    capsys: pytest.CaptureFixture[str], *, claimed: bool
+) -> None:
+    facts = {"mesh": "", "sync": "", "data": "", "open": not claimed, "claimed": claimed}
+    _announce({**facts, "bluetooth": False})
+    assert "Bluetooth" not in capsys.readouterr().out
+    _announce({**facts, "bluetooth": True})
+    line = next(line for line in capsys.readouterr().out.splitlines() if "Bluetooth" in line)
+    assert "status" in line
+    assert ("claim" in line) is not claimed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway import doctor, question_commands
-from gateway.core.radio import OFF, OK, Controller, Facts, Service, diagnose, section
+from gateway.core.radio import OFF, OK, UNCLAIMED, Controller, Facts, Service, diagnose, section
 
 STORE = {"documents": 1, "file_bytes": 1, "waiting": 0, "quarantined": 0}
 BASE: dict[str, Any] = {
@@ -53,4 +53,5 @@ def test_the_doctor_hears_of_it_only_if_it_is_on_and_wrong() -> None:
     assert doctor.radio_of({}) is None
     assert doctor.radio_of({"bluetooth": section(OFF)}) is None
     assert doctor.radio_of({"bluetooth": section(OK)}) is None
-    assert doctor.radio_of({"bluetooth": section(OUT)}) == (OUT.code, OUT.what, OUT.do)
+    for cause in (OUT, UNCLAIMED):
+        assert doctor.radio_of({"bluetooth": section(cause)}) == (cause.code, cause.what, cause.do)
