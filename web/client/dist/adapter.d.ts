@@ -1,7 +1,7 @@
 export interface BluetoothSearch {
     /** Whether an advertiser is worth connecting to, by the name that it advertises. Ask again with each advertisement. */
     isWanted(name: string): boolean;
-    /** Aborted when nobody waits any more. */
+    /** Aborted when nobody waits any more, perhaps before it is looked at. */
     readonly signal: AbortSignal;
 }
 export interface BluetoothAdapter {

@@ -3130,7 +3130,9 @@ async function granted() {
 function heard(device, { isWanted, signal }) {
   const watching = new AbortController();
   return new Promise((resolve, reject) => {
-    signal.addEventListener("abort", () => reject(new Unreached("nobody waits any more")), { signal: watching.signal });
+    const giveUp = () => reject(new Unreached("nobody waits any more"));
+    if (signal.aborted) return giveUp();
+    signal.addEventListener("abort", giveUp, { signal: watching.signal });
     device.addEventListener("advertisementreceived", (event) => {
       const { name } = event;
       if (!name || isWanted(name)) resolve();

@@ -7,10 +7,9 @@ const MOST_BYTES = 512
 const CONNECT_MS = 15_000
 
 export class CapacitorBluetooth implements BluetoothAdapter {
-  private readonly ready = BleClient.initialize({ androidNeverForLocation: true })
-
   async connect(service: string, search: BluetoothSearch): Promise<BluetoothConnection> {
-    await this.ready
+    // Each time: the user may have refused before, or turned Bluetooth on meanwhile.
+    await BleClient.initialize({ androidNeverForLocation: true })
     const connection = new Connection(await this.find(service, search), service)
     await connection.open()
     return connection
@@ -20,7 +19,9 @@ export class CapacitorBluetooth implements BluetoothAdapter {
   private async find(service: string, { isWanted, signal }: BluetoothSearch): Promise<string> {
     try {
       return await new Promise<string>((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(new Error('nobody waits any more')))
+        const giveUp = () => reject(new Error('nobody waits any more'))
+        if (signal.aborted) return giveUp()
+        signal.addEventListener('abort', giveUp)
         BleClient.requestLEScan({ services: [service], allowDuplicates: true }, ({ device, localName }) => {
           // What was heard first may be without its scan response.
           if (localName && isWanted(localName)) resolve(device.deviceId)
@@ -46,7 +47,12 @@ class Connection implements BluetoothConnection {
       this.lost()
     }, { timeout: CONNECT_MS })
     this.isOpen = true
-    this.notificationBytes = this.writeBytes = Math.min((await BleClient.getMtu(this.device)) - ATT_BYTES, MOST_BYTES)
+    try {
+      this.notificationBytes = this.writeBytes = Math.min((await BleClient.getMtu(this.device)) - ATT_BYTES, MOST_BYTES)
+    } catch (error) {
+      this.disconnect()
+      throw error
+    }
   }
 
   async read(characteristic: string): Promise<Uint8Array> {

@@ -26,7 +26,9 @@ export class ReactNativeBluetooth implements BluetoothAdapter {
   private async find(service: string, { isWanted, signal }: BluetoothSearch): Promise<Device> {
     try {
       return await new Promise<Device>((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(new Error('nobody waits any more')))
+        const giveUp = () => reject(new Error('nobody waits any more'))
+        if (signal.aborted) return giveUp()
+        signal.addEventListener('abort', giveUp)
         this.manager.startDeviceScan([service], { allowDuplicates: true }, (error, device) => {
           if (error) return reject(error)
           // What was heard first may be without its scan response.

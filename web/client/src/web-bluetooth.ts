@@ -133,7 +133,9 @@ async function granted(): Promise<Device | undefined> {
 function heard(device: Device, { isWanted, signal }: BluetoothSearch): Promise<void> {
   const watching = new AbortController()
   return new Promise<void>((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new Unreached('nobody waits any more')), { signal: watching.signal })
+    const giveUp = () => reject(new Unreached('nobody waits any more'))
+    if (signal.aborted) return giveUp()
+    signal.addEventListener('abort', giveUp, { signal: watching.signal })
     device.addEventListener('advertisementreceived', (event) => {
       const { name } = event as Advertisement
       // Some systems hand over what comes with the first packet alone.

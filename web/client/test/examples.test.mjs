@@ -14,6 +14,7 @@ const unbase64 = (text) => Uint8Array.from(Buffer.from(text, 'base64'))
 const view = (bytes) => new DataView(bytes.slice().buffer)
 const seen = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
+let copies = 0
 /** An example whose library is `globalThis.library`. */
 async function example(name, library) {
   const { outputFiles } = await build({
@@ -27,7 +28,8 @@ async function example(name, library) {
     }],
   })
   globalThis.library = library
-  return import('data:text/javascript;base64,' + Buffer.from(outputFiles[0].contents).toString('base64'))
+  // Another text each time, as the same one would keep its library.
+  return import('data:text/javascript;base64,' + base64(`${outputFiles[0].text}//${copies++}`))
 }
 
 /** `listener` takes the name of each advertisement that is heard. */
@@ -113,5 +115,28 @@ for (const [name, library, Adapter] of [['react-native', reactNative, 'ReactNati
     transport.open(events).abandon()
     await settle()
     assert.equal(air.listener, null, 'nobody is looked for any more')
+    await assert.rejects(adapter.connect(SERVICE, { isWanted: () => true, signal: AbortSignal.abort() }))
+    assert.equal(air.listener, null, 'nobody was looked for')
   })
 }
+
+test('capacitor: a permission that was refused is asked for again, and a connection without an MTU ended', async () => {
+  const air = new Air()
+  const library = capacitor(air)
+  const { initialize } = library.BleClient
+  library.BleClient.initialize = async () => { throw new Error('refused') }
+  const adapter = new (await example('capacitor', library)).CapacitorBluetooth()
+  const connect = async () => {
+    const connecting = adapter.connect(SERVICE, { isWanted: () => true, signal: new AbortController().signal })
+    connecting.catch(() => {})
+    await settle()
+    air.listener?.('wanted')
+    await settle()
+    return connecting
+  }
+  await assert.rejects(connect(), /refused/)
+  Object.assign(library.BleClient, { initialize, getMtu: async () => { throw new Error('no MTU') } })
+  await assert.rejects(connect(), /no MTU/)
+  await settle()
+  assert.equal(air.gateway.open.length, 0)
+})

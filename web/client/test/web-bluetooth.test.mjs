@@ -138,6 +138,8 @@ test('a search is given up', async () => {
   told.link.close()
   await settle()
   assert.deepEqual([told.closed.length, again.granted[0].isWatched], [1, false])
+  await assert.rejects(new WebBluetooth().connect(SERVICE, { isWanted: () => true, signal: AbortSignal.abort() }), /nobody waits/)
+  assert.ok(!again.granted[0].isWatched)
 })
 
 test('a page that may not keep anything takes what is granted', async () => {
