@@ -4,6 +4,7 @@ from gateway.adapters.ble_bus import NO_ANSWER, Bus, BusError
 from gateway.adapters.ble_serving import Serving, chosen
 from gateway.core.beacon import Beacon
 from gateway.core.errors import GatewayError
+from gateway.core.radio import NO_BUS, NO_DAEMON, NOT_ALLOWED
 from gateway.ports import Phones
 
 EX_UNAVAILABLE = 69
@@ -28,7 +29,7 @@ class Ble:
             bus = await Bus.open()
         except OSError as error:
             sentence = "there is no system bus (dbus), or it does not let this user in"
-            raise GatewayError("bluetooth-no-bus", sentence, EX_UNAVAILABLE) from error
+            raise GatewayError(NO_BUS, sentence, EX_UNAVAILABLE) from error
         try:
             await self._serve(bus, phones)
         except BusError as error:
@@ -76,9 +77,9 @@ def explained(error: BusError) -> GatewayError:
     """What a failed call means to a person."""
     kind = error.name.rpartition(".Error.")[2]
     if not error.name:
-        code, sentence = "bluetooth-no-bus", "the system bus (dbus) ended"
+        code, sentence = NO_BUS, "the system bus (dbus) ended"
     elif kind.startswith(_NOBODY):
-        code, sentence = "bluetooth-no-daemon", "bluetoothd does not run; is bluez installed?"
+        code, sentence = NO_DAEMON, "bluetoothd does not run; is bluez installed?"
     elif error.name == NO_ANSWER:
         code, sentence = "bluetooth-lost", "bluetoothd does not answer"
     elif kind in _LOST:
@@ -87,7 +88,7 @@ def explained(error: BusError) -> GatewayError:
         code = "bluetooth-adapter-off"
         sentence = "the Bluetooth adapter cannot be switched on; is it blocked (rfkill)?"
     elif kind == "AccessDenied":
-        code = "bluetooth-not-allowed"
+        code = NOT_ALLOWED
         sentence = "this user may not use Bluetooth; does it belong to the group bluetooth?"
     else:
         code, sentence = "bluetooth-refused", f"bluetoothd refuses: {error}"

@@ -11,6 +11,7 @@ from gateway.adapters.ble_gatt import Gatt, device_of, phone_of
 from gateway.adapters.ble_l2cap import L2capListener
 from gateway.core.beacon import Beacon
 from gateway.core.errors import GatewayError
+from gateway.core.radio import NO_DAEMON
 from gateway.ports import Channel, Phones
 
 EX_UNAVAILABLE = 69
@@ -143,7 +144,7 @@ class Serving:
             case (str(), "InterfacesRemoved", [str(at), list(names)]):
                 self._removed(at, names)
             case (str(), "NameOwnerChanged", _):
-                self._fail(GatewayError("bluetooth-no-daemon", "bluetoothd ended", EX_UNAVAILABLE))
+                self._fail(GatewayError(NO_DAEMON, "bluetoothd ended", EX_UNAVAILABLE))
 
     def _device(self, path: str, changed: Mapping[str, Any]) -> None:
         phone = phone_of(path)

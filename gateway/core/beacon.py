@@ -38,7 +38,7 @@ class Beacon:
     port: int = 0
 
     def service_data(self) -> bytes:
-        """Under the UUID of the service: 13 bytes."""
+        """The 13 bytes that are shown as a name."""
         return self.token + self.digest + bytes([self.state])
 
     def manufacturer_data(self) -> bytes:

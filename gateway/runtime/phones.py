@@ -41,7 +41,10 @@ log = logging.getLogger("gateway.phones")
 
 @dataclass(slots=True)
 class _Phone:
-    """A connection. ``nonce``: of the link by GATT that it has, or had; ``place``: see INFO."""
+    """A connection. ``nonce``: of the link by GATT that it has, or had; ``place``: see INFO.
+
+    ``tries``: links since it last authenticated; ``ending``: it goes when its link is over.
+    """
 
     link: PhoneLink | None = None
     nonce: bytes = b""
@@ -288,11 +291,10 @@ class PhoneBook(Watcher):
                 self._radio.disconnect(phone)
                 return
             session = next((one for one, its in self._sessions.items() if its is link), None)
-            if session is not None and not it.ending:
-                it.ending = True
+            was_ending, it.ending = it.ending, True
+            if session is not None and not was_ending:
                 self._end(session, Code.TOO_MANY, NEEDED)
             else:
-                it.ending = True
                 link.close(Code.TOO_MANY, NEEDED)
 
     def _refuse(self, phone: str, it: _Phone, nonce: bytes, code: int) -> None:
