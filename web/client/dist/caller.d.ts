@@ -58,7 +58,7 @@ export declare class Caller {
     private calling;
     constructor(transport: Transport, office: Office);
     start(): void;
-    /** Hang up, and do not call any more. */
+    /** Hang up, and do not call any more. Who never called is offline from then on, too. */
     stop(reason: string): void;
     /** Call anew, at once. */
     redial(reason: string): void;

@@ -2814,9 +2814,9 @@ var Caller = class {
     this.isStopped = false;
     this.call();
   }
-  /** Hang up, and do not call any more. */
+  /** Hang up, and do not call any more. Who never called is offline from then on, too. */
   stop(reason) {
-    if (this.isStopped) return;
+    if (this.isStopped && this.state !== "connecting") return;
     this.isStopped = true;
     this.hangUp(reason);
     this.become("offline", reason);
@@ -3230,6 +3230,7 @@ function address(url) {
 
 // src/links.ts
 var KEY_BYTES3 = 32;
+var UNCHOSEN_REASON = "no gateway was chosen: call chooseBluetooth() from a button";
 var Links = class {
   constructor(options, owner) {
     this.options = options;
@@ -3276,7 +3277,7 @@ var Links = class {
     await new Promise((done, failed) => {
       const ways = this.callers.filter((caller) => !this.isUnchosen(caller));
       ways.sort((one, other) => Number(other.state === "online") - Number(one.state === "online"));
-      if (!ways.length) return failed(new Unreached("no gateway was chosen: call chooseBluetooth() from a button"));
+      if (!ways.length) return failed(new Unreached(UNCHOSEN_REASON));
       this.invitation = { pairing: { secret, done, failed }, ways };
       this.callNext(ways[0]);
     });
@@ -3407,7 +3408,7 @@ var Links = class {
       }
     }
     for (const one of this.callers) {
-      if (this.isSpared(one)) one.stop("the network carries everything");
+      if (this.isSpared(one)) one.stop(this.isUnchosen(one) ? UNCHOSEN_REASON : "the network carries everything");
       else one.start();
     }
   }

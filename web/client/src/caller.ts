@@ -87,9 +87,9 @@ export class Caller {
     this.call()
   }
 
-  /** Hang up, and do not call any more. */
+  /** Hang up, and do not call any more. Who never called is offline from then on, too. */
   stop(reason: string): void {
-    if (this.isStopped) return
+    if (this.isStopped && this.state !== 'connecting') return
     this.isStopped = true
     this.hangUp(reason)
     this.become('offline', reason)

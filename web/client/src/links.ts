@@ -16,6 +16,7 @@ import { WebSocketTransport } from './websocket'
 import type { Pairs } from './wire'
 
 const KEY_BYTES = 32
+const UNCHOSEN_REASON = 'no gateway was chosen: call chooseBluetooth() from a button'
 
 export interface LinkOptions {
   /** ws://host:port, with or without /mesh; http(s) addresses are understood too. */
@@ -94,7 +95,7 @@ export class Links implements Office {
     await new Promise<void>((done, failed) => {
       const ways = this.callers.filter((caller) => !this.isUnchosen(caller))
       ways.sort((one, other) => Number(other.state === 'online') - Number(one.state === 'online'))
-      if (!ways.length) return failed(new Unreached('no gateway was chosen: call chooseBluetooth() from a button'))
+      if (!ways.length) return failed(new Unreached(UNCHOSEN_REASON))
       this.invitation = { pairing: { secret, done, failed }, ways }
       this.callNext(ways[0])
     })
@@ -238,7 +239,7 @@ export class Links implements Office {
       }
     }
     for (const one of this.callers) {
-      if (this.isSpared(one)) one.stop('the network carries everything')
+      if (this.isSpared(one)) one.stop(this.isUnchosen(one) ? UNCHOSEN_REASON : 'the network carries everything')
       else one.start()
     }
   }

@@ -431,6 +431,8 @@ test('a browser without Bluetooth says what to use instead, and goes on', async 
   await advance(1_000)
   assert.equal(store.needsPairing, true)
   const alone = await device({ bluetooth: true })
+  assert.deepEqual([alone.store.link, alone.told.length], ['offline', 2], 'nothing is tried')
+  assert.match(alone.told[1], /chooseBluetooth/)
   await assert.rejects(alone.store.pair(CODE), { name: 'Unreached', message: /chooseBluetooth/ })
   const none = await device({ url: URL, WebSocket: net.Socket })
   await assert.rejects(none.store.chooseBluetooth(), { name: 'Unreached', message: /option bluetooth/ })
