@@ -3117,7 +3117,7 @@ function present() {
   throw new Unreached("this browser has no Bluetooth for pages: use Chrome or Edge, and open the page by https:// or from this device itself");
 }
 async function whyNotChosen({ name, message }) {
-  if (name === "SecurityError") return "the browser wants a tap or click for it";
+  if (name === "SecurityError" && message.includes("gesture")) return "the browser wants a tap or click for it";
   if (name !== "NotFoundError") return message;
   if (await bluetooth()?.getAvailability?.() === false) return "Bluetooth is turned off on this device, or it has none";
   return "no gateway was chosen, or none is near";

@@ -116,7 +116,7 @@ function present(): Bluetooth {
 
 /** In words for people. Browsers call it not found whether the user chose nothing or there is no radio. */
 async function whyNotChosen({ name, message }: Error): Promise<string> {
-  if (name === 'SecurityError') return 'the browser wants a tap or click for it'
+  if (name === 'SecurityError' && message.includes('gesture')) return 'the browser wants a tap or click for it'
   if (name !== 'NotFoundError') return message
   if ((await bluetooth()?.getAvailability?.()) === false) return 'Bluetooth is turned off on this device, or it has none'
   return 'no gateway was chosen, or none is near'
