@@ -194,5 +194,12 @@ def test_bluetooth_is_offered_where_the_browser_has_it(tmp_path: Path) -> None:
         windows.do("click", "with", selector="#bluetooth")
         told = "Bluetooth did not work: no gateway was chosen, or none is near."
         eventually(lambda: windows.text("with", "#notice") == told)
+        gatt = "{ connect: () => Promise.reject(new Error('far')), disconnect() {} }"
+        chosen = f"Promise.resolve(Object.assign(new EventTarget(), {{ id: 'far', gatt: {gatt} }}))"
+        windows.do("run", "with", script=f"navigator.bluetooth.requestDevice = () => {chosen}; 0")
+        windows.do("click", "with", selector="#bluetooth")
+        eventually(lambda: windows.text("with", "#bluetooth") == "Choose another gateway")
+        assert windows.do("run", "with", script="document.getElementById('notice').hidden")
+        assert windows.do("run", "with", script=wide)
         assert windows.link("with") == "Connected"
         assert windows.errors() == []

@@ -60,12 +60,15 @@ function offerPairing(store) {
 /** A way without the network; browsers want a tap before they show which gateways are near. */
 function offerBluetooth(store) {
   const button = byId('bluetooth')
-  button.hidden = !WebBluetooth.available
+  const show = () => { button.hidden = !WebBluetooth.available || store.via === 'bluetooth' }
+  store.on('link', show)
+  show()
   button.addEventListener('click', async () => {
     byId('notice').hidden = true
     try {
       await store.chooseBluetooth()
-      button.hidden = true
+      // It may be the wrong one, or out of reach.
+      button.textContent = BLUETOOTH.another
     } catch (error) {
       notice(BLUETOOTH.failed(error.message))
     }

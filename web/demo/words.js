@@ -7,6 +7,7 @@ export const LINK = {
 }
 export const BLUETOOTH = {
   online: 'Connected by Bluetooth',
+  another: 'Choose another gateway',
   failed: (why) => `Bluetooth did not work: ${why}.`,
 }
 export const PAIRING = {
