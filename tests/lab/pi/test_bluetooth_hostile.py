@@ -1,6 +1,7 @@
 """What strangers in reach can do to a store by Bluetooth: nothing that its members notice."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -77,6 +78,9 @@ async def systemd(shop: Store, ended: list[float]) -> None:
             await shop.pi.run("sh", "/run/start-bluetoothd")
 
 
+# What ends bluetoothd is a fault of BlueZ (bluez#2447), and at times the phones of the lab hang on
+# it, too: asked for by LAB_CRASHES=1.
+@pytest.mark.skipif(not os.environ.get("LAB_CRASHES"), reason="LAB_CRASHES=1 ends bluetoothd")
 def test_strangers_that_end_bluez_lose_nobody_anything(tmp_path: Path) -> None:
     async def main() -> None:
         air, loop = Air(), asyncio.get_running_loop()
