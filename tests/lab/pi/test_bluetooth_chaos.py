@@ -17,7 +17,7 @@ from tests.lab.pi.writer import Writer
 
 pytestmark = pytest.mark.lab
 
-# Restarts of all kinds together: LAB_RESTARTS=100 takes half an hour.
+# Restarts of all kinds together; with more of them see docs/lab.md.
 RESTARTS = int(os.environ.get("LAB_RESTARTS", "12"))
 # After what was ended is there again.
 SERVED_SECONDS = 10.0
