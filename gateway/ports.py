@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from gateway.core.announcement import Address, Announcement, Neighbour
 from gateway.core.beacon import Beacon
+from gateway.core.bridge import Message, Publication
+from gateway.core.errors import GatewayError
 from gateway.core.radio import Facts, Repair
 from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
 
@@ -262,3 +264,56 @@ class RadioTools(Protocol):
 
     async def repair(self, repair: Repair, adapter: str) -> str:
         """Do one repair, to this controller; why it could not be tried, or ""."""
+
+
+class BrokerLink(Protocol):
+    """One connection to an MQTT broker; used once. Every verb raises ``GatewayError``
+    ``broker-…`` once it is lost.
+    """
+
+    @property
+    def local(self) -> str:
+        """The address of this device that the connection uses."""
+
+    @property
+    def most_bytes(self) -> int:
+        """How long topic and payload of a publication may be together."""
+
+    async def publish(self, publication: Publication) -> None:
+        """Publish at QoS 1; the broker has it on return. A few go at the same time, others wait.
+
+        Raises ``GatewayError``: ``broker-topic-denied``, ``broker-quota``, ``broker-limits`` or
+        ``broker-refused`` when it takes this one not; the connection goes on.
+        """
+
+    async def subscribe(self, topics: Sequence[str]) -> None:
+        """Hear these topics, but not what is retained there. Raises as ``publish`` does."""
+
+    async def message(self) -> Message:
+        """The next message. It counts as heard once it is ``done``."""
+
+    def done(self, message: Message) -> None:
+        """The broker need not keep a message any more."""
+
+    async def lost(self) -> GatewayError:
+        """Why the connection ended, once it did."""
+
+    def end(self, error: GatewayError) -> None:
+        """The connection is to be lost, for this reason."""
+
+    async def close(self, seconds: float) -> None:
+        """Say goodbye, so that no will is published; at most for so long. Idempotent."""
+
+
+class Broker(Protocol):
+    """An MQTT broker somewhere."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, for people."""
+
+    async def connect(self, will: Publication) -> BrokerLink:
+        """Connect; ``will`` is published for us when the connection is lost.
+
+        Raises ``GatewayError`` with a code of ``core.bridge.CAUSES``.
+        """

@@ -16,6 +16,9 @@ DOOR = {"gateway.control.client", "gateway.control.messages"}
 # Flask's own helpers are one library with it for a reader: they come, go and change with it.
 FAMILIES = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask"}
 
+# Packages whose modules are called otherwise.
+MODULES = {"paho_mqtt": "paho"}
+
 
 def modules(package: str) -> Iterator[Path]:
     """The Python files of a package, without what npm brought."""
@@ -52,7 +55,8 @@ def importers() -> dict[str, set[str]]:
 def requirements() -> set[str]:
     """Names of the run-time dependencies in pyproject.toml, as they are imported."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {line.partition(">")[0].replace("-", "_") for line in project["dependencies"]}
+    names = {line.partition(">")[0].replace("-", "_") for line in project["dependencies"]}
+    return {MODULES.get(name, name) for name in names}
 
 
 @pytest.mark.parametrize("library", sorted(requirements()))

@@ -106,3 +106,17 @@ def test_what_was_said_before_the_end_arrives(listener: socket.socket) -> None:
             with closing(near):
                 near.sendall(b"goodbye")
             assert taken(far, 7) == b"goodbye"
+
+
+def test_a_way_that_is_stalled_says_nothing_and_goes_on(listener: socket.socket) -> None:
+    with Proxy(listener.getsockname()[1]) as proxy:
+        near, far = ends(listener, proxy)
+        with closing(near), closing(far):
+            proxy.stall()
+            near.sendall(b"late")
+            far.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                far.recv(1)
+            far.settimeout(10.0)
+            proxy.carry()
+            assert taken(far, 4) == b"late"

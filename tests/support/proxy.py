@@ -57,6 +57,8 @@ class Proxy:
         self.up = Direction(up)
         self.down = Direction(down)
         self._up = True
+        self._carries = asyncio.Event()
+        self._carries.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
@@ -93,6 +95,14 @@ class Proxy:
     def mend(self) -> None:
         """Let connections through again."""
         self._call(self._mend)
+
+    def stall(self) -> None:
+        """Carry nothing more, and say nothing of it: connections stay, new ones are taken."""
+        self._call(self._carries.clear)
+
+    def carry(self) -> None:
+        """Carry again."""
+        self._call(self._carries.set)
 
     def _call(self, function: object) -> None:
         done = threading.Event()
@@ -162,6 +172,7 @@ class Proxy:
         arriving = self._spawn(self._arrive(travelling, sink, way, passed))
         try:
             while data := await source.read(way.chunk_bytes):
+                await self._carries.wait()
                 free_at, due_at = way.line.send(len(data), time.monotonic())
                 await travelling.put((due_at, data))
                 await asyncio.sleep(free_at - time.monotonic())

@@ -1,0 +1,391 @@
+"""An MQTT broker, by paho-mqtt: no other module imports it.
+
+Name, TCP and TLS are asyncio's. paho is given a ``Pipe`` for its socket, which hands it whole
+packets of bounded size; so it needs no thread, blocks nothing and holds nothing that is too much.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from gateway.adapters.mqtt_pipe import (
+    PACKET_BYTES,
+    Pipe,
+    Settings,
+    broker_error,
+    open_pipe,
+    read_files,
+)
+from gateway.core.bridge import Message, Publication
+from gateway.core.errors import GatewayError
+
+# Length and name of topic, properties and so on of a publication.
+HEAD_BYTES: Final = 64
+GREETING_SECONDS: Final = 15.0
+# Shop lines: routers forget a silent connection after some minutes, and it is cheap.
+KEEP_ALIVE_SECONDS: Final = 30
+# Nothing came for so long though the broker owes an answer: the line is dead. What is on its way
+# has time to get there on the slowest line that is of use.
+ANSWER_SECONDS: Final = 20.0
+SLOWEST_BYTES_PER_SECOND: Final = 1_000
+TICK_SECONDS: Final = 1.0
+# Publications without an answer, at once, and their bytes if they are more than one; and messages
+# of the broker that are not done.
+WINDOW: Final = 16
+WINDOW_BYTES: Final = 65_536
+MAX_WAITING: Final = 64
+
+# MQTT 5.0 section 2.4; of CONNACK in 3.1.1 paho makes the same.
+_REASONS: Final = {
+    0x84: "broker-version", 0x86: "broker-not-authorised", 0x87: "broker-not-authorised",
+    0x88: "broker-busy", 0x89: "broker-busy", 0x8A: "broker-not-authorised",
+    0x8C: "broker-not-authorised", 0x8D: "broker-silent", 0x8E: "broker-taken-over",
+    0x95: "broker-limits", 0x97: "broker-quota", 0x9A: "broker-limits", 0x9B: "broker-limits",
+    0x9F: "broker-quota",
+}  # fmt: skip
+
+
+class Mqtt:
+    """Satisfies ``Broker``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def name(self) -> str:
+        """See ``Broker``."""
+        return f"{self._settings.host}:{self._settings.port}"
+
+    async def connect(self, will: Publication) -> "MqttLink":
+        """See ``Broker``. MQTT 5, or 3.1.1 if the broker says that it has no 5."""
+        context, password = await asyncio.to_thread(read_files, self._settings)
+        try:
+            return await self._greet(MQTTProtocolVersion.MQTTv5, context, password, will)
+        except GatewayError as error:
+            if error.code != "broker-version":
+                raise
+        return await self._greet(MQTTProtocolVersion.MQTTv311, context, password, will)
+
+    async def _greet(
+        self,
+        version: MQTTProtocolVersion,
+        context: ssl.SSLContext | None,
+        password: str,
+        will: Publication,
+    ) -> "MqttLink":
+        link = MqttLink(self._settings, version)
+        try:
+            await open_pipe(link.pipe, self._settings, context)
+            await link.greet(password, will)
+        except BaseException:
+            link.end(broker_error("broker-lost"))
+            raise
+        return link
+
+
+class _Client(paho.Client):
+    """paho's client on a pipe that is open."""
+
+    def __init__(self, pipe: Pipe, client_id: str, version: MQTTProtocolVersion) -> None:
+        super().__init__(
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            clean_session=True if version is MQTTProtocolVersion.MQTTv311 else None,
+            protocol=version,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        self._pipe = pipe
+        # Our window is smaller.
+        self.max_inflight_messages_set(0)
+
+    def _create_socket(self) -> Any:
+        return self._pipe
+
+
+class MqttLink:
+    """Satisfies ``BrokerLink``."""
+
+    def __init__(self, settings: Settings, version: MQTTProtocolVersion) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self.pipe = Pipe(self._read, self._write, self.end)
+        self.is_5 = version is MQTTProtocolVersion.MQTTv5
+        self._client = client = _Client(self.pipe, settings.client_id, version)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = self._received
+        client.on_publish = self._published
+        client.on_subscribe = self._subscribed
+        client.on_socket_register_write = self._has_to_write
+        self._greeting: asyncio.Future[None] = self._loop.create_future()
+        self._lost: asyncio.Future[GatewayError] = self._loop.create_future()
+        # What the broker owes an answer to, by number.
+        self._owed: dict[int, asyncio.Future[Any]] = {}
+        self._window = asyncio.Semaphore(WINDOW)
+        self._messages: deque[Message] = deque()
+        self._heard = asyncio.Event()
+        self.dropped = 0
+        self._tick: asyncio.TimerHandle | None = None
+        self._owed_bytes = 0
+        self._answered = asyncio.Event()
+        self._heard_before, self._heard_at = 0, self._loop.time()
+        self._most_bytes = PACKET_BYTES - HEAD_BYTES
+        self._local = ""
+
+    async def greet(self, password: str, will: Publication) -> None:
+        """CONNECT, until the broker says yes. Raises ``GatewayError``."""
+        client, properties = self._client, None
+        if self._settings.user or password:
+            client.username_pw_set(self._settings.user, password or None)
+        client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        if self.is_5:
+            properties = _properties(PacketTypes.CONNECT)
+            properties.MaximumPacketSize = PACKET_BYTES
+            properties.ReceiveMaximum = WINDOW
+        clean = True if self.is_5 else paho.MQTT_CLEAN_START_FIRST_ONLY
+        self._local = self.pipe.local()
+        client.connect(
+            self._settings.host, self._settings.port, KEEP_ALIVE_SECONDS,
+            clean_start=clean, properties=properties,
+        )  # fmt: skip
+        self._write()
+        try:
+            async with asyncio.timeout(GREETING_SECONDS):
+                await self._greeting
+        except TimeoutError:
+            raise broker_error("broker-silent", "it does not greet") from None
+        self._check()
+
+    @property
+    def local(self) -> str:
+        """See ``BrokerLink``."""
+        return self._local
+
+    @property
+    def most_bytes(self) -> int:
+        """See ``BrokerLink``."""
+        return self._most_bytes
+
+    async def publish(self, publication: Publication) -> None:
+        """See ``BrokerLink``."""
+        size = len(publication.topic.encode()) + len(publication.payload)
+        if size + len(publication.correlation) > self._most_bytes:
+            raise broker_error("broker-limits", "a message that is too long for the broker")
+        properties = None
+        if self.is_5 and publication.correlation:
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.CorrelationData = publication.correlation
+        async with self._window:
+            while self._owed_bytes and self._owed_bytes + size > WINDOW_BYTES:
+                self._answered.clear()
+                await self._answered.wait()
+            self._raise_if_lost()
+            info = self._client.publish(
+                publication.topic, publication.payload, 1, publication.retain, properties
+            )
+            reason: ReasonCode = await self._answer(info.mid, size)
+        if reason.is_failure:
+            raise _refusal(reason)
+
+    async def subscribe(self, topics: Sequence[str]) -> None:
+        """See ``BrokerLink``."""
+        self._raise_if_lost()
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        wanted: Any = [(topic, options if self.is_5 else 1) for topic in topics]
+        _, number = self._client.subscribe(wanted)
+        assert number is not None
+        reasons: list[ReasonCode] = await self._answer(number)
+        for reason in reasons:
+            if reason.is_failure:
+                raise _refusal(reason)
+
+    async def message(self) -> Message:
+        """See ``BrokerLink``."""
+        while not self._messages:
+            self._raise_if_lost()
+            self._heard.clear()
+            await self._heard.wait()
+        return self._messages.popleft()
+
+    def done(self, message: Message) -> None:
+        """See ``BrokerLink``."""
+        number, quality = message.receipt
+        if quality and not self._lost.done():
+            self._client.ack(number, quality)
+
+    async def lost(self) -> GatewayError:
+        """See ``BrokerLink``."""
+        return await asyncio.shield(self._lost)
+
+    def end(self, error: GatewayError) -> None:
+        """See ``BrokerLink``."""
+        if self._lost.done():
+            return
+        self._lost.set_result(error)
+        if self._tick is not None:
+            self._tick.cancel()
+        self.pipe.abort()
+        if not self._greeting.done():
+            # Whoever hangs up instead of greeting may speak another protocol.
+            code = "broker-no-mqtt" if error.code == "broker-lost" else error.code
+            self._greeting.set_exception(broker_error(code, error.sentence))
+            # It may be that nobody waits for it any more.
+            self._greeting.exception()
+        for owed in self._owed.values():
+            owed.cancel()
+        self._answered.set()
+        self._heard.set()
+
+    async def close(self, seconds: float) -> None:
+        """See ``BrokerLink``."""
+        if not self._lost.done():
+            self._client.disconnect()
+            self._write()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.pipe.closed.wait()
+        self.end(broker_error("broker-lost"))
+
+    def _raise_if_lost(self) -> None:
+        if self._lost.done():
+            raise self._lost.result()
+
+    async def _answer(self, number: int, size: int = 0) -> Any:
+        if not self._owed:
+            self._heard_at = self._loop.time()
+        self._owed_bytes += size
+        owed = self._owed[number] = self._loop.create_future()
+        try:
+            return await owed
+        except asyncio.CancelledError:
+            # Ours to cancel when the connection is lost, else somebody else's.
+            if owed.cancelled() and self._lost.done():
+                self._raise_if_lost()
+            raise
+        finally:
+            del self._owed[number]
+            self._owed_bytes -= size
+            self._answered.set()
+
+    def _check(self) -> None:
+        """Once a second: keep alive, and whether what is owed still can come."""
+        self._tick = self._loop.call_later(TICK_SECONDS, self._check)
+        now, heard = self._loop.time(), self.pipe.heard
+        patience = ANSWER_SECONDS + self._owed_bytes / SLOWEST_BYTES_PER_SECOND
+        if heard != self._heard_before or not self._owed:
+            self._heard_before, self._heard_at = heard, now
+        elif now - self._heard_at >= patience:
+            self.end(broker_error("broker-silent", "no answer in time"))
+            return
+        self._client.loop_misc()
+
+    def _read(self) -> None:
+        """A packet has come."""
+        try:
+            met = self._client.loop_read()
+        except Exception as error:  # noqa: BLE001
+            # It reads bytes that nobody vouches for.
+            self.end(broker_error("broker-protocol", type(error).__name__))
+            return
+        if met is MQTTErrorCode.MQTT_ERR_PROTOCOL:
+            self.end(broker_error("broker-protocol"))
+
+    def _has_to_write(self, *_: object) -> None:
+        self._loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        if not self.pipe.full:
+            self._client.loop_write()
+
+    def _connected(
+        self, client: object, data: object, flags: object, reason: ReasonCode, said: object
+    ) -> None:
+        if self._greeting.done():
+            return
+        error = (
+            broker_error(_code(reason, "broker-refused"), str(reason))
+            if reason.is_failure
+            else None
+        )
+        error = error or self._take_limits(said)
+        if error is None:
+            self._greeting.set_result(None)
+        else:
+            self.end(error)
+
+    def _take_limits(self, said: object) -> GatewayError | None:
+        """What the broker takes (MQTT 5.0 section 3.2.2.3)."""
+        if not (getattr(said, "RetainAvailable", 1) and getattr(said, "MaximumQoS", 1)):
+            return broker_error("broker-limits")
+        most = getattr(said, "MaximumPacketSize", PACKET_BYTES)
+        self._most_bytes = min(most, PACKET_BYTES) - HEAD_BYTES
+        self._window = asyncio.Semaphore(min(WINDOW, getattr(said, "ReceiveMaximum", WINDOW)))
+        return None
+
+    def _disconnected(
+        self, client: object, data: object, flags: Any, reason: ReasonCode, said: object
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self.end(broker_error(_code(reason, "broker-lost"), str(reason)))
+        elif reason.getName() == "Keep alive timeout":
+            self.end(broker_error("broker-silent", "no answer in time"))
+        # Else by ourselves, or the pipe says more.
+
+    def _received(self, client: object, data: object, message: paho.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""
+        properties = message.properties
+        heard = Message(
+            topic, bytes(message.payload), message.retain,
+            getattr(properties, "ResponseTopic", ""), getattr(properties, "CorrelationData", b""),
+            (message.mid, message.qos),
+        )  # fmt: skip
+        if len(self._messages) >= MAX_WAITING:
+            self.dropped += 1
+            return
+        self._messages.append(heard)
+        self._heard.set()
+
+    def _published(
+        self, client: object, data: object, number: int, reason: ReasonCode, said: object
+    ) -> None:
+        self._settle(number, reason)
+
+    def _subscribed(
+        self, client: object, data: object, number: int, reasons: list[ReasonCode], said: object
+    ) -> None:
+        self._settle(number, reasons)
+
+    def _settle(self, number: int, answer: object) -> None:
+        owed = self._owed.get(number)
+        if owed is not None and not owed.done():
+            owed.set_result(answer)
+
+
+def _properties(kind: int) -> Properties:
+    return Properties(kind)  # type: ignore[no-untyped-call]
+
+
+def _code(reason: ReasonCode, default: str) -> str:
+    return _REASONS.get(reason.value, default)
+
+
+def _refusal(reason: ReasonCode) -> GatewayError:
+    """What a publication or a subscription that is not taken means."""
+    code = _code(reason, "broker-refused")
+    # The connection itself was allowed. 0x80 is all that a broker of 3.1.1 says.
+    is_denied = code == "broker-not-authorised" or reason.value in (0x80, 0x90)
+    return broker_error("broker-topic-denied" if is_denied else code, str(reason))

@@ -1,0 +1,247 @@
+"""The connection to an MQTT broker: files, name, TCP and TLS, and whole packets of bounded size.
+
+A ``Pipe`` is what paho takes for its socket (``adapters/mqtt.py``).
+"""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from gateway.core.errors import GatewayError
+
+EX_UNAVAILABLE = 69
+# A packet, either way; as much as a link message of the mesh.
+PACKET_BYTES: Final = 262_144
+# Beyond so many octets of a packet's length it is none (MQTT 5.0 section 1.5.5).
+LENGTH_BYTES: Final = 4
+# A name server; one address, its TLS too.
+NAME_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 5.0
+# Addresses of one name that are tried.
+MAX_TRIED: Final = 4
+
+_PUBLISH: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the broker is and what it is shown; empty: none. See ``config.Mqtt``."""
+
+    host: str
+    port: int
+    tls: bool
+    client_id: str
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    user: str = ""
+    password_file: str = ""
+
+
+def broker_error(code: str, detail: str = "") -> GatewayError:
+    """An error with a code of ``core.bridge.CAUSES``; its sentence only says what was met."""
+    return GatewayError(code, detail, EX_UNAVAILABLE)
+
+
+def read_files(settings: Settings) -> tuple[ssl.SSLContext | None, str]:
+    """What is read anew for each connection, so that a new certificate or password counts."""
+    path = settings.password_file
+    try:
+        password = Path(path).read_text(encoding="utf-8").rstrip("\r\n") if path else ""
+        if not settings.tls:
+            return None, password
+        path = settings.ca or "the certificates of this system"
+        context = ssl.create_default_context(cafile=settings.ca or None)
+        if settings.certificate:
+            path = settings.certificate
+            context.load_cert_chain(settings.certificate, settings.key or None, "")
+    except (OSError, ValueError) as error:
+        shown = "it is not in its form"
+        # An SSLError, which is an OSError, may say what is in the file.
+        if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+            shown = error.strerror or shown
+        raise broker_error("broker-settings", f"{path}: {shown}") from error
+    return context, password
+
+
+async def open_pipe(pipe: "Pipe", settings: Settings, context: ssl.SSLContext | None) -> None:
+    """Connect to the first address that answers. Raises ``GatewayError``."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(NAME_SECONDS):
+            found = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError) as error:
+        raise broker_error("broker-name", settings.host) from error
+    met = broker_error("broker-unreachable")
+    for family, _, _, _, address in list(dict.fromkeys(found))[:MAX_TRIED]:
+        reached = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            reached.setblocking(False)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await loop.sock_connect(reached, address)
+        except (OSError, TimeoutError) as error:
+            reached.close()
+            met = _met(error)
+            continue
+        await _speak(pipe, settings, context, reached)
+        return
+    raise met
+
+
+async def _speak(
+    pipe: "Pipe", settings: Settings, context: ssl.SSLContext | None, reached: socket.socket
+) -> None:
+    """Begin with TLS, if there is to be any, on a connection."""
+    host = settings.host if context else None
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await asyncio.get_running_loop().create_connection(
+                lambda: pipe, sock=reached, ssl=context, server_hostname=host
+            )
+    except ssl.SSLError as error:
+        raise _met(error) from error
+    except TimeoutError as error:
+        raise broker_error("broker-silent", "it does not answer TLS") from error
+    except OSError as error:
+        raise broker_error("broker-no-mqtt", "it does not speak TLS") from error
+    finally:
+        if pipe.is_closed:
+            reached.close()
+
+
+def _met(error: BaseException | None) -> GatewayError:
+    """What a failure of the connection means."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return broker_error("broker-certificate", error.verify_message)
+        case ssl.SSLError() if "ALERT" in (error.reason or ""):
+            # The broker's word on what it was shown.
+            return broker_error("broker-own-certificate", error.reason.replace("_", " ").lower())
+        case ssl.SSLError():
+            return broker_error("broker-no-mqtt", "it does not speak TLS")
+        case TimeoutError():
+            return broker_error("broker-unreachable", "no answer in time")
+        case OSError():
+            return broker_error("broker-unreachable", os.strerror(error.errno or 0))
+    return broker_error("broker-lost")
+
+
+class Pipe(asyncio.Protocol):
+    """The connection, and what paho takes for a socket."""
+
+    def __init__(
+        self,
+        on_packet: Callable[[], None],
+        on_room: Callable[[], None],
+        on_lost: Callable[[GatewayError], None],
+    ) -> None:
+        self._on_packet = on_packet
+        self._on_room = on_room
+        self._on_lost = on_lost
+        self._arrived = bytearray()
+        self._packet = memoryview(b"")
+        self._transport: asyncio.Transport | None = None
+        self.full = False
+        self.closed = asyncio.Event()
+        # How often something came.
+        self.heard = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is no connection, or none yet."""
+        return self._transport is None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.Protocol``."""
+        # uvloop's is one, but does not say so.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        self.heard += 1
+        self._arrived += data
+        while self._transport is not None and (size := _packet_bytes(self._arrived)):
+            if size > PACKET_BYTES or not _is_taken(self._arrived[0]):
+                self._on_lost(broker_error("broker-protocol", "a packet that is not taken"))
+                return
+            if len(self._arrived) < size:
+                return
+            self._packet = memoryview(bytes(self._arrived[:size]))
+            del self._arrived[:size]
+            self._on_packet()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See ``asyncio.Protocol``."""
+        self._transport = None
+        self.closed.set()
+        met = _met(exc)
+        # What breaks now was there before.
+        self._on_lost(broker_error("broker-lost") if met.code == "broker-unreachable" else met)
+
+    def pause_writing(self) -> None:
+        """See ``asyncio.Protocol``."""
+        self.full = True
+
+    def resume_writing(self) -> None:
+        """See ``asyncio.Protocol``."""
+        self.full = False
+        self._on_room()
+
+    def local(self) -> str:
+        """The address of this device."""
+        name = self._transport.get_extra_info("sockname") if self._transport else None
+        return str(name[0]) if name else ""
+
+    def abort(self) -> None:
+        """End it at once."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    def recv(self, size: int) -> bytes:
+        """As of a socket that does not block."""
+        if not self._packet:
+            raise BlockingIOError
+        taken, self._packet = self._packet[:size], self._packet[size:]
+        return bytes(taken)
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """As of a socket that does not block."""
+        if self._transport is None:
+            raise ConnectionResetError
+        if self.full:
+            raise BlockingIOError
+        self._transport.write(bytes(data))
+        return len(data)
+
+    def close(self) -> None:
+        """As of a socket: what was sent goes out."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def setblocking(self, flag: bool) -> None:
+        """As of a socket; it never blocks."""
+
+    def fileno(self) -> int:
+        """As of a socket; nobody waits for it."""
+        return -1
+
+
+def _packet_bytes(data: bytearray) -> int:
+    """How long the first packet is; 0 while that is not known (MQTT 5.0 section 2.1)."""
+    length = 0
+    for index, octet in enumerate(data[1 : 1 + LENGTH_BYTES]):
+        length |= (octet & 0x7F) << 7 * index
+        if not octet & 0x80:
+            return 2 + index + length
+    return PACKET_BYTES + 1 if len(data) > LENGTH_BYTES else 0
+
+
+def _is_taken(first: int) -> bool:
+    """Not a message at QoS 2, which was not asked for and would be held."""
+    return first >> 4 != _PUBLISH or first >> 1 & 3 < 2

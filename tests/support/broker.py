@@ -1,0 +1,276 @@
+"""A real broker: Debian's mosquitto with the configuration of docs/mqtt, on ports of its own."""
+
+import datetime as dt
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.support.gateway import ROOT
+
+CONFIGURATION = ROOT / "docs" / "mqtt"
+CERTIFICATE, PASSWORD, OPEN = 8883, 8884, 1883
+START_SECONDS = 10.0
+PASSWORDS = {"gateway": "a secret of the gateway", "office": "a secret of the office"}
+YEAR = dt.timedelta(days=365)
+
+
+class BrokerUnavailable(Exception):
+    """There is no mosquitto, and none can be had; the text says what to do."""
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(base) / "store-gateway" / "broker"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def programs() -> tuple[Path, dict[str, str]]:
+    """The folder of mosquitto's programs, and the environment they need.
+
+    Installed on this machine, or unpacked from Debian's packages into a cache: so nothing is
+    installed, and no broker is started as a service.
+    """
+    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found:
+        return Path(found).parent, dict(os.environ)
+    packages = _packages() or (_updated() and _packages())
+    if not packages:
+        raise BrokerUnavailable("the tests need mosquitto; run: sudo apt-get install mosquitto")
+    key = hashlib.sha256("\0".join(packages).encode()).hexdigest()[:16]
+    root = _cache() / f"mosquitto-{key}"
+    if not root.exists():
+        _unpack(packages, root)
+    libraries = ":".join(str(path) for path in sorted(root.glob("usr/lib/*-linux-*")))
+    return root / "usr" / "sbin", {**os.environ, "LD_LIBRARY_PATH": libraries}
+
+
+def _packages() -> list[str]:
+    """``name=version`` of each package that apt would install."""
+    command = ["apt-get", "install", "--simulate", "--no-install-recommends", "mosquitto"]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    except OSError:
+        return []
+    found = re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", ended.stdout, re.MULTILINE)
+    return sorted(f"{name}={version}" for name, version in found)
+
+
+def _updated() -> bool:
+    """A new machine has lists of packages only after the first update."""
+    return os.getuid() == 0 and subprocess.run(["apt-get", "update"]).returncode == 0
+
+
+def _unpack(packages: list[str], root: Path) -> None:
+    work = root.with_name(f"{root.name}.{os.getpid()}")
+    work.mkdir()
+    subprocess.run(["apt-get", "download", *packages], cwd=work, check=True, capture_output=True)
+    for deb in sorted(work.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", deb, work], check=True)
+        deb.unlink()
+    try:
+        work.rename(root)
+    except OSError:
+        # Another process was faster.
+        shutil.rmtree(work)
+
+
+class Authority:
+    """Makes certificates in a folder: ``ca.crt``, and ``NAME.crt`` and ``NAME.key`` of others."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _named("an authority of the tests")
+        certificate = self._signed(self._name, self._key.public_key(), authority=True)
+        (folder / "ca.crt").write_bytes(certificate)
+
+    def issue(self, name: str, host: str = "") -> None:
+        """A certificate for a client, or for a server of that host name."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._signed(_named(name), key.public_key(), host=host)
+        (self.folder / f"{name}.crt").write_bytes(certificate)
+        (self.folder / f"{name}.key").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+
+    def _signed(
+        self,
+        name: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        *,
+        authority: bool = False,
+        host: str = "",
+    ) -> bytes:
+        now = dt.datetime.now(dt.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - YEAR)
+            .not_valid_after(now + YEAR)
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        )
+        if host:
+            names = x509.SubjectAlternativeName([x509.DNSName(host)])
+            builder = builder.add_extension(names, critical=False)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class MosquittoBroker:
+    """``with MosquittoBroker(folder) as broker``: ``broker.ports`` by the ports of the example.
+
+    Its certificates are for the host ``localhost``. ``more`` stands at the end of the
+    configuration. ``port`` (``OPEN``) is a listener without TLS that the example has not.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: str = "STORE",
+        gateway: str = "GATEWAY",
+        *,
+        more: str = "",
+        persistent: bool = True,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.ports = {port: _free_port() for port in (CERTIFICATE, PASSWORD, OPEN)}
+        self.authority = Authority(folder / "certs")
+        self.authority.issue("server", "localhost")
+        self.authority.issue("gateway")
+        self.persistent = persistent
+        self._programs, self._environment = programs()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.allow(store, gateway)
+        self._passwords()
+        self._configure(more)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def allow(self, store: str, gateway: str, more: str = "") -> None:
+        """Write the access list of the example for a store and its gateway."""
+        text = (CONFIGURATION / "store-gateway.acl").read_text(encoding="utf-8")
+        text = text.replace("STORE", store).replace("GATEWAY", gateway)
+        (self.folder / "store-gateway.acl").write_text(f"{text}\n{more}\n", encoding="utf-8")
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+
+    def password_file(self, user: str, password: str | None = None) -> Path:
+        """A file with the password of a user, or another one."""
+        path = self.folder / f"{user}.password"
+        path.write_text(f"{PASSWORDS[user] if password is None else password}\n")
+        return path
+
+    def start(self) -> None:
+        """Start it, on the ports it had before."""
+        log = (self.folder / "mosquitto.log").open("ab")
+        self._process = subprocess.Popen(
+            [self._programs / "mosquitto", "-c", self.folder / "mosquitto.conf"],
+            env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        log.close()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._listens():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"no broker: {self.log()}")
+            time.sleep(0.02)
+
+    def kill(self, *, forget: bool = False) -> None:
+        """End it as a loss of power would; ``forget``: with all that it kept."""
+        self._end(signal.SIGKILL)
+        if forget:
+            (self.folder / "mosquitto.db").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """End it by SIGTERM: it keeps its state."""
+        self._end(signal.SIGTERM)
+
+    def log(self) -> str:
+        """What it said."""
+        return (self.folder / "mosquitto.log").read_text(errors="replace")
+
+    def _end(self, number: int) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(timeout=10)
+
+    def _listens(self) -> bool:
+        for port in self.ports.values():
+            try:
+                socket.create_connection(("127.0.0.1", port), 1.0).close()
+            except OSError:
+                return False
+        return True
+
+    def _passwords(self) -> None:
+        """As mosquitto_passwd writes them: PBKDF2 with SHA-512."""
+        from base64 import b64encode
+
+        lines = []
+        for user, password in PASSWORDS.items():
+            salt = os.urandom(12)
+            digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
+            shown = f"$7$101${b64encode(salt).decode()}${b64encode(digest).decode()}"
+            lines.append(f"{user}:{shown}\n")
+        (self.folder / "passwords").write_text("".join(lines))
+
+    def _configure(self, more: str) -> None:
+        text = (CONFIGURATION / "mosquitto.conf").read_text(encoding="utf-8")
+        text = text.replace("/etc/mosquitto/", f"{self.folder}/")
+        text = text.replace("/var/lib/mosquitto/", f"{self.folder}/")
+        for port, ours in self.ports.items():
+            text = text.replace(f"listener {port}\n", f"listener {ours} 127.0.0.1\n")
+        text += f"\nlistener {self.ports[OPEN]} 127.0.0.1\n"
+        if os.getuid() == 0:
+            text = f"user root\n{text}"
+        if not self.persistent:
+            text = text.replace("persistence true", "persistence false")
+        (self.folder / "mosquitto.conf").write_text(f"{text}\n{more}\n", encoding="utf-8")
+
+
+def office(broker: MosquittoBroker) -> Mapping[str, str]:
+    """User and password of the example's back office."""
+    return {"user": "office", "password": PASSWORDS["office"]}
