@@ -63,6 +63,7 @@ from gateway.script import Script
 
 if TYPE_CHECKING:
     from gateway.bluetooth import Bluetooth
+    from gateway.cloud import Cloud
 
 # Together below the 5 s a service manager or script waits for us.
 GOODBYE_SECONDS = 1.0
@@ -206,9 +207,11 @@ class Gateway:
         self._caller = WebSocketCaller(LINK_MESSAGE_BYTES)
         self._neighbourhood = self._neighbours()
         self._bluetooth = self._phones() if self._config.bluetooth.enabled else None
+        self._cloud = self._bridge() if self._config.mqtt.enabled else None
         watchers: list[Watcher] = [self._neighbourhood, self._gossip]
         watchers += [script] if script else []
         watchers += [self._bluetooth.phones] if self._bluetooth else []
+        watchers += [self._cloud.bridge] if self._cloud else []
         self._performer = Performer(
             self._hub,
             self._store,
@@ -230,6 +233,7 @@ class Gateway:
             self._clock,
             self._identity,
             self._bluetooth.status if self._bluetooth else None,
+            self._cloud.bridge.status if self._cloud else None,
         )
         self._gossip.attach(self._performer)
         self._store_state = StoreState(
@@ -309,6 +313,9 @@ class Gateway:
                 self._bluetooth.start(
                     spawn, self._members, self._store_state, self._places, self._draw
                 )
+            if self._cloud is not None:
+                self._cloud.attach(self._performer, self._store)
+                spawn(self._cloud.keep())
             for url in self._addresses_to_call:
                 spawn(self._keep_calling(url, script))
             if not config.why_not_discover:
@@ -332,6 +339,8 @@ class Gateway:
         if self._bluetooth is not None:
             # While its tasks run: they bring the goodbye to the phones.
             await self._bluetooth.drained(GOODBYE_SECONDS)
+        if self._cloud is not None:
+            await self._cloud.bridge.close(GOODBYE_SECONDS)
         self._owned.cancel()
         if pages is not None:
             await pages.stop()
@@ -377,6 +386,23 @@ class Gateway:
             self._links.spawn,
             self._clock,
         )
+
+    def _bridge(self) -> "Cloud":
+        # Who has no cloud does without its library.
+        from gateway.adapters.mqtt_pipe import Settings
+        from gateway.cloud import Cloud
+
+        of = self._config.mqtt
+        settings = Settings(
+            of.host, of.port_used, of.tls, f"store-gateway-{self._peer}", of.ca, of.certificate,
+            of.key, of.user, of.password_file,
+        )  # fmt: skip
+        return Cloud(
+            settings, of.root, of.json, of.commands, self._config.name, __version__,
+            home_assistant=of.home_assistant, members=self._members, local=self._local,
+            helper=self._helper, ask=self._ask, draw=self._draw, clock=self._clock,
+            chance=self._chance,
+        )  # fmt: skip
 
     async def _keep_looking(self, port: int, pages: int) -> None:
         # Who looks for nobody does without 4.5 MB of it.

@@ -27,6 +27,8 @@ EX_CONFIG = 78
 DEFAULT_PORT = 8787
 DEFAULT_PAGES_PORT = 8788
 GIB = 1_073_741_824
+# A topic has 65,535 bytes; ours, with a document's name, about 700.
+MAX_ROOT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,21 @@ def _is_name(value: Any) -> bool:
 
 def _is_priority(item: tuple[str, Any]) -> bool:
     collection, value = item
+    return _is_collection(collection) and type(value) is int and -100 <= value <= 100
+
+
+def _is_collection(value: Any) -> bool:
     try:
-        check_collection(collection)
+        check_collection(value if isinstance(value, str) else "")
     except PeerError:
         return False
-    return type(value) is int and -100 <= value <= 100
+    return True
+
+
+def _is_root(value: str) -> bool:
+    levels = value.split("/")
+    fits = len(value) <= MAX_ROOT and value.isprintable() and not set(value) & set("+#$")
+    return fits and all(levels)
 
 
 _NAME = {"rule": _Rule(f"a name for people, at most {MAX_PAIR_VALUE_BYTES} bytes", _is_name)}
@@ -97,6 +109,19 @@ _ADAPTER = {
     "rule": _Rule(
         'the name of a Bluetooth adapter such as "hci0", or "" for any',
         lambda value: isinstance(value, str) and re.fullmatch(r"(hci\d{1,3})?", value) is not None,
+    )
+}
+_MAYBE = {"rule": _Rule("a text", lambda value: isinstance(value, str))}
+_ROOT = {
+    "rule": _Rule(
+        'levels of a topic such as "shops/north", without + # and $',
+        lambda value: isinstance(value, str) and _is_root(value),
+    )
+}
+_COLLECTIONS = {
+    "rule": _Rule(
+        'a list of collections such as ["orders"]',
+        lambda value: isinstance(value, list) and all(map(_is_collection, value)),
     )
 }
 _NAMES = {
@@ -177,6 +202,35 @@ class Bluetooth:
 
 
 @dataclass(frozen=True, slots=True)
+class Mqtt:
+    """The broker of a cloud (docs/mqtt.md); only once the gateway is of a store.
+
+    ``port``: 0 stands for 8883 with TLS and 1883 without. ``ca``: trusted instead of the system's
+    certificates. ``json``: collections that are shown there; ``commands``: those that commands from
+    there may read and write.
+    """
+
+    enabled: bool = field(default=False, metadata=_FLAG)
+    host: str = field(default="", metadata=_text("the name or address of a broker"))
+    port: int = field(default=0, metadata=_whole(0, 65_535))
+    tls: bool = field(default=True, metadata=_FLAG)
+    ca: str = field(default="", metadata=_MAYBE)
+    certificate: str = field(default="", metadata=_MAYBE)
+    key: str = field(default="", metadata=_MAYBE)
+    user: str = field(default="", metadata=_MAYBE)
+    password_file: str = field(default="", metadata=_MAYBE)
+    root: str = field(default="store-gateway", metadata=_ROOT)
+    json: tuple[str, ...] = field(default=(), metadata=_COLLECTIONS)
+    commands: tuple[str, ...] = field(default=(), metadata=_COLLECTIONS)
+    home_assistant: bool = field(default=False, metadata=_FLAG)
+
+    @property
+    def port_used(self) -> int:
+        """The port, also where none is named."""
+        return self.port or (8_883 if self.tls else 1_883)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What this device can take, as it tells others; 0: no budget. ``storage`` in bytes.
 
@@ -200,6 +254,7 @@ class Config:
     access: Access = field(default_factory=Access)
     mesh: Mesh = field(default_factory=Mesh)
     bluetooth: Bluetooth = field(default_factory=Bluetooth)
+    mqtt: Mqtt = field(default_factory=Mqtt)
     budget: Budget = field(default_factory=Budget)
     # What goes first to a slow peer, by collection; 0 for others.
     priorities: Mapping[str, int] = field(default_factory=dict, metadata=_PRIORITIES)
@@ -239,7 +294,19 @@ def override(config: Config, values: Mapping[str, Any], source: str) -> Config:
     if port and changed.pages.enabled and port == changed.pages.port:
         sentence = f"{source}: listen.port and pages.port are both {port}; each needs its own"
         raise GatewayError("config-value", sentence, EX_CONFIG)
+    if wrong := _wrong_mqtt(changed.mqtt):
+        raise GatewayError("config-value", f"{source}: {wrong}", EX_CONFIG)
     return changed
+
+
+def _wrong_mqtt(mqtt: Mqtt) -> str:
+    if mqtt.enabled and not mqtt.host:
+        return "mqtt.enabled is true and mqtt.host is missing; name the broker"
+    if mqtt.key and not mqtt.certificate:
+        return "mqtt.key is set and mqtt.certificate is missing; both belong together"
+    if not mqtt.tls and (mqtt.ca or mqtt.certificate):
+        return "mqtt.tls is false, so mqtt.ca and mqtt.certificate have no meaning; leave them out"
+    return ""
 
 
 def _filled(defaults: Any, values: Mapping[str, Any], file: str, prefix: str) -> Any:

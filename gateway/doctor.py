@@ -114,6 +114,7 @@ class _Examination:
         self.device = Device(
             str(folder), running, peer.hex(), self._members.store_hint, said["off"],
             tuple(map(_seen, said["neighbours"])), len(self._linked), radio_of(status),
+            cloud_of(status),
         )  # fmt: skip
 
     async def target(self, url: str) -> Target:
@@ -166,6 +167,14 @@ def radio_of(status: Mapping[str, Any]) -> tuple[str, str, str] | None:
     # A gateway of an older version says nothing of it.
     said = status.get("bluetooth", {"state": OFF.code})
     if said["state"] in (OFF.code, OK.code):
+        return None
+    return said["state"], said["sentence"].removesuffix("."), said["do"]
+
+
+def cloud_of(status: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """What is wrong with the cloud of a gateway with this status: code, what, what to do."""
+    said = status.get("cloud", {"broken": False})
+    if not said["broken"]:
         return None
     return said["state"], said["sentence"].removesuffix("."), said["do"]
 

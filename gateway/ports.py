@@ -289,6 +289,12 @@ class BrokerLink(Protocol):
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Hear these topics, but not what is retained there. Raises as ``publish`` does."""
 
+    async def retained(self, topic: str) -> bytes:
+        """What is retained at a topic that we may read and write; empty where nothing is.
+
+        Raises as ``publish`` does, and ``broker-silent`` where that cannot be found out.
+        """
+
     async def message(self) -> Message:
         """The next message. It counts as heard once it is ``done``."""
 

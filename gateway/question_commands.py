@@ -64,6 +64,7 @@ def _status(answer: Answer) -> str:
         f"  documents  {store['documents']} stored, {answer['document_count']} in memory",
         f"  store      {store['file_bytes']} bytes, {store['waiting']} changes not yet written",
         f"  bluetooth  {_bluetooth(answer['bluetooth'])}",
+        f"  cloud      {_cloud(answer.get('cloud', {}))}",
         f"  refused    {answer['counters']['refused']}, in quarantine {store['quarantined']}",
     ]
     return "\n\n".join(filter(None, ("\n".join(lines), tree(answer), versions(answer))))
@@ -78,6 +79,19 @@ def _bluetooth(said: Answer) -> str:
         repaired = f", repaired {said['repairs']} times" if said["repairs"] else ""
         return f"{said['adapter']}, {said['phones']} phones connected{repaired}"
     return " ".join(filter(None, (said["sentence"], said["do"])))
+
+
+def _cloud(said: Answer) -> str:
+    from gateway.core.bridge import OFF, OK
+
+    # A gateway of an older version says nothing of it.
+    if said.get("state", OFF.code) == OFF.code:
+        return "off"
+    waiting = f"{said['waiting']} documents wait" if said["waiting"] else "nothing waits"
+    if said["state"] == OK.code:
+        return f"connected to {said['broker']}, {waiting}"
+    again = "" if said["retry_s"] is None else f"Tried again in {said['retry_s']:.0f} s."
+    return " ".join(filter(None, (said["sentence"], said["do"], again, f"{waiting.capitalize()}.")))
 
 
 def _neighbours(answer: Answer) -> str:

@@ -32,6 +32,9 @@ from gateway.core.errors import GatewayError
 # Length and name of topic, properties and so on of a publication.
 HEAD_BYTES: Final = 64
 GREETING_SECONDS: Final = 15.0
+# What is sent to a topic to know that all that is retained there has come.
+ECHO: Final = b'{"echo":true}'
+ECHO_SECONDS: Final = 10.0
 # Shop lines: routers forget a silent connection after some minutes, and it is cheap.
 KEEP_ALIVE_SECONDS: Final = 30
 # Nothing came for so long though the broker owes an answer: the line is dead. What is on its way
@@ -135,6 +138,7 @@ class MqttLink:
         self._window = asyncio.Semaphore(WINDOW)
         self._messages: deque[Message] = deque()
         self._heard = asyncio.Event()
+        self._looked_for, self._found, self._echoed = "", b"", asyncio.Event()
         self.dropped = 0
         self._tick: asyncio.TimerHandle | None = None
         self._owed_bytes = 0
@@ -201,14 +205,35 @@ class MqttLink:
     async def subscribe(self, topics: Sequence[str]) -> None:
         """See ``BrokerLink``."""
         self._raise_if_lost()
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        options = SubscribeOptions(
+            qos=1,
+            # A command that is retained is known as such also when it is new.
+            retainAsPublished=True,
+            retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND,
+        )
         wanted: Any = [(topic, options if self.is_5 else 1) for topic in topics]
         _, number = self._client.subscribe(wanted)
-        assert number is not None
-        reasons: list[ReasonCode] = await self._answer(number)
-        for reason in reasons:
-            if reason.is_failure:
-                raise _refusal(reason)
+        await self._subscription(number)
+
+    async def retained(self, topic: str) -> bytes:
+        """See ``BrokerLink``. What is retained comes before the echo of what is sent after."""
+        self._raise_if_lost()
+        self._looked_for, self._found = topic, b""
+        self._echoed.clear()
+        try:
+            _, number = self._client.subscribe(topic, 1)
+            await self._subscription(number)
+            await self.publish(Publication(topic, ECHO))
+            async with asyncio.timeout(ECHO_SECONDS):
+                await self._echoed.wait()
+            self._raise_if_lost()
+            return self._found
+        except TimeoutError:
+            raise broker_error("broker-silent", "no echo in time") from None
+        finally:
+            self._looked_for = ""
+            if not self._lost.done():
+                self._client.unsubscribe(topic)
 
     async def message(self) -> Message:
         """See ``BrokerLink``."""
@@ -245,6 +270,7 @@ class MqttLink:
         for owed in self._owed.values():
             owed.cancel()
         self._answered.set()
+        self._echoed.set()
         self._heard.set()
 
     async def close(self, seconds: float) -> None:
@@ -260,6 +286,13 @@ class MqttLink:
     def _raise_if_lost(self) -> None:
         if self._lost.done():
             raise self._lost.result()
+
+    async def _subscription(self, number: int | None) -> None:
+        assert number is not None
+        reasons: list[ReasonCode] = await self._answer(number)
+        for reason in reasons:
+            if reason.is_failure:
+                raise _refusal(reason)
 
     async def _answer(self, number: int, size: int = 0) -> Any:
         if not self._owed:
@@ -353,11 +386,22 @@ class MqttLink:
             getattr(properties, "ResponseTopic", ""), getattr(properties, "CorrelationData", b""),
             (message.mid, message.qos),
         )  # fmt: skip
+        if topic and topic == self._looked_for:
+            self._look(heard)
+            return
         if len(self._messages) >= MAX_WAITING:
             self.dropped += 1
             return
         self._messages.append(heard)
         self._heard.set()
+
+    def _look(self, heard: Message) -> None:
+        """A message at the topic whose retained message is looked for."""
+        self.done(heard)
+        if heard.retained:
+            self._found = heard.payload
+        elif heard.payload == ECHO:
+            self._echoed.set()
 
     def _published(
         self, client: object, data: object, number: int, reason: ReasonCode, said: object

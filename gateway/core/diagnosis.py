@@ -62,6 +62,8 @@ class Device:
     links: int = 0
     # What is wrong with its Bluetooth, if it is on: code, what and what to do.
     radio: tuple[str, str, str] | None = None
+    # The same of the cloud.
+    cloud: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def diagnose(facts: Facts) -> list[Finding]:
     """What keeps this device from seeing others, or the target; empty where all is well."""
     return [
         *_of_device(facts.device),
-        *(() if facts.target else _of_radio(facts.device)),
+        *(() if facts.target else _of_ways(facts.device)),
         *_of_network(facts),
         *(_of_target(facts, facts.target) if facts.target else ()),
         *_of_neighbours(facts),
@@ -216,10 +218,13 @@ def _of_device(device: Device) -> Iterator[Finding]:
         )
 
 
-def _of_radio(device: Device) -> Iterator[Finding]:
+def _of_ways(device: Device) -> Iterator[Finding]:
     if device.radio is not None:
         code, what, do = device.radio
         yield Finding(code, what, "Phones do not reach this device by Bluetooth.", do)
+    if device.cloud is not None:
+        code, what, do = device.cloud
+        yield Finding(code, what, "The store goes on; what is to be at the cloud waits.", do)
 
 
 def _of_network(facts: Facts) -> Iterator[Finding]:

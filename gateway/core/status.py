@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.core import bridge
 from gateway.core.hub import Hub
 from gateway.core.peer_graph import Reached
 from gateway.core.radio import OFF, Lamp, section
@@ -19,6 +20,8 @@ from gateway.core.text import shown
 MAX_LISTED = 200
 MAX_SUBSCRIPTIONS = 20
 MAX_SELECTOR = 160
+
+_LAMPS_OF_TROUBLE = (Lamp.SLOW.value, Lamp.FAST.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,15 @@ class Moment:
     apps: Sequence[Mapping[str, Any]] = ()
     # What ``core.radio.section`` says; nothing where Bluetooth is turned off.
     bluetooth: Mapping[str, Any] = field(default_factory=lambda: section(OFF))
+    # What ``core.bridge.section`` says.
+    cloud: Mapping[str, Any] = field(default_factory=lambda: bridge.section(bridge.OFF))
 
 
 def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> dict[str, Any]:
     """The whole status; keys are only ever added."""
-    without = moment.bluetooth["lamp"] in (Lamp.SLOW.value, Lamp.FAST.value)
-    well = "Everything but Bluetooth works." if without else "Everything works."
+    without = ["Bluetooth"] if moment.bluetooth["lamp"] in _LAMPS_OF_TROUBLE else []
+    without += ["the cloud"] if moment.cloud["broken"] else []
+    well = " ".join(["Everything", *(["but", " and ".join(without)] if without else []), "works."])
     sentence = moment.trouble or store.recovered or well
     return {
         "version": identity.version,
@@ -65,6 +71,7 @@ def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> 
         "sentence": sentence,
         "store": _store(moment, store),
         "bluetooth": dict(moment.bluetooth),
+        "cloud": dict(moment.cloud),
         "sessions": [_session(hub, s, moment) for s in list(hub.sessions)[:MAX_LISTED]],
         "session_count": len(hub.sessions),
         "apps": list(moment.apps),

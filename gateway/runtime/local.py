@@ -16,6 +16,8 @@ from gateway.core.values import Json
 from gateway.runtime.perform import Performer
 
 EX_DATA = 65
+# The state vector of who knows nothing.
+NOTHING_KNOWN = b"\x00"
 EX_TEMPFAIL = 75
 
 
@@ -56,6 +58,12 @@ class Local:
         room = await self._room(document)
         assert room.document is not None
         return room.document.project() if room.document.clocks else None
+
+    async def whole(self, document: str) -> bytes:
+        """All of a document as one update; empty if nobody ever wrote it. Raises as ``read``."""
+        room = await self._room(document)
+        assert room.document is not None
+        return room.document.diff(NOTHING_KNOWN) if room.document.clocks else b""
 
     async def put(self, document: str, content: Mapping[str, Json], root: str = "") -> None:
         """Make these the fields of a document; on the disk on return. See ``edit.put``."""

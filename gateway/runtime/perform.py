@@ -5,7 +5,8 @@ Relaying does not wait for the disk; every ack does (invariant 2).
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import cast
@@ -74,6 +75,9 @@ class Watcher:
     def told(self, session: Session, event: PeersHeard) -> None:
         """A peer tells who is linked to whom."""
 
+    def stored(self, documents: Collection[str]) -> None:
+        """Changes of these documents, or what was refused of them, are on the disk."""
+
 
 class Performer:
     """The loop's side of the hub: sessions and their links, the writer, the turn.
@@ -108,6 +112,8 @@ class Performer:
         self._scans = Scans(self._names, self._visit, self._visited, self._fault)
         self._loading: dict[str, asyncio.Task[None]] = {}
         self._scheduled = False
+        # The documents of what is being written.
+        self._writing: deque[str] = deque()
         self._ticked = asyncio.Event()
         self._slack = asyncio.Event()
         self._slack.set()
@@ -333,6 +339,7 @@ class Performer:
     def _persist(self, effect: Persist) -> None:
         self.waiting_changes += len(effect.records)
         self.waiting_bytes += sum(len(record.update) for record in effect.records)
+        self._writing.extend(record.document for record in effect.records)
         self.writer.submit(effect)
         self._weigh()
 
@@ -341,7 +348,11 @@ class Performer:
         self.waiting_bytes -= size
         self.commits += bool(changes)
         self._weigh()
+        # The writer has one order.
+        documents = {self._writing.popleft() for _ in range(changes)}
         self.perform(self.hub.stored(receipts))
+        if documents:
+            self._watcher.stored(documents)
 
     def _lost(self, error: GatewayError) -> None:
         """The store is lost: nobody is to wait for it any more."""

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.core import bridge
 from gateway.core.errors import GatewayError
 from gateway.core.radio import OFF, section
 from gateway.core.records import StoreStatus
@@ -22,7 +23,8 @@ EX_USAGE = 64
 
 
 class Verbs:
-    """``identity()`` is what this device says of itself now; ``bluetooth()`` see ``Moment``."""
+    """``identity()`` is what this device says of itself now; ``bluetooth()`` and ``cloud()`` see
+    ``Moment``."""
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Verbs:
         clock: Clock,
         identity: Callable[[], Identity],
         bluetooth: Callable[[], Mapping[str, Any]] | None,
+        cloud: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
         self._performer = performer
         self._store = store
@@ -46,6 +49,7 @@ class Verbs:
         self._started = clock.monotonic()
         self._identity = identity
         self._bluetooth = bluetooth or partial(section, OFF)
+        self._cloud = cloud or partial(bridge.section, bridge.OFF)
 
     async def answer(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """The result of a verb. Raises ``GatewayError``."""
@@ -85,5 +89,6 @@ class Verbs:
             self._gossip.reached(),
             self._gossip.apps(),
             self._bluetooth(),
+            self._cloud(),
         )
         return status(self._identity(), moment, self._performer.hub, figures)

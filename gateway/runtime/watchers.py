@@ -1,6 +1,6 @@
 """Several who are told what happens."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gateway.core.events import Answered, Notice, PeersHeard
 from gateway.core.session import Session
@@ -37,3 +37,8 @@ class Watchers(Watcher):
         """See ``Watcher``."""
         for watcher in self._watchers:
             watcher.told(session, event)
+
+    def stored(self, documents: Collection[str]) -> None:
+        """See ``Watcher``."""
+        for watcher in self._watchers:
+            watcher.stored(documents)

@@ -8,7 +8,7 @@ const row = (...cells) => element('tr', {}, ...cells.map((cell) => element('td',
 const card = (label, value, hint = '') => element('div', { class: 'card' }, element('span', {}, label), element('b', {}, String(value)), element('small', {}, hint))
 
 function show(status) {
-  const { store = {}, bluetooth = {}, counters = {}, sessions = [], documents = [], limits = {} } = status
+  const { store = {}, bluetooth = {}, cloud: bridge = {}, counters = {}, sessions = [], documents = [], limits = {} } = status
   byId('link').textContent = status.sentence ?? ''
   byId('link').dataset.state = status.state === 'ok' ? 'online' : 'offline'
   byId('cards').replaceChildren(
@@ -18,6 +18,7 @@ function show(status) {
     card('Changes', counters.updates ?? 0, 'since the start'),
     card('Refused', counters.refused ?? 0, `${store.quarantined ?? 0} kept in quarantine, ${counters.forged ?? 0} in another’s name`),
     radio(bluetooth),
+    cloud(bridge),
     card('Running', age(status.uptime_s), `version ${status.version ?? '?'}`))
   byId('sessions').replaceChildren(...sessions.map((s) => row(
     s.about?.name ?? s.about?.app ?? s.address, s.kind, age(s.since_s), s.documents, size(s.received_bytes), size(s.sent_bytes), s.unsaved)))
@@ -32,6 +33,14 @@ function radio({ state, lamp, sentence = '', do: advice = '', phones = 0, adapte
   byId('bluetooth').hidden = !trouble
   if (trouble) return card('Bluetooth', phones || 'out', 'see above')
   return lamp === 'on' ? card('Bluetooth', phones, `phones, by ${adapter}`) : card('Bluetooth', 'off', state === 'bluetooth-unclaimed' ? 'until this gateway is claimed' : 'in the settings')
+}
+
+function cloud({ state = 'cloud-off', broken, sentence = '', do: advice = '', waiting = 0 }) {
+  byId('cloud').textContent = broken ? `${sentence} ${advice}` : ''
+  byId('cloud').hidden = !broken
+  if (state === 'cloud-off') return card('Cloud', 'off', 'in the settings')
+  if (broken) return card('Cloud', 'out', 'see above')
+  return card('Cloud', state === 'cloud-ok' ? 'connected' : 'waits', state === 'cloud-ok' ? `${waiting} documents not there yet` : sentence)
 }
 
 async function ask() {

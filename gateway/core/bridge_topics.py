@@ -1,0 +1,34 @@
+"""The topics of one gateway of one store (docs/mqtt.md)."""
+
+from urllib.parse import quote
+
+# A topic for an answer; the library takes any length.
+MAX_ANSWER_TOPIC = 512
+# What the gateway itself says stands here: nobody has it written by naming it for an answer.
+_OURS = ("command", "health", "json", "projected")
+
+
+class Topics:
+    """``root``: what all stores of a broker have in common."""
+
+    def __init__(self, root: str, store: bytes, peer: bytes) -> None:
+        self._base = f"{root}/{store.hex()}"
+        gateway = peer.hex()
+        self.health = f"{self._base}/health/{gateway}"
+        self.projected = f"{self._base}/projected/{gateway}"
+        self.request = f"{self._base}/command/{gateway}/request"
+        self.response = f"{self._base}/command/{gateway}/response"
+
+    def json(self, document: str) -> str:
+        """Where the content of a document is: collection and id, each percent-encoded."""
+        collection, _, identity = document.partition("/")
+        return f"{self._base}/json/{quote(collection, safe='')}/{quote(identity, safe='')}"
+
+    def may_answer(self, topic: str) -> bool:
+        """Whether an answer may go where its asker wants it: in its store, where nothing else is
+        written by a gateway."""
+        if topic == self.response:
+            return True
+        first = topic.removeprefix(f"{self._base}/").partition("/")[0]
+        is_below = topic.startswith(f"{self._base}/") and first not in _OURS
+        return is_below and len(topic) <= MAX_ANSWER_TOPIC and not set(topic) & set("+#\0")

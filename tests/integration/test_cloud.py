@@ -1,0 +1,342 @@
+"""A gateway at a real broker: what a back office sees and may do, and what is without a broker."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.control.messages import ControlError
+from tests.support.broker import PASSWORD, MosquittoBroker
+from tests.support.gateway import GatewayProcess, eventually
+from tests.support.office import Office
+from tests.support.proxy import Proxy
+from tests.support.store import ask, command, run
+
+pytestmark = pytest.mark.integration
+
+ORDER = {"station": "grill", "status": "open"}
+
+
+@dataclass
+class Site:
+    """A claimed gateway, its broker, and the topics of both."""
+
+    gateway: GatewayProcess
+    broker: MosquittoBroker
+    config: Path
+    store: str
+    peer: str
+
+    @property
+    def root(self) -> str:
+        return f"store-gateway/{self.store}"
+
+    def topic(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    @property
+    def health(self) -> str:
+        return self.topic(f"health/{self.peer}")
+
+    @property
+    def request(self) -> str:
+        return self.topic(f"command/{self.peer}/request")
+
+    @property
+    def cloud(self) -> Any:
+        return ask(self.gateway.folder, "status")["cloud"]
+
+    def put(self, document: str, content: dict[str, Any]) -> None:
+        ask(self.gateway.folder, "put", document=document, content=content)
+
+    def becomes(self, state: str, seconds: float = 30.0) -> Any:
+        """The status of the cloud once it is in this state."""
+
+        def reached() -> Any:
+            said = self.cloud
+            return said if said["state"] == state else None
+
+        return eventually(reached, seconds)
+
+
+def settings(broker: MosquittoBroker, port: int = 0, **other: object) -> str:
+    values: dict[str, object] = {
+        "enabled": True,
+        "host": "localhost",
+        "port": port or broker.ports[PASSWORD],
+        "ca": str(broker.folder / "certs" / "ca.crt"),
+        "user": "gateway",
+        "password_file": str(broker.password_file("gateway")),
+        "json": ["orders", "menu"],
+        "commands": ["orders"],
+        **other,
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    return "\n".join(["[mqtt]", *lines, ""])
+
+
+@contextmanager
+def site(folder: Path, *, home_assistant: bool = False) -> Iterator[Site]:
+    with MosquittoBroker(folder / "broker") as broker:
+        config = folder / "gateway.toml"
+        config.write_text(settings(broker, home_assistant=home_assistant))
+        with GatewayProcess(folder / "gateway", "--config", str(config)) as gateway:
+            assert ask(gateway.folder, "status")["cloud"]["state"] == "cloud-no-store"
+            assert command(gateway.folder, "claim")["recovery_code"]
+            status = ask(gateway.folder, "status")
+            broker.allow(status["store_id"], status["peer"])
+            yield Site(gateway, broker, config, status["store_id"], status["peer"])
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("shop"), home_assistant=True) as shop:
+        shop.becomes("cloud-ok")
+        yield shop
+
+
+def test_health_is_said_and_the_will_of_who_is_killed(tmp_path: Path) -> None:
+    with site(tmp_path) as shop, Office(shop.broker, f"{shop.root}/#") as office:
+        shop.becomes("cloud-ok")
+        said = eventually(lambda: office.retained.get(shop.health))
+        assert said["online"] and said["name"] == "gateway" and said["state"] == "ok"
+        assert set(said) == {
+            "online", "name", "version", "peers", "documents", "backlog", "last_sync", "state",
+            "sentence",
+        }  # fmt: skip
+        shop.gateway.kill()
+        eventually(lambda: office.retained[shop.health] == {"online": False})
+        shop.gateway.start()
+        eventually(lambda: office.retained[shop.health]["online"])
+        shop.gateway.stop()
+        eventually(lambda: office.retained[shop.health] == {"online": False})
+
+
+def test_documents_are_shown_as_json_merged_and_cleared(shop: Site) -> None:
+    with Office(shop.broker, f"{shop.root}/json/#") as office:
+        seen: Callable[[str], Any] = lambda name: office.retained.get(shop.topic(f"json/{name}"))  # noqa: E731
+        shop.put("orders/1", ORDER)
+        shop.put("menu/a + b#c/d", {"name": "Tea"})
+        shop.put("private/1", {"name": "nobody's business"})
+        eventually(lambda: seen("orders/1") == {"fields": ORDER})
+        eventually(lambda: seen("menu/a%20%2B%20b%23c%2Fd") == {"fields": {"name": "Tea"}})
+        before = len(office.heard)
+        for count in range(50):
+            ask(shop.gateway.folder, "patch", document="orders/1", content={"count": count})
+        eventually(lambda: (seen("orders/1") or {}).get("fields", {}).get("count") == 49)
+        # A second each: only the last state counts.
+        assert len(office.heard) - before < 25
+        ask(shop.gateway.folder, "put", document="orders/1", content={})
+        eventually(lambda: seen("orders/1") is None)
+        assert not any("private" in topic for topic, _ in office.heard)
+        assert eventually(lambda: shop.cloud["waiting"] == 0)
+
+
+def test_a_document_that_is_too_long_says_so(shop: Site) -> None:
+    with Office(shop.broker, f"{shop.root}/json/#") as office:
+        for part in range(4):
+            content = {f"text{part}": "x" * 80_000}
+            ask(shop.gateway.folder, "patch", document="orders/long", content=content)
+        topic = shop.topic("json/orders/long")
+        eventually(lambda: office.retained.get(topic) == {"$truncated": True})
+
+
+def test_commands_change_documents_and_are_answered(shop: Site) -> None:
+    response = shop.topic(f"command/{shop.peer}/response")
+    with Office(shop.broker, response, shop.topic("answer/#")) as office:
+        put = {"verb": "put", "document": "orders/7", "content": ORDER}
+        office.publish(shop.request, {"transaction": "a", **put})
+        assert office.answer("a") == {"transaction": "a", "ok": True, "document": "orders/7"}
+        patch = {"verb": "patch", "document": "orders/7", "content": {"status": None, "n": 1}}
+        office.publish(shop.request, {"transaction": "b", **patch})
+        assert office.answer("b")["ok"]
+        get = {"transaction": "c", "verb": "get", "document": "orders/7"}
+        office.publish(shop.request, get)
+        assert office.answer("c")["fields"] == {"station": "grill", "n": 1}
+        # The same transaction once more does nothing, and is answered as before.
+        office.publish(shop.request, {"transaction": "a", **put})
+        assert office.answer("a")["ok"]
+        office.publish(shop.request, get)
+        assert office.answer("c")["fields"] == {"station": "grill", "n": 1}
+        office.publish(shop.request, {"transaction": "a", **patch})
+        assert office.answer("a")["code"] == "transaction-used"
+        # A topic of the asker's own, and its correlation data.
+        office.publish(
+            shop.request, get, answer_topic=shop.topic("answer/office"), correlation=b"\x00\x01"
+        )
+        eventually(lambda: office.answers)
+        topic, answer, correlation = office.answers.pop()
+        assert (topic, correlation) == (shop.topic("answer/office"), b"\x00\x01")
+        assert answer["ok"]
+
+
+def test_commands_that_are_refused(shop: Site) -> None:
+    response = shop.topic(f"command/{shop.peer}/response")
+    with Office(shop.broker, response) as office:
+
+        def refused(transaction: str, **said: object) -> str:
+            office.publish(shop.request, {"transaction": transaction, **said})
+            answer = office.answer(transaction)
+            assert not answer["ok"] and answer["error"]
+            return str(answer["code"])
+
+        before = shop.cloud["counters"]["refused"]
+        put = {"verb": "put", "content": {}}
+        assert refused("1", **put, document="menu/1") == "forbidden"
+        assert refused("2", **put, document="orders") == "bad-name"
+        assert refused("3", **put, document="orders/../x") == "bad-name"
+        assert refused("4", verb="drop", document="orders/1") == "bad-command"
+        assert refused("5", verb="put", document="orders/1") == "usage"
+        assert refused("6", verb="get", document="orders/none") == "no-document"
+        assert refused("7", **put, document=["orders/1"]) == "bad-command"
+        assert refused("8", **put, document="orders/1", more=1) == "usage"
+        for garbage in (b"", b"{", b"[]", b"\xff", b"[" * 5_000, b'{"transaction": 5}', b"NaN"):
+            office.publish(shop.request, garbage)
+            eventually(lambda: any("transaction" not in one for _, one, _ in office.answers))
+            assert office.answers.pop()[1]["code"] == "bad-command"
+        # Not answered: nobody waits for a retained command, nor at a topic of somebody else's.
+        deep = {"transaction": "9", **put, "document": "orders/9"}
+        office.publish(shop.request, deep, retain=True)
+        office.publish(shop.request, b"", retain=True)
+        elsewhere = {"transaction": "10", "verb": "get", "document": "orders/7"}
+        for topic in ("store-gateway/OTHER/answer", shop.topic("json/orders/7"), "x"):
+            office.publish(shop.request, elsewhere, answer_topic=topic)
+        office.publish(shop.request, {"transaction": "last", **put, "document": "orders/1"})
+        assert office.answer("last")["ok"]
+        assert shop.cloud["counters"]["refused"] >= before + 18
+        assert not {"9", "10"} & {one.get("transaction") for _, one, _ in office.answers}
+    with pytest.raises(ControlError):
+        ask(shop.gateway.folder, "get", document="orders/9")
+    assert shop.cloud["state"] == "cloud-ok"
+    assert "forbidden" in shop.gateway.log() and "NaN" not in shop.gateway.log()
+
+
+def test_home_assistant_finds_the_gateway(shop: Site) -> None:
+    config = f"homeassistant/device/store_gateway_{shop.peer}/config"
+    more = "user office\ntopic readwrite homeassistant/#\n"
+    shop.broker.allow(shop.store, shop.peer, more)
+    with Office(shop.broker, "homeassistant/device/#") as office:
+        found = eventually(lambda: office.retained.get(config))
+        assert found["components"]["peers"]["state_topic"] == shop.health
+        assert found["device"]["identifiers"] == [f"store_gateway_{shop.peer}"]
+        count = len(office.heard)
+        office.publish("homeassistant/status", b"online")
+        eventually(lambda: len(office.heard) > count)
+
+
+def test_a_broker_that_was_restarted_and_one_that_forgot(tmp_path: Path) -> None:
+    with site(tmp_path) as shop:
+        for number in range(30):
+            shop.put(f"orders/{number}", ORDER)
+        shop.becomes("cloud-ok")
+        eventually(lambda: shop.cloud["waiting"] == 0)
+        published = shop.cloud["counters"]["published"]
+        assert published == 30
+        time.sleep(11.0)  # the mark is at the broker after that
+        shop.broker.stop()
+        assert shop.becomes("broker-unreachable")["broken"]
+        shop.put("orders/0", {"station": "bar"})
+        shop.broker.start()
+        shop.becomes("cloud-ok")
+        eventually(lambda: shop.cloud["waiting"] == 0)
+        # Nothing that was there was sent again.
+        assert shop.cloud["counters"]["published"] == published + 1
+        shop.broker.kill(forget=True)
+        shop.becomes("broker-unreachable")
+        shop.broker.start()
+        shop.becomes("cloud-ok")
+        with Office(shop.broker, f"{shop.root}/json/#") as office:
+            eventually(lambda: len(office.retained) == 30)
+            assert office.retained[shop.topic("json/orders/0")] == {"fields": {"station": "bar"}}
+
+
+def test_what_a_gateway_was_started_with_is_shown(tmp_path: Path) -> None:
+    with site(tmp_path) as shop:
+        shop.becomes("cloud-ok")
+        shop.gateway.stop()
+        shop.config.write_text("")
+        with shop.gateway:
+            for number in range(40):
+                shop.put(f"menu/{number}", {"name": str(number)})
+        shop.config.write_text(settings(shop.broker))
+        with shop.gateway, Office(shop.broker, f"{shop.root}/json/#") as office:
+            eventually(lambda: len(office.retained) == 40)
+
+
+def test_why_there_is_no_cloud_is_said_everywhere(tmp_path: Path) -> None:
+    with site(tmp_path) as shop:
+        shop.becomes("cloud-ok")
+        shop.broker.password_file("gateway", "not this one")
+        shop.broker.kill()
+        shop.becomes("broker-unreachable")
+        shop.broker.start()
+        said = shop.becomes("broker-not-authorised")
+        assert said["broken"] and "mqtt.password_file" in said["do"]
+        assert "not this one" not in json.dumps(said) + shop.gateway.log()
+        status = ask(shop.gateway.folder, "status")
+        assert status["state"] == "ok" and "but the cloud" in status["sentence"]
+        ended = run(shop.gateway.folder, "doctor")
+        assert ended.returncode == 1 and "broker-not-authorised" in ended.stdout
+        ended = run(shop.gateway.folder, "status")
+        assert "password is wrong" in ended.stdout
+        shop.broker.password_file("gateway")
+        shop.becomes("cloud-ok", 60.0)
+
+
+def test_a_topic_that_is_denied_is_said_and_tried_again(tmp_path: Path) -> None:
+    with site(tmp_path) as shop:
+        shop.becomes("cloud-ok")
+        shop.broker.allow("ELSE", "ELSE", f"user gateway\ntopic write {shop.root}/json/menu/#\n")
+        time.sleep(0.5)
+        shop.put("orders/1", ORDER)
+        shop.put("menu/1", ORDER)
+        shop.becomes("broker-topic-denied")
+        # The other collection goes on.
+        eventually(lambda: shop.cloud["counters"]["published"] == 1)
+        assert shop.cloud["waiting"] == 1
+        shop.broker.allow(shop.store, shop.peer)
+        eventually(lambda: shop.cloud["waiting"] == 0)
+        shop.becomes("cloud-ok")
+
+
+def latencies(folder: Path, count: int = 150) -> list[float]:
+    found = []
+    for number in range(count):
+        began = time.perf_counter()
+        ask(folder, "put", document=f"orders/{number % 20}", content={"n": number})
+        ask(folder, "get", document=f"orders/{number % 20}")
+        found.append(time.perf_counter() - began)
+    return found
+
+
+@pytest.mark.timing
+def test_the_store_does_not_wait_for_a_broker_that_is_dead_or_stalled(tmp_path: Path) -> None:
+    with site(tmp_path) as shop, Proxy(shop.broker.ports[PASSWORD]) as proxy:
+        shop.becomes("cloud-ok")
+        shop.gateway.stop()
+        shop.config.write_text(settings(shop.broker, proxy.port))
+        with shop.gateway:
+            shop.becomes("cloud-ok")
+            latencies(shop.gateway.folder)
+            measured = {"well": latencies(shop.gateway.folder)}
+            proxy.stall()
+            measured["stalled"] = latencies(shop.gateway.folder)
+            # It is noticed, and said.
+            shop.becomes("broker-silent", 60.0)
+            proxy.cut()
+            shop.becomes("broker-no-mqtt", 60.0)
+            measured["cut"] = latencies(shop.gateway.folder)
+            proxy.carry()
+            proxy.mend()
+            shop.becomes("cloud-ok", 120.0)
+            eventually(lambda: shop.cloud["waiting"] == 0)
+    medians = {name: statistics.median(found) for name, found in measured.items()}
+    print({name: f"{median * 1000:.1f} ms" for name, median in medians.items()})
+    for name in ("stalled", "cut"):
+        assert medians[name] < 1.5 * medians["well"] + 0.005, medians
