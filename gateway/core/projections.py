@@ -52,6 +52,7 @@ class Projections:
         self._known: dict[str, tuple[bytes, int]] = {}
         # Collections to be looked through, those whose turn it is to wait, and their next pause.
         self._unseen: set[str] = set(collections)
+        self._looking: set[str] = set()
         self._held: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
 
@@ -60,7 +61,7 @@ class Projections:
         """How many documents are not known to be at the broker as they are here; collections that
         were not looked through count as one."""
         names = sum(map(len, self._waiting.values())) + len(self._later.keys() - self._busy)
-        return names + len(self._busy) + len(self._unseen)
+        return names + len(self._busy) + len(self._unseen | self._looking)
 
     @property
     def mark(self) -> Mark:
@@ -71,6 +72,8 @@ class Projections:
         """A connection begins; ``mark`` is what the broker kept."""
         self._held.clear()
         self._pauses.clear()
+        self._unseen |= self._looking
+        self._looking.clear()
         if mark is None or mark.start != self._start or mark.number > self._number:
             self._known.clear()
             self._unseen = set(self.collections)
@@ -95,12 +98,17 @@ class Projections:
         return len(self._waiting[collection])
 
     def is_unseen(self, collection: str) -> bool:
-        """Whether a collection is to be looked through; it is so until ``seen``."""
+        """Whether a collection is to be looked through."""
         return collection in self._unseen
 
-    def seen(self, collection: str) -> None:
-        """All documents of a collection are told by ``changed`` now, or were."""
+    def begin(self, collection: str) -> None:
+        """It is looked through: all its documents are told by ``changed`` until ``seen``."""
         self._unseen.discard(collection)
+        self._looking.add(collection)
+
+    def seen(self, collection: str) -> None:
+        """All its documents were told; it may have to be looked through again by now."""
+        self._looking.discard(collection)
 
     def next(self, now: float) -> str | None:
         """The document whose turn it is, if there is one; then say how it went."""

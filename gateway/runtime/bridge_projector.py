@@ -104,6 +104,7 @@ class Projector:
             if not self.projections.is_unseen(collection):
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
+            self.projections.begin(collection)
             names = await self._names(collection)
             for first in range(0, len(names), NAMES_AT_ONCE):
                 # What waits is bounded: no more is told before the last was sent.

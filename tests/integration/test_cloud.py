@@ -305,13 +305,16 @@ def test_a_topic_that_is_denied_is_said_and_tried_again(tmp_path: Path) -> None:
         shop.becomes("cloud-ok")
 
 
-def latencies(folder: Path, count: int = 150) -> list[float]:
+def latencies(folder: Path, rounds: int = 20, reads: int = 25) -> list[float]:
+    """How long reading takes while documents change; a write waits for others on purpose."""
     found = []
-    for number in range(count):
-        began = time.perf_counter()
-        ask(folder, "put", document=f"orders/{number % 20}", content={"n": number})
-        ask(folder, "get", document=f"orders/{number % 20}")
-        found.append(time.perf_counter() - began)
+    for number in range(rounds):
+        document = f"orders/{number}"
+        ask(folder, "put", document=document, content={"n": time.monotonic()})
+        for _ in range(reads):
+            began = time.perf_counter()
+            ask(folder, "get", document=document)
+            found.append(time.perf_counter() - began)
     return found
 
 
@@ -336,7 +339,11 @@ def test_the_store_does_not_wait_for_a_broker_that_is_dead_or_stalled(tmp_path: 
             proxy.mend()
             shop.becomes("cloud-ok", 120.0)
             eventually(lambda: shop.cloud["waiting"] == 0)
-    medians = {name: statistics.median(found) for name, found in measured.items()}
-    print({name: f"{median * 1000:.1f} ms" for name, median in medians.items()})
+    figures = {name: statistics.quantiles(found, n=100) for name, found in measured.items()}
+    shown = {
+        name: f"p50 {f[49] * 1e3:.1f} ms, p99 {f[98] * 1e3:.1f} ms" for name, f in figures.items()
+    }
+    print("p50, p99:", shown)
     for name in ("stalled", "cut"):
-        assert medians[name] < 1.5 * medians["well"] + 0.005, medians
+        assert figures[name][49] < 1.2 * figures["well"][49] + 0.001, shown
+        assert figures[name][98] < 1.2 * figures["well"][98] + 0.02, shown
