@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial, wraps
 
@@ -19,7 +19,7 @@ from gateway.core.selector import Selector
 from gateway.core.session import State
 from gateway.core.split import split_update
 from gateway.runtime import answers, perform
-from gateway.runtime.perform import Performer
+from gateway.runtime.perform import Performer, Watcher
 from gateway.runtime.threads import Helper
 from tests.core.edits import Author
 from tests.core.sessions import RecordingSession
@@ -32,14 +32,16 @@ BROKEN = b"\x01\x01\x01\x00\x84\x00"
 class Running:
     """A performer over a memory store."""
 
-    def __init__(self) -> None:
+    def __init__(self, watcher: Watcher | None = None) -> None:
         self.store = MemoryStore()
         self.note = MemoryNote()
         self.failed: list[GatewayError] = []
         quotas = Quotas(1 << 30, 1 << 30, 1 << 30)
         self.hub = Hub(quotas, {}, frozenset())
         self.helper = Helper("test")
-        self.performer = Performer(self.hub, self.store, self.note, self.helper, self.failed.append)
+        self.performer = Performer(
+            self.hub, self.store, self.note, self.helper, self.failed.append, watcher
+        )
 
     def join(self, name: str) -> RecordingSession:
         session = RecordingSession(name)
@@ -48,8 +50,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Running]:
-    one = Running()
+async def running(watcher: Watcher | None = None) -> AsyncIterator[Running]:
+    one = Running(watcher)
     one.performer.writer.start()
     try:
         yield one
@@ -326,3 +328,27 @@ async def test_a_scan_ends_with_its_session_and_a_lost_store_is_said() -> None:
         other = one.join("other")
         await one.performer.take(other, subscribed(1, ""))
         await until(lambda: [error.code for error in one.failed] == ["store-failed"])
+
+
+@asynchronous
+async def test_it_is_told_which_documents_are_on_the_disk_and_not_before() -> None:
+    written: set[str] = set()
+
+    class Listening(Watcher):
+        def stored(self, documents: Collection[str]) -> None:
+            written.update(documents)
+
+    async with running(Listening()) as one:
+        session = one.join("ada")
+        names = [f"orders/{number}" for number in range(3)]
+        for name in names:
+            await one.performer.load(name)
+        one.store.gate.clear()
+        for number, name in enumerate(names):
+            update = UpdateReceived(name, Author(1).set("a", 1), number, answer=False, more=False)
+            await one.performer.take(session, update)
+        await asyncio.sleep(0.05)
+        assert not written
+        one.store.gate.set()
+        await until(lambda: len(written) == 3)
+        assert written == set(names)
