@@ -29,6 +29,17 @@ def test_priorities_and_budgets(tmp_path: Path) -> None:
     assert config.budget == Budget(documents=500)
 
 
+def test_the_port_of_a_broker_is_the_usual_one(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text('[mqtt]\nenabled = true\nhost = "b"\nroot = "shops/north"\njson = ["menu"]\n')
+    mqtt = load(path).mqtt
+    assert (mqtt.port_used, mqtt.json, mqtt.commands) == (8_883, ("menu",), ())
+    path.write_text("[mqtt]\ntls = false\n")
+    assert load(path).mqtt.port_used == 1_883
+    path.write_text("[mqtt]\nport = 5\n")
+    assert load(path).mqtt.port_used == 5
+
+
 def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
     path = tmp_path / "gateway.toml"
     path.write_text('name = "Kitchen"\n[listen]\nport = 9000\nhosts = ["shop.example"]\n')
@@ -64,6 +75,19 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ("[bytes_per_second]\nkiosk = 999", ["bytes_per_second is", "kiosk = 50000"]),
         ('[bluetooth]\nadapter = "hci"', ["bluetooth.adapter is 'hci'", "hci0"]),
         ("[bluetooth]\nphones = 9", ["bluetooth.phones is '9'", "from 1 to 8"]),
+        ("[mqtt]\nenabled = true", ["mqtt.enabled is true", "mqtt.host is missing"]),
+        ('[mqtt]\nkey = "x"', ["mqtt.key is set", "mqtt.certificate"]),
+        ('[mqtt]\ntls = false\nca = "x"', ["mqtt.tls is false", "leave them out"]),
+        ('[mqtt]\nroot = "a//b"', ["mqtt.root is 'a//b'", "levels of a topic"]),
+        ('[mqtt]\nroot = "a/+"', ["mqtt.root is 'a/+'", "without + # and $"]),
+        ('[mqtt]\njson = "orders"', ["mqtt.json is 'orders'", "a list of collections"]),
+        ('[mqtt]\ncommands = ["a/b"]', ["mqtt.commands", "a list of collections"]),
+        ("[mqtt]\njson = [5]", ["mqtt.json", "a list of collections"]),
+        (
+            "[mqtt]\npassword = 'x'",
+            ["mqtt.password is not a setting", "did you mean password_file?"],
+        ),
+        ("[mqtt]\nport = 70000", ["mqtt.port is '70000'", "from 0 to 65535"]),
         ("[budget]\nbytes_per_second = 5", ["budget.bytes_per_second is '5'", "from 1000"]),
         ("[mesh]\ndiscovery = true", ["mesh.discovery", "did you mean discover?"]),
     ],

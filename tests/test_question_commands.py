@@ -1,4 +1,4 @@
-"""The words of ``status`` about Bluetooth."""
+"""The words of ``status`` about Bluetooth and the cloud."""
 
 import argparse
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway import doctor, question_commands
+from gateway.core import bridge
 from gateway.core.radio import OFF, OK, UNCLAIMED, Controller, Facts, Service, diagnose, section
 
 STORE = {"documents": 1, "file_bytes": 1, "waiting": 0, "quarantined": 0}
@@ -18,8 +19,8 @@ BASE: dict[str, Any] = {
 OUT = diagnose(Facts((Controller("hci0", hard=True),)), Service(failures=1), "hci0", named=False)
 
 
-def status(bluetooth: dict[str, Any]) -> str:
-    """What the command prints."""
+def status(bluetooth: dict[str, Any], about: str = "bluetooth", **more: Any) -> str:
+    """What the command prints of something."""
     commands: dict[str, Callable[[argparse.Namespace], int]] = {}
 
     def add(name: str, run: Callable[[argparse.Namespace], int], *_: str) -> Any:
@@ -27,10 +28,10 @@ def status(bluetooth: dict[str, Any]) -> str:
         return argparse.ArgumentParser()
 
     said: list[str] = []
-    answer = {**BASE, "bluetooth": bluetooth}
+    answer = {**BASE, "bluetooth": bluetooth, **more}
     question_commands.add(add, lambda _: lambda verb: answer, said.append)
     commands["status"](argparse.Namespace(json=False))
-    return next(line for line in said[0].splitlines() if "bluetooth" in line)
+    return next(line for line in said[0].splitlines() if line.startswith(f"  {about} "))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,36 @@ def status(bluetooth: dict[str, Any]) -> str:
 )
 def test_one_line(bluetooth: dict[str, Any], line: str) -> None:
     assert status(bluetooth) == line
+
+
+LOST = bridge.cause_of("broker-lost")
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ({}, "off"),
+        ({"cloud": bridge.section(bridge.OFF)}, "off"),
+        ({"cloud": bridge.section(bridge.OK, broker="b:1")}, "connected to b:1, nothing waits"),
+        (
+            {"cloud": bridge.section(bridge.OK, broker="b:1", waiting=2)},
+            "connected to b:1, 2 documents wait",
+        ),
+        (
+            {"cloud": bridge.section(LOST, waiting=2, retry_seconds=4.2)},
+            f"{LOST.what}. {LOST.do} Tried again in 4 s. 2 documents wait.",
+        ),
+    ],
+)
+def test_one_line_about_the_cloud(more: dict[str, Any], line: str) -> None:
+    assert status(section(OFF), "cloud", **more) == f"  cloud      {line}"
+
+
+def test_the_doctor_hears_of_the_cloud_only_if_it_is_broken() -> None:
+    assert doctor.cloud_of({}) is None
+    assert doctor.cloud_of({"cloud": bridge.section(bridge.NO_NETWORK)}) is None
+    name = bridge.cause_of("broker-name")
+    assert doctor.cloud_of({"cloud": bridge.section(name)}) == (name.code, name.what, name.do)
 
 
 def test_the_doctor_hears_of_it_only_if_it_is_on_and_wrong() -> None:

@@ -73,6 +73,13 @@ def test_its_radio_where_nobody_else_is_asked_for() -> None:
     assert codes(blocked, target(Greeting(OTHER))) == []
 
 
+def test_its_cloud_where_nobody_else_is_asked_for() -> None:
+    out = replace(device(), cloud=("broker-name", "It has no name", "Name it."))
+    (finding,) = diagnose(Facts(out, LAN, BOTH))
+    assert (finding.code, finding.what, finding.do) == ("broker-name", "It has no name", "Name it.")
+    assert codes(out, target(Greeting(OTHER))) == []
+
+
 def test_its_network() -> None:
     assert codes(device(), addresses=LAN[:1], asked=()) == ["no-network"]
     deaf = (*BOTH, Asked("10.0.0.5", False, frozenset()))

@@ -2,6 +2,7 @@
 
 import json
 
+from gateway.core import bridge
 from gateway.core.events import DocumentOpened, Subscribed, UpdateReceived
 from gateway.core.hub import Hub, Quotas
 from gateway.core.peer_graph import Reached
@@ -77,3 +78,16 @@ def test_the_radio_says_its_own() -> None:
     starts = Moment(1.0, 0, 0, "", bluetooth=section(STARTING))
     said = status(IDENTITY, starts, hub, STORE)
     assert said["state"] == "ok" and said["sentence"] == "Everything but Bluetooth works."
+
+
+def test_the_cloud_says_its_own() -> None:
+    hub = Hub(Quotas(1, 1, 1), {}, frozenset())
+    off = status(IDENTITY, Moment(1.0, 0, 0, ""), hub, STORE)["cloud"]
+    assert off["state"] == "cloud-off" and not off["broken"]
+    out = bridge.section(bridge.cause_of("broker-name"), waiting=2)
+    said = status(IDENTITY, Moment(1.0, 0, 0, "", cloud=out), hub, STORE)
+    assert said["state"] == "ok" and said["sentence"] == "Everything but the cloud works."
+    assert said["cloud"]["waiting"] == 2
+    both = Moment(1.0, 0, 0, "", bluetooth=section(STARTING), cloud=out)
+    sentence = status(IDENTITY, both, hub, STORE)["sentence"]
+    assert sentence == "Everything but Bluetooth and the cloud works."
