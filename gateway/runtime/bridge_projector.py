@@ -29,8 +29,9 @@ MARK_SECONDS = 10.0
 LOOK_SECONDS = 0.25
 # The JSON of a document above this is made beside the loop.
 LARGE_BYTES = 32_768
-# After the JSON of a document was made nothing is for so many times as long: the bridge takes a
-# fifth of the loop at most, whatever there is to be sent.
+# From one document to the next: so many are sent at most, however many wait, that devices do not
+# notice it. After one that took long to make nothing is made for so many times as long.
+PACE_SECONDS = 0.005
 REST = 4.0
 # Of a collection that is looked through so many names are told at once.
 NAMES_AT_ONCE = 500
@@ -180,7 +181,7 @@ class Projector:
             if len(whole) > LARGE_BYTES:
                 return await self._helper.run(_projected, whole)
             payload = _projected(whole) if whole else b""
-            await asyncio.sleep(REST * (self._now() - began))
+            await asyncio.sleep(max(PACE_SECONDS, REST * (self._now() - began)))
             return payload
 
 
