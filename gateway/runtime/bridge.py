@@ -120,12 +120,12 @@ class Bridge(Watcher):
     async def keep(self, network: Network) -> None:
         """Be connected whenever there is a network, for ever."""
         self._network = network
-        watching = asyncio.ensure_future(self._watch(network))
         try:
-            while True:
-                await self._once()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch(network))
+                while True:
+                    await self._once()
         finally:
-            watching.cancel()
             network.close()
             if self._link is not None:
                 self._link.end(GatewayError("broker-lost", "the gateway stops"))
@@ -205,13 +205,22 @@ class Bridge(Watcher):
     async def _watch(self, network: Network) -> None:
         """Try at once when the network is another one."""
         while True:
-            await network.changed()
-            ips = {address.ip for address in network.addresses()}
-            if self._link is not None and self._link.local.partition("%")[0] not in ips:
-                moved = "this device has another address now"
-                self._link.end(GatewayError("broker-lost", moved))
-            self._pauses.begin_anew()
-            self._moved.set()
+            try:
+                await self._moved_elsewhere(network)
+            except OSError:
+                # Without it all goes on, less promptly.
+                log.exception("the network cannot be watched")
+                return
+
+    async def _moved_elsewhere(self, network: Network) -> None:
+        """Wait until the network is another one, and try at once."""
+        await network.changed()
+        ips = {address.ip for address in network.addresses()}
+        if self._link is not None and self._link.local.partition("%")[0] not in ips:
+            moved = "this device has another address now"
+            self._link.end(GatewayError("broker-lost", moved))
+        self._pauses.begin_anew()
+        self._moved.set()
 
     def _is_in_network(self) -> bool:
         assert self._network is not None

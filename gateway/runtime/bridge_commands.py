@@ -23,6 +23,9 @@ from gateway.runtime.bridge_projector import REFUSED
 from gateway.runtime.edits import edit
 from gateway.runtime.local import Local
 
+# A flood of what is refused must not fill the disk: of more than this every so many-th is logged.
+LOGGED = 100
+
 log = logging.getLogger("gateway.cloud")
 
 
@@ -77,7 +80,8 @@ class Commands:
 
     def _decline(self, why: str) -> None:
         self.declined += 1
-        log.warning("refused from the broker: %s", why)
+        if self.declined <= LOGGED or self.declined % LOGGED == 0:
+            log.warning("refused from the broker: %s", why)
 
     async def _answer(self, message: Message, link: BrokerLink, topics: Topics) -> None:
         answer = await self._do(message.payload)

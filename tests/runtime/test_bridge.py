@@ -76,6 +76,7 @@ class World:
         self.told: list[str] = []
         self.fault: Exception | None = None
         self.topics: Topics | None = TOPICS
+        self.deaf = False
         self._changed = asyncio.Event()
         clock = asyncio.get_running_loop()
         assert isinstance(clock, VirtualLoop)
@@ -97,6 +98,8 @@ class World:
     async def changed(self) -> None:
         await self._changed.wait()
         self._changed.clear()
+        if self.deaf:
+            raise OSError("netlink")
 
     def close(self) -> None:
         self.there = []
@@ -286,3 +289,17 @@ def test_it_ends_with_the_gateway_while_it_is_connected() -> None:
         assert (await world.links[0].lost()).code == "broker-lost"
 
     run(work())
+
+
+def test_without_news_of_the_network_it_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        world = World()
+        world.deaf = True
+        await asyncio.sleep(1)
+        world.move(HERE)
+        await asyncio.sleep(100)
+        assert world.bridge.is_connected and not world.keeping.done()
+        await world.end()
+
+    run(work())
+    assert "cannot be watched" in caplog.text

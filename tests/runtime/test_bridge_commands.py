@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.bridge import Message, Publication
 from gateway.core.errors import GatewayError
-from gateway.runtime.bridge_commands import Commands
+from gateway.runtime.bridge_commands import LOGGED, Commands
 from gateway.runtime.local import Local
 from tests.runtime.test_bridge import TOPICS, FakeLink
 from tests.runtime.test_perform import NAME, Running, asynchronous, running, until
@@ -163,3 +163,16 @@ async def test_what_the_broker_refuses_is_told_and_what_is_lost_ends_it() -> Non
         lost.refusal = LOST
         with pytest.raises(GatewayError):
             await office.over(lost, lambda: False)
+
+
+@asynchronous
+async def test_a_flood_of_what_is_refused_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running() as one:
+        office, link = Office(one), Link()
+        for _ in range(3 * LOGGED):
+            link.heard.put_nowait(Message("x", b""))
+        await office.over(link, lambda: len(link.finished) == 3 * LOGGED)
+        assert office.commands.declined == 3 * LOGGED
+    assert len(caplog.records) == LOGGED + 2
