@@ -199,6 +199,19 @@ def test_another_network_is_tried_at_once() -> None:
     run(work())
 
 
+def test_in_another_network_the_pauses_begin_anew() -> None:
+    async def work() -> None:
+        world = World()
+        world.refusal = GatewayError("broker-name", "")
+        await asyncio.sleep(1_000)
+        world.move(THERE)
+        await asyncio.sleep(5)
+        assert world.tries[-3:] == [1_000, 1_001, 1_003]
+        await world.end()
+
+    run(work())
+
+
 def test_a_change_elsewhere_does_not_end_the_connection() -> None:
     async def work() -> None:
         world = World()
