@@ -41,6 +41,8 @@ KEEP_ALIVE_SECONDS: Final = 30
 # has time to get there on the slowest line that is of use.
 ANSWER_SECONDS: Final = 20.0
 SLOWEST_BYTES_PER_SECOND: Final = 1_000
+# What comes need not be what is owed: a broker that acknowledges nothing for so long is given up.
+LONGEST_SECONDS: Final = 600.0
 TICK_SECONDS: Final = 1.0
 # Publications without an answer, at once, and their bytes if they are more than one; and messages
 # of the broker that are not done.
@@ -122,8 +124,8 @@ class MqttLink:
     def __init__(self, settings: Settings, version: MQTTProtocolVersion) -> None:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
-        self.pipe = Pipe(self._read, self._write, self.end)
         self.is_5 = version is MQTTProtocolVersion.MQTTv5
+        self.pipe = Pipe(self._read, self._write, self.end, is_5=self.is_5)
         self._client = client = _Client(self.pipe, settings.client_id, version)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
@@ -133,8 +135,8 @@ class MqttLink:
         client.on_socket_register_write = self._has_to_write
         self._greeting: asyncio.Future[None] = self._loop.create_future()
         self._lost: asyncio.Future[GatewayError] = self._loop.create_future()
-        # What the broker owes an answer to, by number.
-        self._owed: dict[int, asyncio.Future[Any]] = {}
+        # What the broker owes an answer to, by the kind of that answer and number.
+        self._owed: dict[tuple[int, int], asyncio.Future[Any]] = {}
         self._window = asyncio.Semaphore(WINDOW)
         self._messages: deque[Message] = deque()
         self._heard = asyncio.Event()
@@ -144,6 +146,7 @@ class MqttLink:
         self._owed_bytes = 0
         self._answered = asyncio.Event()
         self._heard_before, self._heard_at = 0, self._loop.time()
+        self._settled_at = self._heard_at
         self._most_bytes = PACKET_BYTES - HEAD_BYTES
         self._local = ""
 
@@ -198,7 +201,7 @@ class MqttLink:
             info = self._client.publish(
                 publication.topic, publication.payload, 1, publication.retain, properties
             )
-            reason: ReasonCode = await self._answer(info.mid, size)
+            reason: ReasonCode = await self._answer(PacketTypes.PUBACK, info.mid, size)
         if reason.is_failure:
             raise _refusal(reason)
 
@@ -289,16 +292,16 @@ class MqttLink:
 
     async def _subscription(self, number: int | None) -> None:
         assert number is not None
-        reasons: list[ReasonCode] = await self._answer(number)
+        reasons: list[ReasonCode] = await self._answer(PacketTypes.SUBACK, number)
         for reason in reasons:
             if reason.is_failure:
                 raise _refusal(reason)
 
-    async def _answer(self, number: int, size: int = 0) -> Any:
+    async def _answer(self, kind: int, number: int, size: int = 0) -> Any:
         if not self._owed:
-            self._heard_at = self._loop.time()
+            self._heard_at = self._settled_at = self._loop.time()
         self._owed_bytes += size
-        owed = self._owed[number] = self._loop.create_future()
+        owed = self._owed[kind, number] = self._loop.create_future()
         try:
             return await owed
         except asyncio.CancelledError:
@@ -307,7 +310,7 @@ class MqttLink:
                 self._raise_if_lost()
             raise
         finally:
-            del self._owed[number]
+            del self._owed[kind, number]
             self._owed_bytes -= size
             self._answered.set()
 
@@ -318,10 +321,13 @@ class MqttLink:
         patience = ANSWER_SECONDS + self._owed_bytes / SLOWEST_BYTES_PER_SECOND
         if heard != self._heard_before or not self._owed:
             self._heard_before, self._heard_at = heard, now
-        elif now - self._heard_at >= patience:
+        is_late = now - self._settled_at >= max(patience, LONGEST_SECONDS)
+        if self._owed and (is_late or now - self._heard_at >= patience):
             self.end(broker_error("broker-silent", "no answer in time"))
             return
-        self._client.loop_misc()
+        # What is owed has a longer patience; paho would give up a slow line after two keep alives.
+        if not self._owed:
+            self._client.loop_misc()
 
     def _read(self) -> None:
         """A packet has come."""
@@ -391,6 +397,8 @@ class MqttLink:
             return
         if len(self._messages) >= MAX_WAITING:
             self.dropped += 1
+            # Else the broker would keep its place, and send nothing more in the end.
+            self.done(heard)
             return
         self._messages.append(heard)
         self._heard.set()
@@ -406,16 +414,17 @@ class MqttLink:
     def _published(
         self, client: object, data: object, number: int, reason: ReasonCode, said: object
     ) -> None:
-        self._settle(number, reason)
+        self._settle(PacketTypes.PUBACK, number, reason)
 
     def _subscribed(
         self, client: object, data: object, number: int, reasons: list[ReasonCode], said: object
     ) -> None:
-        self._settle(number, reasons)
+        self._settle(PacketTypes.SUBACK, number, reasons)
 
-    def _settle(self, number: int, answer: object) -> None:
-        owed = self._owed.get(number)
+    def _settle(self, kind: int, number: int, answer: object) -> None:
+        owed = self._owed.get((kind, number))
         if owed is not None and not owed.done():
+            self._settled_at = self._loop.time()
             owed.set_result(answer)
 
 

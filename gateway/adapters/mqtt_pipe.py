@@ -19,13 +19,25 @@ EX_UNAVAILABLE = 69
 PACKET_BYTES: Final = 262_144
 # Beyond so many octets of a packet's length it is none (MQTT 5.0 section 1.5.5).
 LENGTH_BYTES: Final = 4
+# MQTT 5.0 section 1.5.6.
+PASSWORD_BYTES: Final = 65_535
 # A name server; one address, its TLS too.
 NAME_SECONDS: Final = 10.0
 CONNECT_SECONDS: Final = 5.0
 # Addresses of one name that are tried.
 MAX_TRIED: Final = 4
 
+# Packets that are handed over before others have their turn: a flood does not hold up the loop.
+PACKETS_AT_ONCE: Final = 16
+# Properties of a message, and any other packet: paho needs the square of their number, seconds for
+# as many as fit in a packet.
+PROPERTY_BYTES: Final = 8_192
+OTHER_BYTES: Final = 8_192
+
 _PUBLISH: Final = 3
+# What a broker may send to one that asks for QoS 1 at most: CONNACK, PUBLISH, PUBACK, SUBACK,
+# UNSUBACK, PINGRESP, DISCONNECT (MQTT 5.0 section 2.1.2). paho would answer others, without end.
+_KINDS: Final = frozenset({2, _PUBLISH, 4, 9, 11, 13, 14})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,8 @@ def read_files(settings: Settings) -> tuple[ssl.SSLContext | None, str]:
     path = settings.password_file
     try:
         password = Path(path).read_text(encoding="utf-8").rstrip("\r\n") if path else ""
+        if len(password.encode()) > PASSWORD_BYTES:
+            raise ValueError
         if not settings.tls:
             return None, password
         path = settings.ca or "the certificates of this system"
@@ -65,6 +79,8 @@ def read_files(settings: Settings) -> tuple[ssl.SSLContext | None, str]:
         # An SSLError, which is an OSError, may say what is in the file.
         if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
             shown = error.strerror or shown
+        # Who took the file for the password itself does not want to read it everywhere.
+        path = "mqtt.password_file" if path == settings.password_file else path
         raise broker_error("broker-settings", f"{path}: {shown}") from error
     return context, password
 
@@ -75,7 +91,7 @@ async def open_pipe(pipe: "Pipe", settings: Settings, context: ssl.SSLContext | 
     try:
         async with asyncio.timeout(NAME_SECONDS):
             found = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError) as error:
+    except (OSError, ValueError, TimeoutError) as error:
         raise broker_error("broker-name", settings.host) from error
     met = broker_error("broker-unreachable")
     for family, _, _, _, address in list(dict.fromkeys(found))[:MAX_TRIED]:
@@ -132,14 +148,17 @@ def _met(error: BaseException | None) -> GatewayError:
 
 
 class Pipe(asyncio.Protocol):
-    """The connection, and what paho takes for a socket."""
+    """The connection, and what paho takes for a socket. ``is_5``: of MQTT 5."""
 
     def __init__(
         self,
         on_packet: Callable[[], None],
         on_room: Callable[[], None],
         on_lost: Callable[[GatewayError], None],
+        *,
+        is_5: bool = True,
     ) -> None:
+        self._is_5 = is_5
         self._on_packet = on_packet
         self._on_room = on_room
         self._on_lost = on_lost
@@ -147,6 +166,9 @@ class Pipe(asyncio.Protocol):
         self._packet = memoryview(b"")
         self._transport: asyncio.Transport | None = None
         self.full = False
+        # Reading waits for packets that have come, or for room for their answers.
+        self._is_paused = False
+        self._turn: asyncio.Handle | None = None
         self.closed = asyncio.Event()
         # How often something came.
         self.heard = 0
@@ -165,15 +187,41 @@ class Pipe(asyncio.Protocol):
         """See ``asyncio.Protocol``."""
         self.heard += 1
         self._arrived += data
-        while self._transport is not None and (size := _packet_bytes(self._arrived)):
-            if size > PACKET_BYTES or not _is_taken(self._arrived[0]):
-                self._on_lost(broker_error("broker-protocol", "a packet that is not taken"))
-                return
-            if len(self._arrived) < size:
-                return
-            self._packet = memoryview(bytes(self._arrived[:size]))
-            del self._arrived[:size]
-            self._on_packet()
+        if self._turn is None:
+            self._take()
+
+    def _take(self) -> None:
+        """Hand over some of the packets that have come; the others later."""
+        self._turn = None
+        for _ in range(PACKETS_AT_ONCE):
+            if self.full or not self._take_one():
+                break
+        else:
+            self._turn = asyncio.get_running_loop().call_soon(self._take)
+        self._pause(self.full or self._turn is not None)
+
+    def _take_one(self) -> bool:
+        size = _packet_bytes(self._arrived)
+        if self._transport is None or not size:
+            return False
+        if size > PACKET_BYTES or not _is_taken(self._arrived, size, is_5=self._is_5):
+            self._on_lost(broker_error("broker-protocol", "a packet that is not taken"))
+            return False
+        if len(self._arrived) < size:
+            return False
+        self._packet = memoryview(bytes(self._arrived[:size]))
+        del self._arrived[:size]
+        self._on_packet()
+        return True
+
+    def _pause(self, is_paused: bool) -> None:
+        if self._transport is None or is_paused == self._is_paused:
+            return
+        self._is_paused = is_paused
+        if is_paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
@@ -191,6 +239,9 @@ class Pipe(asyncio.Protocol):
         """See ``asyncio.Protocol``."""
         self.full = False
         self._on_room()
+        if self._turn is None:
+            # Not now: it may be paho that is writing.
+            self._turn = asyncio.get_running_loop().call_soon(self._take)
 
     def local(self) -> str:
         """The address of this device."""
@@ -242,6 +293,25 @@ def _packet_bytes(data: bytearray) -> int:
     return PACKET_BYTES + 1 if len(data) > LENGTH_BYTES else 0
 
 
-def _is_taken(first: int) -> bool:
-    """Not a message at QoS 2, which was not asked for and would be held."""
-    return first >> 4 != _PUBLISH or first >> 1 & 3 < 2
+def _is_taken(data: bytearray, size: int, *, is_5: bool) -> bool:
+    """Whether the first packet, as far as it has come, may be handed to paho.
+
+    Not a message at QoS 2, which was not asked for and would be held.
+    """
+    kind, quality = data[0] >> 4, data[0] >> 1 & 3
+    if kind != _PUBLISH:
+        return kind in _KINDS and size <= OTHER_BYTES
+    return quality < 2 and (len(data) < size or not is_5 or _property_bytes(data) <= PROPERTY_BYTES)
+
+
+def _property_bytes(data: bytearray) -> int:
+    """How long a message says that its properties are (MQTT 5.0 section 3.3.2)."""
+    head = 2 + next(index for index, octet in enumerate(data[1:]) if not octet & 0x80)
+    topic = int.from_bytes(data[head : head + 2])
+    start = head + 2 + topic + (2 if data[0] >> 1 & 3 else 0)
+    length = 0
+    for index, octet in enumerate(data[start : start + LENGTH_BYTES]):
+        length |= (octet & 0x7F) << 7 * index
+        if not octet & 0x80:
+            break
+    return length

@@ -12,7 +12,7 @@ import pytest
 from gateway.adapters import mqtt, mqtt_pipe
 from gateway.adapters.loop import new_event_loop
 from gateway.adapters.mqtt import Mqtt, MqttLink
-from gateway.adapters.mqtt_pipe import PACKET_BYTES, Settings
+from gateway.adapters.mqtt_pipe import PACKET_BYTES, PASSWORD_BYTES, Pipe, Settings
 from gateway.core.bridge import CAUSES, Message, Publication
 from gateway.core.errors import GatewayError
 from tests.support.broker import CERTIFICATE, OPEN, PASSWORD, MosquittoBroker
@@ -153,7 +153,13 @@ Change = Callable[[Settings, MosquittoBroker], Settings]
         ("broker-no-mqtt", lambda s, b: replace(s, port=b.ports[OPEN])),
         ("broker-settings", lambda s, b: replace(s, ca="/no/such/file")),
         ("broker-settings", lambda s, b: replace(s, certificate=str(b.folder / "passwords"))),
-        ("broker-settings", lambda s, b: replace(s, password_file="/no/such/file")),
+        ("broker-settings", lambda s, b: replace(s, password_file="a secret, not its file")),
+        (
+            "broker-settings",
+            lambda s, b: replace(
+                s, password_file=str(b.password_file("gateway", "x" * (PASSWORD_BYTES + 1)))
+            ),
+        ),
     ],
 )
 def test_why_there_is_no_connection(code: str, change: Change, broker: MosquittoBroker) -> None:
@@ -257,6 +263,8 @@ def test_a_line_that_is_slow_is_not_given_up(
 ) -> None:
     monkeypatch.setattr(mqtt, "ANSWER_SECONDS", 1.5)
     monkeypatch.setattr(mqtt, "SLOWEST_BYTES_PER_SECOND", 50_000)
+    # Longer on its way than two keep alives, too.
+    monkeypatch.setattr(mqtt, "KEEP_ALIVE_SECONDS", 1)
 
     async def work() -> None:
         slow = Shape(bytes_a_second=60_000)
@@ -351,8 +359,11 @@ def test_a_broker_may_say_why_it_ends_a_connection(goodbye: str, code: str) -> N
     [
         # At QoS 2 and at 3; longer than is taken; of no kind; a topic longer than its packet.
         "3406000178000100", "3606000178000100", "30818010", "0000", "3003ffff78",
-        # Properties that are none.
-        "300500017801ff",
+        # Properties that are none, and more than are taken, at QoS 0 and 1.
+        "300500017801ff", "30c43e000178c03e" + "2600000000" * 1600,
+        "32c63e0001780001c03e" + "2600000000" * 1600,
+        # What a client sends, and what answers QoS 2; an acknowledgement that is too long.
+        "c000", "50020001", "62020001", "70020001", "f000", "40fe7f" + "00" * 16_382,
     ],
 )  # fmt: skip
 def test_what_is_not_mqtt_ends_the_connection(garbage: str) -> None:
@@ -364,6 +375,90 @@ def test_what_is_not_mqtt_ends_the_connection(garbage: str) -> None:
                 assert (await link.lost()).code == "broker-protocol"
             assert not link._messages
             await link.close(0.1)
+
+    run(work())
+
+
+class Transport(asyncio.Transport):
+    """One that only says whether it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_reading_now = True
+
+    def pause_reading(self) -> None:
+        assert self.is_reading_now
+        self.is_reading_now = False
+
+    def resume_reading(self) -> None:
+        assert not self.is_reading_now
+        self.is_reading_now = True
+
+
+def test_many_packets_do_not_hold_up_others() -> None:
+    async def work() -> None:
+        packets: list[bytes] = []
+        pipe = Pipe(lambda: packets.append(pipe.recv(99)), lambda: None, lambda error: None)
+        transport = Transport()
+        pipe.connection_made(transport)
+        pipe.data_received(b"\xd0\x00" * 2 * mqtt_pipe.PACKETS_AT_ONCE)
+        assert len(packets) == mqtt_pipe.PACKETS_AT_ONCE and not transport.is_reading_now
+        await asyncio.sleep(0)
+        assert len(packets) == 2 * mqtt_pipe.PACKETS_AT_ONCE
+        await asyncio.sleep(0)
+        assert transport.is_reading_now
+        # Nor is anything read while what it is answered with has no room.
+        pipe.pause_writing()
+        pipe.data_received(b"\xd0\x00")
+        assert len(packets) == 2 * mqtt_pipe.PACKETS_AT_ONCE and not transport.is_reading_now
+        pipe.resume_writing()
+        await asyncio.sleep(0)
+        assert len(packets) == 2 * mqtt_pipe.PACKETS_AT_ONCE + 1 and transport.is_reading_now
+
+    run(work())
+
+
+def test_an_answer_of_another_kind_is_none() -> None:
+    async def work() -> None:
+        # A SUBACK of its number, then the PUBACK.
+        server, how = await answering([GREETING, bytes.fromhex("90040001008040020001")])
+        async with server:
+            link = await Mqtt(how).connect(WILL)
+            await link.publish(WILL)
+            await link.close(0.1)
+
+    run(work())
+
+
+def test_a_broker_that_acknowledges_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(mqtt, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(mqtt, "SLOWEST_BYTES_PER_SECOND", 10_000)
+    given_up: asyncio.Future[None]
+    ended: asyncio.Future[None]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4_096)
+        writer.write(GREETING)
+        while not given_up.done():
+            writer.write(bytes.fromhex("d000"))
+            await asyncio.wait([given_up], timeout=0.1)
+        writer.close()
+        ended.set_result(None)
+
+    async def work() -> None:
+        nonlocal given_up, ended
+        loop = asyncio.get_running_loop()
+        given_up, ended = loop.create_future(), loop.create_future()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server:
+            link = await Mqtt(Settings("127.0.0.1", port, tls=False, client_id="x")).connect(WILL)
+            with pytest.raises(GatewayError) as caught:
+                await link.publish(Publication("x", bytes(10_000)))
+            assert caught.value.code == "broker-silent"
+            given_up.set_result(None)
+            await ended
 
     run(work())
 
@@ -383,16 +478,28 @@ def test_answers_to_nothing_do_nothing(garbage: str) -> None:
 
 
 def test_a_flood_is_held_up_to_a_bound() -> None:
-    message = bytes.fromhex("30050001780041")
+    message = bytes.fromhex("320700017800010041")
+    acknowledged = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal acknowledged
+        await reader.read(4_096)
+        writer.write(GREETING + message * 1_000)
+        while data := await reader.read(4_096):
+            acknowledged += data.count(bytes.fromhex("40020001"))
+        writer.close()
 
     async def work() -> None:
-        server, how = await answering([GREETING + message * 1_000])
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
         async with server:
-            link = await Mqtt(how).connect(WILL)
-            assert await link.message() == Message("x", b"A", receipt=(0, 0))
+            link = await Mqtt(Settings("127.0.0.1", port, tls=False, client_id="x")).connect(WILL)
+            assert await link.message() == Message("x", b"A", receipt=(1, 1))
+            # The places of those that are dropped are given back.
             async with asyncio.timeout(5):
-                while not link.dropped:  # noqa: ASYNC110
+                while acknowledged < 1_000 - 1 - mqtt.MAX_WAITING:  # noqa: ASYNC110
                     await asyncio.sleep(0)
+            assert acknowledged == link.dropped
             assert len(link._messages) <= mqtt.MAX_WAITING
             await link.close(0.1)
 
