@@ -5,6 +5,7 @@ numbered; a *mark* at the broker itself says up to which number it has everythin
 state the mark is gone, or older. docs/mqtt.md, "What is sent when".
 """
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,6 +28,16 @@ class Mark:
 
     start: str
     number: int
+
+
+def read_mark(payload: bytes) -> Mark | None:
+    """What is retained at a broker, whatever it is; None: no mark."""
+    try:
+        said = json.loads(payload)
+        start, number = said["start"], said["number"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return Mark(start, number) if isinstance(start, str) and type(number) is int else None
 
 
 def digest_of(payload: bytes) -> bytes:

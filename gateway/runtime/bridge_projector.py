@@ -15,7 +15,7 @@ from gateway.core.bridge_topics import Topics
 from gateway.core.document import DocumentBroken
 from gateway.core.errors import GatewayError
 from gateway.core.projection import TRUNCATED, project
-from gateway.core.projections import Mark, Projections, digest_of
+from gateway.core.projections import Mark, Projections, digest_of, read_mark
 from gateway.core.structs import read_update
 from gateway.ports import BrokerLink, Clock
 from gateway.runtime.local import Local
@@ -89,15 +89,12 @@ class Projector:
     async def _mark(self, link: BrokerLink, topics: Topics) -> Mark | None:
         """What the broker kept; None: nothing, or what is no mark."""
         try:
-            said = json.loads(await link.retained(topics.projected) or b"{}")
-            return Mark(str(said["start"]), int(said["number"]))
+            return read_mark(await link.retained(topics.projected))
         except GatewayError as error:
             if error.code not in (*REFUSED, "broker-silent"):
                 raise
             log.info("it is not known what the broker has: %s", error.sentence)
-        except (ValueError, TypeError, LookupError, RecursionError):
-            pass
-        return None
+            return None
 
     async def _look_through(self, collection: str) -> None:
         """Tell all documents of a collection whenever it has to be looked through."""

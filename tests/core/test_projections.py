@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core import projections as module
 from gateway.core.bridge import LONGEST_PAUSE_SECONDS
-from gateway.core.projections import REST_SECONDS, Mark, Projections, digest_of
+from gateway.core.projections import REST_SECONDS, Mark, Projections, digest_of, read_mark
 
 ONE, TWO = digest_of(b"1"), digest_of(b"2")
 
@@ -23,6 +23,23 @@ def sent(these: Projections, document: str, now: float, digest: bytes = ONE) -> 
     these.changed([document], now)
     assert these.next(now) == document
     these.done(document, digest, now)
+
+
+def test_a_mark_is_read() -> None:
+    assert read_mark(b'{"start": "a", "number": 5}') == Mark("a", 5)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"start": "a"}',
+        b'{"start": "a", "number": 1e999}', b'{"start": "a", "number": NaN}',
+        b'{"start": "a", "number": true}', b'{"start": 1, "number": 1}',
+        b'{"start": "a", "number": ' + b"9" * 5_000 + b"}",
+    ],
+)  # fmt: skip
+def test_what_is_no_mark_is_none(payload: bytes) -> None:
+    assert read_mark(payload) is None
 
 
 def test_only_collections_that_are_shown_wait() -> None:
