@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-# A topic for an answer; the library takes any length.
+# Bytes of a topic for an answer; the library takes any length.
 MAX_ANSWER_TOPIC = 512
 # What the gateway itself says stands here: nobody has it written by naming it for an answer.
 _OURS = ("command", "health", "json", "projected")
@@ -31,4 +31,6 @@ class Topics:
             return True
         first = topic.removeprefix(f"{self._base}/").partition("/")[0]
         is_below = topic.startswith(f"{self._base}/") and first not in _OURS
-        return is_below and len(topic) <= MAX_ANSWER_TOPIC and not set(topic) & set("+#\0")
+        # A broker ends the connection for what MQTT 5.0 section 1.5.4 does not allow.
+        is_sound = topic.isprintable() and not set(topic) & set("+#")
+        return is_below and is_sound and len(topic.encode()) <= MAX_ANSWER_TOPIC

@@ -91,7 +91,7 @@ class Commands:
             return
         topic = wanted or topics.response
         payload = json.dumps(answer, ensure_ascii=False).encode(errors="replace")
-        if len(topic) + len(payload) + len(message.correlation) > link.most_bytes:
+        if len(topic.encode()) + len(payload) + len(message.correlation) > link.most_bytes:
             sentence = "the answer is longer than the broker takes"
             payload = json.dumps(_error(answer, "too-big", sentence)).encode()
         try:
@@ -99,7 +99,11 @@ class Commands:
         except GatewayError as error:
             if error.code not in REFUSED:
                 raise
-            self._refused("answers", error)
+            if wanted or message.correlation:
+                # It is the asker who named what the broker does not take.
+                self._decline(f"an answer, by the broker ({error.code})")
+            else:
+                self._refused("answers", error)
         else:
             self._refused("answers", None)
 

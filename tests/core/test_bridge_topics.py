@@ -41,7 +41,8 @@ def test_an_answer_goes_to_its_store(topic: str) -> None:
         "", "answer", BASE, "shops/north/other/answer", f"x{BASE}/answer",
         f"{BASE}/json/orders/1", f"{BASE}/health/x", f"{BASE}/projected/x", TOPICS.request,
         f"{BASE}/command/other/response", f"{BASE}/answer/+", f"{BASE}/answer/#",
-        f"{BASE}/answer/\0", f"{BASE}/answer/{'x' * MAX_ANSWER_TOPIC}",
+        f"{BASE}/answer/\0", f"{BASE}/answer/\n", f"{BASE}/answer/\ufffe",
+        f"{BASE}/answer/{'x' * MAX_ANSWER_TOPIC}", f"{BASE}/answer/{'€' * 160}",
     ],
 )  # fmt: skip
 def test_an_answer_goes_nowhere_else(topic: str) -> None:

@@ -159,6 +159,13 @@ async def test_what_the_broker_refuses_is_told_and_what_is_lost_ends_it() -> Non
         link.command(transaction="1", verb="get")
         await office.over(link, lambda: bool(link.finished))
         assert set(office.refusals) == {"commands", "answers"}
+        # Where its asker chose the topic that is not the gateway's trouble, and is not said as one.
+        office.refusals.clear()
+        payload = json.dumps({"document": NAME, "transaction": "2", "verb": "get"}).encode()
+        chosen = TOPICS.response.partition("/command/")[0] + "/answer/x"
+        link.heard.put_nowait(Message(TOPICS.request, payload, answer_topic=chosen))
+        await office.over(link, lambda: len(link.finished) == 2)
+        assert set(office.refusals) == {"commands"} and office.commands.declined == 1
         lost = Link()
         lost.refusal = LOST
         with pytest.raises(GatewayError):
