@@ -70,6 +70,19 @@ def _is_collection(value: Any) -> bool:
     return True
 
 
+def _is_host(value: Any) -> bool:
+    if not isinstance(value, str) or not value.isprintable() or set(value) & set(" /@[]?#"):
+        return False
+    return bool(value) and (":" not in value or _is_ipv6(value))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return bool(IPv6Address(text))
+    except ValueError:
+        return False
+
+
 def _is_root(value: str) -> bool:
     levels = value.split("/")
     fits = len(value) <= MAX_ROOT and value.isprintable() and not set(value) & set("+#$")
@@ -109,6 +122,11 @@ _ADAPTER = {
     "rule": _Rule(
         'the name of a Bluetooth adapter such as "hci0", or "" for any',
         lambda value: isinstance(value, str) and re.fullmatch(r"(hci\d{1,3})?", value) is not None,
+    )
+}
+_HOST = {
+    "rule": _Rule(
+        'the name or address of a broker such as "broker.example"; its port is mqtt.port', _is_host
     )
 }
 _MAYBE = {"rule": _Rule("a text", lambda value: isinstance(value, str))}
@@ -211,7 +229,7 @@ class Mqtt:
     """
 
     enabled: bool = field(default=False, metadata=_FLAG)
-    host: str = field(default="", metadata=_text("the name or address of a broker"))
+    host: str = field(default="", metadata=_HOST)
     port: int = field(default=0, metadata=_whole(0, 65_535))
     tls: bool = field(default=True, metadata=_FLAG)
     ca: str = field(default="", metadata=_MAYBE)

@@ -36,7 +36,7 @@ def test_the_port_of_a_broker_is_the_usual_one(tmp_path: Path) -> None:
     assert (mqtt.port_used, mqtt.json, mqtt.commands) == (8_883, ("menu",), ())
     path.write_text("[mqtt]\ntls = false\n")
     assert load(path).mqtt.port_used == 1_883
-    path.write_text("[mqtt]\nport = 5\n")
+    path.write_text("[mqtt]\nhost = '2001:db8::1'\nport = 5\n")
     assert load(path).mqtt.port_used == 5
 
 
@@ -76,6 +76,10 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ('[bluetooth]\nadapter = "hci"', ["bluetooth.adapter is 'hci'", "hci0"]),
         ("[bluetooth]\nphones = 9", ["bluetooth.phones is '9'", "from 1 to 8"]),
         ("[mqtt]\nenabled = true", ["mqtt.enabled is true", "mqtt.host is missing"]),
+        ("[mqtt]\nhost = ''", ["mqtt.host is ''", "the name or address of a broker"]),
+        ("[mqtt]\nhost = 'mqtts://b.example'", ["mqtt.host is", "broker.example"]),
+        ("[mqtt]\nhost = 'b.example:8883'", ["mqtt.host is", "mqtt.port"]),
+        ('[mqtt]\nhost = "b\\u0000"', ["mqtt.host is", "the name or address of a broker"]),
         ('[mqtt]\nkey = "x"', ["mqtt.key is set", "mqtt.certificate"]),
         ('[mqtt]\ntls = false\nca = "x"', ["mqtt.tls is false", "leave them out"]),
         ('[mqtt]\nroot = "a//b"', ["mqtt.root is 'a//b'", "levels of a topic"]),
