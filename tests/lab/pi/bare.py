@@ -85,4 +85,5 @@ class Bare:
         await self._phone.write(RX, struct.pack("<cH", what, packets), answered=False)
 
     async def _next(self) -> bytes:
-        return await asyncio.wait_for(self._heard.get(), LIMIT_SECONDS)
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return await self._heard.get()

@@ -35,7 +35,8 @@ class Channel:
 
     async def read(self, seconds: float = READ_SECONDS) -> bytes:
         """The next message that was not read yet."""
-        return await asyncio.wait_for(self._heard.get(), seconds)
+        async with asyncio.timeout(seconds):
+            return await self._heard.get()
 
     @property
     def open_still(self) -> bool:

@@ -132,7 +132,8 @@ class VirtualPi:
         """What a command printed, on both outputs; CommandFailed when its exit code is not 0."""
         assert self._wire is not None, "the virtual Pi is off"
         try:
-            answer = await asyncio.wait_for(self._wire.ask({"argv": argv, "input": given}), seconds)
+            async with asyncio.timeout(seconds):
+                answer = await self._wire.ask({"argv": argv, "input": given})
         except TimeoutError:
             raise AssertionError(f"{argv} took over {seconds} s\n{self.console()}") from None
         if check and answer["code"] != 0:

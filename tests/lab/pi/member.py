@@ -143,7 +143,8 @@ class GattLink:
         self._channel = channel
         self._by_channel.extend(framed(message) for message in self._segments.move())
         self._flush()
-        await asyncio.wait_for(self._moved.wait(), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._moved.wait()
         self._reading = asyncio.ensure_future(self._read(channel))
 
     async def _read(self, channel: Channel) -> None:
@@ -258,7 +259,8 @@ class Member(Device):
         self.link = await GattLink.open(self.phone, self.info, self._mtu)
         self.session_ = self._calling(pairing)
         self._running = asyncio.ensure_future(self._run(self.link, self.session_))
-        await asyncio.wait_for(self.link.answered, ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self.link.answered
         await self.until(lambda: self._session.state in (State.OPEN, State.CLOSED))
         if self.calling.met:
             # Known from now on, so that the next handshake is shorter (IK).
@@ -283,8 +285,9 @@ class Member(Device):
 
     async def until(self, reached: Callable[[], bool], seconds: float = ANSWER_SECONDS) -> None:
         """Wait until ``reached()``; looked at after each message."""
-        async with self._changed:
-            await asyncio.wait_for(self._changed.wait_for(reached), seconds)
+        # Not asyncio.wait_for: in Python 3.11 it may swallow that who waits is cancelled.
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(reached)
 
     @property
     def _session(self) -> MeshSession:

@@ -99,7 +99,8 @@ class Phone:
         self.device.host.on("advertising_report", look)
         await self.device.start_scanning()
         try:
-            return await asyncio.wait_for(seen, seconds)
+            async with asyncio.timeout(seconds):
+                return await seen
         except TimeoutError:
             raise AssertionError(f"{self.name} hears nobody who offers {service}") from None
         finally:
@@ -200,7 +201,8 @@ class Phone:
 
     async def notified(self, characteristic: str, seconds: float = ANSWER_SECONDS) -> bytes:
         """The next notification that was not asked for yet."""
-        return await asyncio.wait_for(self._heard[characteristic].get(), seconds)
+        async with asyncio.timeout(seconds):
+            return await self._heard[characteristic].get()
 
     async def write(self, characteristic: str, value: bytes, *, answered: bool = True) -> None:
         """Write a value, by a request that is answered or by a command that is not.
