@@ -6,6 +6,7 @@ packets of bounded size; so it needs no thread, blocks nothing and holds nothing
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections import deque
 from collections.abc import Sequence
@@ -44,11 +45,15 @@ SLOWEST_BYTES_PER_SECOND: Final = 1_000
 # What comes need not be what is owed: a broker that acknowledges nothing for so long is given up.
 LONGEST_SECONDS: Final = 600.0
 TICK_SECONDS: Final = 1.0
-# Publications without an answer, at once, and their bytes if they are more than one; and messages
-# of the broker that are not done.
+# Publications without an answer, at once, and their bytes if they are more than one.
 WINDOW: Final = 16
 WINDOW_BYTES: Final = 65_536
-MAX_WAITING: Final = 64
+# Messages of the broker that wait, and their bytes. It is asked to send few, but Mosquitto 2.0.11
+# sends all it has after the first acknowledgement.
+MAX_WAITING: Final = 1_000
+MAX_WAITING_BYTES: Final = 4_194_304
+
+log = logging.getLogger("gateway.cloud")
 
 # MQTT 5.0 section 2.4; of CONNACK in 3.1.1 paho makes the same.
 _REASONS: Final = {
@@ -139,6 +144,7 @@ class MqttLink:
         self._owed: dict[tuple[int, int], asyncio.Future[Any]] = {}
         self._window = asyncio.Semaphore(WINDOW)
         self._messages: deque[Message] = deque()
+        self._message_bytes = 0
         self._heard = asyncio.Event()
         self._looked_for, self._found, self._echoed = "", b"", asyncio.Event()
         self.dropped = 0
@@ -244,7 +250,9 @@ class MqttLink:
             self._raise_if_lost()
             self._heard.clear()
             await self._heard.wait()
-        return self._messages.popleft()
+        message = self._messages.popleft()
+        self._message_bytes -= _bytes(message)
+        return message
 
     def done(self, message: Message) -> None:
         """See ``BrokerLink``."""
@@ -395,12 +403,16 @@ class MqttLink:
         if topic and topic == self._looked_for:
             self._look(heard)
             return
-        if len(self._messages) >= MAX_WAITING:
+        size = self._message_bytes + _bytes(heard)
+        if len(self._messages) >= MAX_WAITING or size > MAX_WAITING_BYTES:
+            if not self.dropped:
+                log.warning("the broker sends more than can be held; messages are dropped")
             self.dropped += 1
             # Else the broker would keep its place, and send nothing more in the end.
             self.done(heard)
             return
         self._messages.append(heard)
+        self._message_bytes = size
         self._heard.set()
 
     def _look(self, heard: Message) -> None:
@@ -426,6 +438,10 @@ class MqttLink:
         if owed is not None and not owed.done():
             self._settled_at = self._loop.time()
             owed.set_result(answer)
+
+
+def _bytes(message: Message) -> int:
+    return len(message.topic) + len(message.payload) + len(message.correlation)
 
 
 def _properties(kind: int) -> Properties:
