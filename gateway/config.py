@@ -29,6 +29,8 @@ DEFAULT_PAGES_PORT = 8788
 GIB = 1_073_741_824
 # A topic has 65,535 bytes; ours, with a document's name, about 700.
 MAX_ROOT = 200
+# Of MQTT it might be 65,535 bytes.
+MAX_USER = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,12 @@ _ADAPTER = {
 _HOST = {
     "rule": _Rule(
         'the name or address of a broker such as "broker.example"; its port is mqtt.port', _is_host
+    )
+}
+_USER = {
+    "rule": _Rule(
+        f"a text without control characters, at most {MAX_USER}",
+        lambda value: isinstance(value, str) and value.isprintable() and len(value) <= MAX_USER,
     )
 }
 _MAYBE = {"rule": _Rule("a text", lambda value: isinstance(value, str))}
@@ -235,7 +243,7 @@ class Mqtt:
     ca: str = field(default="", metadata=_MAYBE)
     certificate: str = field(default="", metadata=_MAYBE)
     key: str = field(default="", metadata=_MAYBE)
-    user: str = field(default="", metadata=_MAYBE)
+    user: str = field(default="", metadata=_USER)
     password_file: str = field(default="", metadata=_MAYBE)
     root: str = field(default="store-gateway", metadata=_ROOT)
     json: tuple[str, ...] = field(default=(), metadata=_COLLECTIONS)

@@ -80,6 +80,7 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ("[mqtt]\nhost = 'mqtts://b.example'", ["mqtt.host is", "broker.example"]),
         ("[mqtt]\nhost = 'b.example:8883'", ["mqtt.host is", "mqtt.port"]),
         ('[mqtt]\nhost = "b\\u0000"', ["mqtt.host is", "the name or address of a broker"]),
+        ('[mqtt]\nuser = "a\\n"', ["mqtt.user is", "without control characters"]),
         ('[mqtt]\nkey = "x"', ["mqtt.key is set", "mqtt.certificate"]),
         ('[mqtt]\ntls = false\nca = "x"', ["mqtt.tls is false", "leave them out"]),
         ('[mqtt]\nroot = "a//b"', ["mqtt.root is 'a//b'", "levels of a topic"]),

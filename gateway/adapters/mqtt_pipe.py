@@ -64,7 +64,7 @@ def read_files(settings: Settings) -> tuple[ssl.SSLContext | None, str]:
     """What is read anew for each connection, so that a new certificate or password counts."""
     path = settings.password_file
     try:
-        password = Path(path).read_text(encoding="utf-8").rstrip("\r\n") if path else ""
+        password = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n") if path else ""
         if len(password.encode()) > PASSWORD_BYTES:
             raise ValueError
         if not settings.tls:

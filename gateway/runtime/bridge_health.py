@@ -15,6 +15,8 @@ from gateway.runtime.bridge_projector import REFUSED
 # It is said when it changes, but not more often than this, and now and then anyway.
 LEAST_SECONDS = 10.0
 MOST_SECONDS = 300.0
+# Whoever says without end that Home Assistant is there does not have it described as often.
+DESCRIBED_SECONDS = 1.0
 OFFLINE = b'{"online": false}'
 
 
@@ -26,7 +28,7 @@ def will(topics: Topics) -> Publication:
 class Health:
     """``figures()`` gives what is said beside ``online``; ``refused``: see ``Projector``.
 
-    ``named(topics)``: peer id, name and version for Home Assistant, or None.
+    ``device``: peer id, name and version for Home Assistant, or None.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Health:
             self._appeared.clear()
             described = Publication(topic, payload.encode(errors="replace"), retain=True)
             await self._publish(link, described)
+            await asyncio.sleep(DESCRIBED_SECONDS)
             await self._appeared.wait()
 
     async def _publish(self, link: BrokerLink, publication: Publication) -> None:

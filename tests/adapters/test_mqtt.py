@@ -118,6 +118,17 @@ def test_a_command_goes_there_and_an_answer_back(broker: MosquittoBroker) -> Non
     run(work())
 
 
+def test_a_password_file_as_some_editors_write_it(broker: MosquittoBroker, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(b"\xef\xbb\xbfa secret of the gateway\r\n")
+
+    async def work() -> None:
+        async with connected(replace(settings(broker), password_file=str(path))):
+            pass
+
+    run(work())
+
+
 def test_a_client_certificate_is_enough(broker: MosquittoBroker) -> None:
     certs = broker.folder / "certs"
     how = replace(
