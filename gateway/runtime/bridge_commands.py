@@ -19,12 +19,16 @@ from gateway.core.bridge_topics import Topics
 from gateway.core.errors import GatewayError
 from gateway.core.text import shown
 from gateway.ports import BrokerLink
-from gateway.runtime.bridge_projector import REFUSED
+from gateway.runtime.bridge_projector import REFUSED, REST
 from gateway.runtime.edits import edit
 from gateway.runtime.local import Local
 
 # A flood of what is refused must not fill the disk: of more than this every so many-th is logged.
 LOGGED = 100
+# After a command that took so long, of a large document, none is done for so many times as long,
+# but not longer than the most: devices come first, however many commands wait.
+SLOW_SECONDS = 0.1
+MOST_REST_SECONDS = 5.0
 
 log = logging.getLogger("gateway.cloud")
 
@@ -84,7 +88,17 @@ class Commands:
             log.warning("refused from the broker: %s", why)
 
     async def _answer(self, message: Message, link: BrokerLink, topics: Topics) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         answer = await self._do(message.payload)
+        took = loop.time() - began
+        await self._tell(answer, message, link, topics)
+        if took >= SLOW_SECONDS:
+            await asyncio.sleep(min(REST * took, MOST_REST_SECONDS))
+
+    async def _tell(
+        self, answer: Mapping[str, Any], message: Message, link: BrokerLink, topics: Topics
+    ) -> None:
         wanted = message.answer_topic
         if wanted and not topics.may_answer(wanted):
             self._decline("a command that wants its answer at a topic where it may not go")

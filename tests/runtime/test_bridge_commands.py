@@ -10,6 +10,7 @@ import pytest
 
 from gateway.core.bridge import Message, Publication
 from gateway.core.errors import GatewayError
+from gateway.runtime import bridge_commands
 from gateway.runtime.bridge_commands import LOGGED, Commands
 from gateway.runtime.local import Local
 from tests.runtime.test_bridge import TOPICS, FakeLink
@@ -121,6 +122,23 @@ async def test_a_failure_that_nobody_waits_for_is_not_remembered() -> None:
         await office.over(link, lambda: bool(link.finished))
         assert link.answers[0]["fields"] == {"n": 1}
         assert office.commands.done == 1 and office.commands.declined == 2
+
+
+@asynchronous
+async def test_after_a_command_that_took_long_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bridge_commands, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(bridge_commands, "REST", 1e9)
+    monkeypatch.setattr(bridge_commands, "MOST_REST_SECONDS", 0.05)
+    async with running() as one:
+        office, link = Office(one), Link()
+        for number in range(3):
+            link.command(transaction=str(number), verb="get")
+        began = asyncio.get_running_loop().time()
+        await office.over(link, lambda: len(link.sent) == 3)
+        # It is answered before the rest.
+        assert asyncio.get_running_loop().time() - began >= 0.1 and len(link.finished) == 2
 
 
 @asynchronous
