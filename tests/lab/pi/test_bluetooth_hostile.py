@@ -114,6 +114,8 @@ def test_strangers_do_not_hurt_a_member_nor_keep_one_out(tmp_path: Path) -> None
                 await shop.pair(member)
             await late.rest()
             writer = Writer(active.keep())
+            # Its own link, not that by which it was paired.
+            await active.until(lambda: active.links > 0, LET_IN_SECONDS)
             await writer.served(loop.time(), LET_IN_SECONDS)
             links, began = active.links, loop.time()
             await asyncio.sleep(BEFORE_SECONDS)
