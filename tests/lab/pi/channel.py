@@ -25,7 +25,10 @@ class Channel:
     async def open(cls, connection: Connection, psm: int) -> "Channel":
         """Ask for a channel; bumble.core's L2capError when the other end refuses."""
         spec = LeCreditBasedChannelSpec(psm=psm, mtu=CHANNEL_MTU)
-        return cls(await connection.create_l2cap_channel(spec))
+        opening = asyncio.ensure_future(connection.create_l2cap_channel(spec))
+        # bumble does not expect an answer once who asked was cancelled; nobody sees it then.
+        opening.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return cls(await asyncio.shield(opening))
 
     async def write(self, message: bytes) -> None:
         """Send a message and wait until the other end gave credits for all of it."""
