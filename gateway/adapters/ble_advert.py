@@ -120,4 +120,4 @@ def advertised(beacon: Beacon) -> dict[str, Any]:
 
 def name(beacon: Beacon) -> str:
     """What the beacon says beside the address, as a name: 18 letters, digits, - and _."""
-    return urlsafe_b64encode(beacon.service_data()).rstrip(b"=").decode()
+    return urlsafe_b64encode(beacon.name_bytes()).rstrip(b"=").decode()

@@ -14,7 +14,7 @@ NONCE_BYTES = 3
 _MARK_BYTES = 5
 TOKEN_BYTES = NONCE_BYTES + _MARK_BYTES
 DIGEST_BYTES = 4
-SERVICE_DATA_BYTES = TOKEN_BYTES + DIGEST_BYTES + 1
+NAME_BYTES = TOKEN_BYTES + DIGEST_BYTES + 1
 # IPv4 and port.
 _ADDRESS_BYTES = 6
 # The company for use without a company (Assigned Numbers, 7.1).
@@ -37,7 +37,7 @@ class Beacon:
     address: str = ""
     port: int = 0
 
-    def service_data(self) -> bytes:
+    def name_bytes(self) -> bytes:
         """The 13 bytes that are shown as a name."""
         return self.token + self.digest + bytes([self.state])
 
@@ -48,11 +48,11 @@ class Beacon:
         return IPv4Address(self.address).packed + self.port.to_bytes(2, "big")
 
 
-def read_beacon(service_data: bytes, manufacturer_data: bytes) -> Beacon:
+def read_beacon(name_bytes: bytes, manufacturer_data: bytes) -> Beacon:
     """What was advertised; bytes that follow are skipped. Raises ``PeerError`` MALFORMED."""
-    if len(service_data) < SERVICE_DATA_BYTES or len(manufacturer_data) < _ADDRESS_BYTES:
+    if len(name_bytes) < NAME_BYTES or len(manufacturer_data) < _ADDRESS_BYTES:
         raise PeerError(Code.MALFORMED, "this is no beacon")
-    token, rest = service_data[:TOKEN_BYTES], service_data[TOKEN_BYTES:]
+    token, rest = name_bytes[:TOKEN_BYTES], name_bytes[TOKEN_BYTES:]
     address, port = manufacturer_data[:4], int.from_bytes(manufacturer_data[4:6], "big")
     shown = str(IPv4Address(address)) if any(address) and port else ""
     return Beacon(token, rest[:DIGEST_BYTES], rest[DIGEST_BYTES], shown, port if shown else 0)

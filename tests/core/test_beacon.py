@@ -51,10 +51,10 @@ def test_the_digest_tells_states_gateways_and_stores_apart() -> None:
     ],
 )
 def test_a_beacon_is_read_as_it_was_advertised(beacon: Beacon) -> None:
-    assert len(beacon.service_data()) == 13 and len(beacon.manufacturer_data()) == 6
+    assert len(beacon.name_bytes()) == 13 and len(beacon.manufacturer_data()) == 6
     later = b"what a later version adds"
-    assert read_beacon(beacon.service_data(), beacon.manufacturer_data()) == beacon
-    assert read_beacon(beacon.service_data() + later, beacon.manufacturer_data() + later) == beacon
+    assert read_beacon(beacon.name_bytes(), beacon.manufacturer_data()) == beacon
+    assert read_beacon(beacon.name_bytes() + later, beacon.manufacturer_data() + later) == beacon
 
 
 def test_the_shared_vectors_are_read() -> None:
@@ -76,7 +76,7 @@ def test_an_address_without_a_port_is_none() -> None:
     beacon = Beacon(token(ROOT, b"abc"), b"1234", 0, "192.168.1.20", 0)
     assert beacon.manufacturer_data() == bytes(6)
     address = bytes([192, 168, 1, 20, 0, 0])
-    assert read_beacon(beacon.service_data(), address).address == ""
+    assert read_beacon(beacon.name_bytes(), address).address == ""
 
 
 @pytest.mark.parametrize(("service", "manufacturer"), [(12, 6), (13, 5), (0, 0)])

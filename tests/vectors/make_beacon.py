@@ -33,10 +33,10 @@ def main() -> None:
 
 
 def _case(beacon: Beacon) -> dict[str, object]:
-    later = beacon.service_data() + MORE
+    later = beacon.name_bytes() + MORE
     return {
         # As a name: what is sent now, and by a later version.
-        "name": urlsafe_b64encode(beacon.service_data()).rstrip(b"=").decode(),
+        "name": urlsafe_b64encode(beacon.name_bytes()).rstrip(b"=").decode(),
         "later": urlsafe_b64encode(later).rstrip(b"=").decode(),
         "service_data": later.hex(),
         "manufacturer_data": (beacon.manufacturer_data() + MORE).hex(),
