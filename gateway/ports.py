@@ -4,16 +4,31 @@ Adapters implement these Protocols; the runtime is handed objects of these shape
 and knows no library behind them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.core.announcement import Address, Announcement, Neighbour
 from gateway.core.beacon import Beacon
 from gateway.core.bridge import Message, Publication
+from gateway.core.cloud_records import (
+    CloudChange,
+    CloudGateway,
+    CloudRefusal,
+    CloudSpace,
+    Held,
+)
 from gateway.core.errors import GatewayError
 from gateway.core.radio import Facts, Repair
-from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
+from gateway.core.records import (
+    Change,
+    OutboxStatus,
+    Refusal,
+    StoredDocument,
+    StoredRow,
+    StoreStatus,
+    Waiting,
+)
 
 
 class Store(Protocol):
@@ -62,6 +77,42 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish and release the database; idempotent."""
+
+
+class Outbox(Protocol):
+    """What a store holds that the cloud has not: its log from some number on. Blocking, used as
+    ``Store`` is and by its thread. What came from the cloud itself never waits.
+
+    A change waits from the transaction on that wrote it; what was sent is kept in mind with a later
+    transaction, so after a crash some may be sent again. Raises as ``Store`` does.
+    """
+
+    def relay(self, collections: Sequence[str] | None) -> None:
+        """From now on changes of these collections wait; None: of all. Before anything else.
+
+        The first time nothing waits that is there already: it has to be compared.
+        """
+
+    def waiting(self, most: int) -> Sequence[str]:
+        """Documents that wait, the one that waits longest first."""
+
+    def read(self, document: str) -> Waiting:
+        """What waits of a document; nothing when nothing does."""
+
+    def sent(self, document: str, last: int) -> None:
+        """What of a document is numbered up to ``last`` waits no more; on the disk later."""
+
+    def merge(self, document: str, last: int, update: bytes) -> None:
+        """``update`` waits from now on for all of a document up to ``last``, to save room."""
+
+    def leave(self) -> None:
+        """Nothing that waits does any more, nor what comes, until ``resume``: there is too much."""
+
+    def resume(self) -> None:
+        """What comes from now on waits again."""
+
+    def outbox_status(self) -> OutboxStatus:
+        """Figures about what waits."""
 
 
 class Link(Protocol):
@@ -323,3 +374,87 @@ class Broker(Protocol):
 
         Raises ``GatewayError`` with a code of ``core.bridge.CAUSES``.
         """
+
+
+class Intake(Protocol):
+    """Messages for the workers of a hub, each for one of them; used once.
+
+    Every verb raises ``GatewayError`` ``broker-…`` once it is lost.
+    """
+
+    async def message(self) -> Message:
+        """The next message. Another worker gets it when this one is lost before it is ``done``."""
+
+    def done(self, message: Message) -> None:
+        """The broker need not keep a message any more."""
+
+    async def lost(self) -> GatewayError:
+        """Why the connection ended, once it did."""
+
+    async def close(self, seconds: float) -> None:
+        """Say goodbye, at most for so long; idempotent."""
+
+
+class CloudStore(Protocol):
+    """The documents of many stores, in spaces (``core.cloud_records``), for any number of workers.
+
+    Blocking; one object is used from one thread at a time, several processes may have one each.
+    Every verb raises ``GatewayError``: ``hub-database-unreachable`` and ``hub-database-full`` pass,
+    anything else starting ``hub-database-`` needs somebody. What raised was not done.
+    """
+
+    def append(self, changes: Sequence[CloudChange], refusals: Sequence[CloudRefusal] = ()) -> None:
+        """Write all of it in one transaction; it is durable on return."""
+
+    def load(self, space: str, document: str) -> StoredDocument:
+        """What is held of a document; an empty one when it is unknown."""
+
+    def version(self, space: str, document: str) -> int:
+        """The number of the last change of a document; 0 when it is unknown."""
+
+    def compact(self, space: str, document: str, version: int, snapshot: bytes) -> bool:
+        """Put ``snapshot`` in the place of all up to ``version``; False: somebody else did.
+
+        What other workers write at the same time is kept.
+        """
+
+    def held(self, space: str, collections: Sequence[str] | None = None) -> Sequence[Held]:
+        """All documents of a space, or of some of its collections, by name."""
+
+    def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:
+        """The fingerprint of a document at a version; ignored once that is not the last."""
+
+    def page(self, space: str, collection: str, after: str, most: int) -> Sequence[Held]:
+        """Documents of a collection ("": of all) by name, from behind ``after`` on."""
+
+    def changed(self, space: str, after: str, most: int) -> tuple[Sequence[Held], str]:
+        """Documents of a space ("": of all) that changed after a place of the feed, each once and
+        in the order of its last change; and the place to go on from.
+
+        ``after``: "" for the beginning, "now" for the end, else a place. Nothing that is committed
+        later comes before a place that was given out. Raises ``hub-bad-place``.
+        """
+
+    def greet(self, store: str, peer: str, wants: Sequence[str] | None) -> None:
+        """A gateway was heard, and maybe said what it wants from now on."""
+
+    def gateways(self, store: str) -> Sequence[CloudGateway]:
+        """Those of a store that were heard, whatever they want."""
+
+    def wanting(self, stores: Sequence[str] | None, collection: str) -> Sequence[CloudGateway]:
+        """The gateways of these stores, or of all, that want a collection."""
+
+    def revoke(self, store: str, entries: Sequence[bytes]) -> None:
+        """Keep revocations of a store; what is known already is ignored."""
+
+    def revocations(self, store: str) -> Sequence[bytes]:
+        """Those of a store."""
+
+    def spaces(self, after: str, most: int) -> Sequence[CloudSpace]:
+        """The spaces there are, by name, with their figures."""
+
+    def totals(self) -> Mapping[str, int]:
+        """``spaces``, ``documents``, ``bytes``, ``gateways``, ``refusals`` of all."""
+
+    def close(self) -> None:
+        """Release the database; idempotent."""

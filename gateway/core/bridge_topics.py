@@ -5,7 +5,7 @@ from urllib.parse import quote
 # Bytes of a topic for an answer; the library takes any length.
 MAX_ANSWER_TOPIC = 512
 # What the gateway itself says stands here: nobody has it written by naming it for an answer.
-_OURS = ("command", "health", "json", "projected")
+_OURS = ("command", "down", "health", "json", "projected", "up")
 
 
 class Topics:
@@ -18,6 +18,10 @@ class Topics:
         self.projected = f"{self._base}/projected/{gateway}"
         self.request = f"{self._base}/command/{gateway}/request"
         self.response = f"{self._base}/command/{gateway}/response"
+        # To and from the hub, and where it says that it started.
+        self.up = f"{self._base}/up/{gateway}"
+        self.down = f"{self._base}/down/{gateway}"
+        self.hub = f"{root}/hub"
 
     def json(self, document: str) -> str:
         """Where the content of a document is: collection and id, each percent-encoded."""

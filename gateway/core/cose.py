@@ -35,7 +35,11 @@ class Signed:
 
 def sign_claims(private: bytes, context: bytes, claims: Mapping[int, cbor.Value]) -> bytes:
     """The claims, signed in a context (``b"store-gateway ticket"``)."""
-    payload = cbor.encode(claims)
+    return sign_bytes(private, context, cbor.encode(claims))
+
+
+def sign_bytes(private: bytes, context: bytes, payload: bytes) -> bytes:
+    """Any bytes, signed in a context."""
     signature = sign(private, _to_be_signed(context, payload))
     return cbor.encode([_PROTECTED, {}, payload, signature])
 
@@ -44,11 +48,27 @@ def read_signed(data: bytes, context: bytes) -> Signed:
     """The claims in a COSE_Sign1, not verified. Raises ``PeerError`` MALFORMED."""
     if len(data) > MAX_BYTES:
         raise PeerError(Code.MALFORMED, f"more than {MAX_BYTES} signed bytes")
+    payload, signature = _parts(data)
+    return Signed(cbor.decode(payload), signature, _to_be_signed(context, payload))
+
+
+def verified_bytes(public: bytes, context: bytes, data: bytes) -> bytes:
+    """What this key signed in this context, of any size; the caller bounds ``data``.
+
+    Raises ``PeerError``: MALFORMED, UNAUTHORISED.
+    """
+    payload, signature = _parts(data)
+    if not verify(public, _to_be_signed(context, payload), signature):
+        raise PeerError(Code.UNAUTHORISED, "signed by somebody else, or as something else")
+    return payload
+
+
+def _parts(data: bytes) -> tuple[bytes, bytes]:
     match cbor.decode(data):
         case [protected, {**unprotected}, bytes(payload), bytes(signature)] if (
             protected == _PROTECTED and not unprotected and len(signature) == SIGNATURE_BYTES
         ):
-            return Signed(cbor.decode(payload), signature, _to_be_signed(context, payload))
+            return payload, signature
     raise PeerError(Code.MALFORMED, "not a COSE_Sign1 with EdDSA and nothing else")
 
 

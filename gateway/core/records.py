@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+# Who brought what came from the cloud: it is not sent there again.
+CLOUD: Final = "cloud"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +65,20 @@ class StoreStatus:
     last_sequence: int
     usage: Mapping[str, int]
     recovered: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What of one document waits for the cloud: updates in their order, the last one's number."""
+
+    last: int
+    updates: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatus:
+    """Figures about what waits for the cloud. ``left``: what came is compared later instead."""
+
+    documents: int
+    bytes: int
+    left: bool
