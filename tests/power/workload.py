@@ -8,7 +8,6 @@ reader knows what is missing and that nothing was invented.
 import errno
 import os
 import random
-import sqlite3
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -81,8 +80,7 @@ def load(folder: Path, seed: int, mark: Callable[[str], None], *, control: bool 
     store = SqliteStore.open(folder)
     for number in range(ROUNDS):
         if control:
-            connection = store._database
-            assert isinstance(connection, sqlite3.Connection)
+            connection = store._database.connection
             connection.execute("PRAGMA synchronous = NORMAL")
         group = [change(seed, count + i) for i in range(chance.choice((1, 1, 3, 10, 40)))]
         store.append([*group, refusal(number)] if number % 15 == 14 else group)
