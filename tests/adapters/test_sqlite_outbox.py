@@ -15,7 +15,7 @@ from gateway.adapters.sqlite_file import FILE_NAME
 from gateway.adapters.sqlite_log import ROW_BYTES
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
-from gateway.core.records import OutboxStatus, StoredDocument
+from gateway.core.records import CLOUD, OutboxStatus, StoredDocument
 from tests.contracts.outbox import Both, OutboxContract, change
 
 DATABASES = Path(__file__).parents[1] / "databases"
@@ -95,6 +95,21 @@ def test_what_waits_is_not_swept_until_it_was_sent(
     assert rows(folder) == 2
     assert store.read("a/2").updates == (b"two", b"new")
     assert store.load("a/2") == StoredDocument(b"two", (b"new",))
+    store.close()
+
+
+def test_what_waits_does_not_make_a_sweep_due(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "SWEEP_BYTES", 3 * (ROW_BYTES + 3))
+    theirs = [change(name, b"one", CLOUD) for name in ("b/1", "b/2")]
+    store.append([change("a/1", bytes(1_000)), *theirs])
+    store.compact("b/1", b"one", [])
+    store.compact("a/1", b"whole", [])
+    assert rows(tmp_path / "store") == 3
+    store = again(store, tmp_path / "store")
+    store.compact("b/2", b"one", [])
+    assert rows(tmp_path / "store") == 3
     store.close()
 
 
