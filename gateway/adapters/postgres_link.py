@@ -17,6 +17,7 @@ from gateway.core.errors import GatewayError
 
 SCHEMA_VERSION: Final = 1
 OLDEST_SERVER: Final = 150_000
+ENCODING: Final = "UTF8"
 # Its own, so that the hub may live in a database that others use too.
 SCHEMA: Final = "store_gateway"
 CHANNEL: Final = "store_gateway_hub"
@@ -202,7 +203,7 @@ def _refuse_server(connection: Connection) -> None:
             f"the hub needs PostgreSQL 15 or newer; this is {info.server_version // 10_000}",
             EX_CONFIG,
         )
-    if info.parameter_status("server_encoding") != "UTF8":
+    if info.parameter_status("server_encoding") != ENCODING:
         raise GatewayError(
             "hub-database-encoding",
             "the hub's database must have the encoding UTF8; make one with ENCODING 'UTF8'",

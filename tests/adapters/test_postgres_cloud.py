@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.adapters import postgres_link
 from gateway.adapters.postgres_cloud import PostgresCloud
 from gateway.adapters.postgres_link import SCHEMA
 from gateway.core.errors import GatewayError
@@ -99,6 +100,19 @@ def test_a_newer_schema_is_left_alone(server: PostgresServer) -> None:
     do(server, "UPDATE meta SET version = 99")
     assert opening(server.url) == "hub-database-newer"
     assert do(server, "SELECT version FROM meta") == [(99,)]
+
+
+def test_an_old_server_is_refused(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_link, "OLDEST_SERVER", 990_000)
+    assert opening(server.url) == "hub-database-old"
+
+
+def test_another_encoding_is_refused(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server of the tests makes no other.
+    monkeypatch.setattr(postgres_link, "ENCODING", "LATIN1")
+    assert opening(server.url) == "hub-database-encoding"
 
 
 def test_a_user_without_rights_is_told(server: PostgresServer) -> None:
@@ -296,6 +310,7 @@ def test_names_are_sorted_by_their_bytes_in_any_database(server: PostgresServer)
 
 WRITER = """
 import sys
+from gateway.adapters import postgres_link
 from gateway.adapters.postgres_cloud import PostgresCloud
 from gateway.core.cloud_records import CloudChange
 from gateway.core.errors import GatewayError
