@@ -56,7 +56,7 @@ class PostgresCloud:
         statements: list[Statement] = []
         if changes:
             columns = [list(column) for column in zip(*map(_columns, changes), strict=True)]
-            statements += [_new_spaces(columns[0]), (sql.APPEND, columns)]
+            statements += [(sql.MANY, ()), _new_spaces(columns[0]), (sql.APPEND, columns)]
         if refusals:
             statements += _refusals(refusals)
             statements.append((sql.TRIM, (TRIM_LOCK, MAX_REFUSALS, MAX_REFUSED_BYTES)))
@@ -101,8 +101,8 @@ class PostgresCloud:
         within = f"AND {sql.OF_COLLECTION.format('%s::text')}" if collection else ""
         return self._held(
             space,
-            f"AND name > %s {within} ORDER BY name LIMIT %s",
-            after, *([collection] * 2 if collection else []), most,
+            f"AND name > %s {within} ORDER BY name LIMIT {int(most)}",
+            after, *([collection] * 2 if collection else []),
         )  # fmt: skip
 
     def changed(self, space: str, after: str, most: int) -> tuple[Sequence[Held], str]:
@@ -112,8 +112,9 @@ class PostgresCloud:
         rows = self._link.rows(
             f"SELECT changed, id, {sql.SPACE_NAME}, {sql.HELD} FROM document d WHERE {of_space}"
             " AND (changed, id) > (%s::bigint, %s::bigint)"
-            f" AND changed < (SELECT {sql.HORIZON} FROM meta) ORDER BY changed, id LIMIT %s",
-            space, transaction, document, most,
+            f" AND changed < (SELECT {sql.HORIZON} FROM meta)"
+            f" ORDER BY changed, id LIMIT {int(most)}",
+            space, transaction, document,
         )  # fmt: skip
         if rows:
             transaction, document = rows[-1][:2]
@@ -158,10 +159,10 @@ class PostgresCloud:
         """See ``CloudStore``."""
         rows = self._link.rows(
             f"SELECT name, {sql.FIGURES} FROM"
-            " (SELECT id, name FROM space WHERE name > %s ORDER BY name LIMIT %s) AS s"
+            f" (SELECT id, name FROM space WHERE name > %s ORDER BY name LIMIT {int(most)}) AS s"
             " LEFT JOIN figure f ON f.space = id GROUP BY name ORDER BY name",
-            after, most,
-        )  # fmt: skip
+            after,
+        )
         return [CloudSpace(name, *(figure or 0 for figure in rest)) for name, *rest in rows]
 
     def totals(self) -> Mapping[str, int]:

@@ -13,20 +13,23 @@ SELECT space, {SLOT}, documents, size, gateways FROM counted ORDER BY space
 ON CONFLICT (space, slot) DO UPDATE SET documents = f.documents + EXCLUDED.documents,
     size = f.size + EXCLUDED.size, gateways = f.gateways + EXCLUDED.gateways
 """
+# Changes are matched with their documents by hashing, whatever the planner expects of their number:
+# each with each takes seconds for thousands.
+MANY = "SELECT set_config('enable_nestloop', 'off', true)"
 # A document that has as many versions as changes came is new.
 APPEND = f"""
 WITH given AS MATERIALIZED (
-    SELECT space.id AS space, g.name, g.peer, g.bytes, g.place
+    SELECT (SELECT id FROM space WHERE space.name = g.space) AS space, name, peer, bytes, place
     FROM unnest(%s::text[], %s::text[], %s::text[], %b::bytea[])
         WITH ORDINALITY AS g (space, name, peer, bytes, place)
-    JOIN space ON space.name = g.space
 ), grown AS MATERIALIZED (
     SELECT space, name COLLATE "C" AS name, count(*) AS changes, sum(length(bytes))::bigint AS size
     FROM given GROUP BY 1, 2
 ), touched AS (
     INSERT INTO document AS d (space, name, version, size, changed)
-    SELECT space, name, changes, size, ahead + pg_current_xact_id()::text::bigint
-    FROM grown, meta ORDER BY space, name
+    SELECT space, name, changes, size,
+        (SELECT ahead FROM meta) + pg_current_xact_id()::text::bigint
+    FROM grown ORDER BY space, name
     ON CONFLICT (space, name) DO UPDATE SET version = d.version + EXCLUDED.version,
         size = d.size + EXCLUDED.size, changed = EXCLUDED.changed, fingerprint = ''
     RETURNING space, name, id, version
