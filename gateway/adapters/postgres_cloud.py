@@ -56,7 +56,7 @@ class PostgresCloud:
         statements: list[Statement] = []
         if changes:
             columns = [list(column) for column in zip(*map(_columns, changes), strict=True)]
-            statements += [(sql.MANY, ()), _new_spaces(columns[0]), (sql.APPEND, columns)]
+            statements += [_new_spaces(columns[0]), (sql.APPEND, columns)]
         if refusals:
             statements += _refusals(refusals)
             statements.append((sql.TRIM, (TRIM_LOCK, MAX_REFUSALS, MAX_REFUSED_BYTES)))
@@ -84,12 +84,7 @@ class PostgresCloud:
         """See ``CloudStore``."""
         if collections is None:
             return self._held(space, "ORDER BY name")
-        within = sql.OF_COLLECTION.format("collection")
-        query = (
-            f"SELECT {sql.HELD} FROM unnest(%s::text[]) AS collection"
-            f" JOIN document d ON {sql.OF_SPACE} AND {within} ORDER BY name"
-        )
-        rows = self._link.rows(query, sorted(set(collections)), space)
+        rows = self._link.rows(sql.HELD_OF, sorted(set(collections)), space)
         return [Held(space, *row) for row in rows]
 
     def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:

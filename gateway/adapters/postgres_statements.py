@@ -13,9 +13,7 @@ SELECT space, {SLOT}, documents, size, gateways FROM counted ORDER BY space
 ON CONFLICT (space, slot) DO UPDATE SET documents = f.documents + EXCLUDED.documents,
     size = f.size + EXCLUDED.size, gateways = f.gateways + EXCLUDED.gateways
 """
-# Changes are matched with their documents by hashing, whatever the planner expects of their number:
-# each with each takes seconds for thousands.
-MANY = "SELECT set_config('enable_nestloop', 'off', true)"
+# The planner expects ten changes; the joins are by hashing then, which thousands bear too.
 # A document that has as many versions as changes came is new.
 APPEND = f"""
 WITH given AS MATERIALIZED (
@@ -103,6 +101,12 @@ OF_SPACE = "d.space = (SELECT id FROM space WHERE space.name = %s)"
 SPACE_NAME = "(SELECT space.name FROM space WHERE space.id = d.space)"
 # The names of a collection, by the index of names: "0" follows "/".
 OF_COLLECTION = "d.name >= {0} || '/' AND d.name < {0} || '0'"
+# OFFSET 0: each collection by the index, instead of all documents of the space by each collection.
+HELD_OF = f"""
+SELECT found.* FROM unnest(%s::text[]) AS collection CROSS JOIN LATERAL (
+    SELECT {HELD} FROM document d WHERE {OF_SPACE} AND {OF_COLLECTION.format("collection")} OFFSET 0
+) AS found ORDER BY name
+"""
 HORIZON = "ahead + pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 END = "ahead + pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 GREET = f"""
