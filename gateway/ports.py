@@ -405,30 +405,43 @@ class CloudStore(Protocol):
     """The documents of many stores, in spaces (``core.cloud_records``), for any number of workers.
 
     Blocking; one object is used from one thread at a time, several processes may have one each.
+    Names of spaces and documents have been checked (``core.names``), ids are in hex.
+
     Every verb raises ``GatewayError``: ``hub-database-unreachable`` and ``hub-database-full`` pass,
-    anything else starting ``hub-database-`` needs somebody. What raised was not done.
+    anything else starting ``hub-database-`` needs somebody. What raised was not done, except that
+    it may have been when the connection was lost at the end; doing it again harms nothing.
     """
 
     def append(self, changes: Sequence[CloudChange], refusals: Sequence[CloudRefusal] = ()) -> None:
-        """Write all of it in one transaction; it is durable on return."""
+        """Write all of it in one transaction; it is durable on return.
+
+        Changes of one document keep their order. Of refusals the newest are kept, each once.
+        """
 
     def load(self, space: str, document: str) -> StoredDocument:
         """What is held of a document; an empty one when it is unknown."""
 
     def version(self, space: str, document: str) -> int:
-        """The number of the last change of a document; 0 when it is unknown."""
+        """The number of the last change of a document, from 1 on; 0 when it is unknown.
+
+        To compact or to settle it is asked for before ``load``, which may then give more.
+        """
 
     def compact(self, space: str, document: str, version: int, snapshot: bytes) -> bool:
-        """Put ``snapshot`` in the place of all up to ``version``; False: somebody else did.
+        """Put ``snapshot`` in the place of all up to ``version``, which it holds.
 
-        What other workers write at the same time is kept.
+        False when there is no such version or a snapshot of it or of a later one: nothing is done.
+        What other workers write at the same time is kept. The version stays, and the fingerprint.
         """
 
     def held(self, space: str, collections: Sequence[str] | None = None) -> Sequence[Held]:
-        """All documents of a space, or of some of its collections, by name."""
+        """All documents of a space, or of some of its collections, by name (by their bytes)."""
 
     def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:
-        """The fingerprint of a document at a version; ignored once that is not the last."""
+        """The fingerprint of a document at a version; ignored once that is not the last.
+
+        It may be lost when the database fails just then, and has to be found out again.
+        """
 
     def page(self, space: str, collection: str, after: str, most: int) -> Sequence[Held]:
         """Documents of a collection ("": of all) by name, from behind ``after`` on."""
@@ -437,27 +450,39 @@ class CloudStore(Protocol):
         """Documents of a space ("": of all) that changed after a place of the feed, each once and
         in the order of its last change; and the place to go on from.
 
-        ``after``: "" for the beginning, "now" for the end, else a place. Nothing that is committed
-        later comes before a place that was given out. Raises ``hub-bad-place``.
+        ``after``: "" for the beginning, "now" for the end, else a place, which is good for any
+        space. Nothing that is committed later comes before a place that was given out; so "now" may
+        bring what was committed just before, and a change is not seen while an older transaction
+        runs. Raises ``hub-bad-place``.
+        """
+
+    def wait_for_changes(self, seconds: float) -> bool:
+        """Whether somebody may have changed a document since the last call; waits for that.
+
+        True the first time, after a new connection, and now and then for nothing. A change may be
+        seen in the feed only later, or a wake be lost: whoever follows looks every few seconds too.
         """
 
     def greet(self, store: str, peer: str, wants: Sequence[str] | None) -> None:
-        """A gateway was heard, and maybe said what it wants from now on."""
+        """A gateway was heard, and maybe said what it wants from now on; nothing until it did."""
 
     def gateways(self, store: str) -> Sequence[CloudGateway]:
-        """Those of a store that were heard, whatever they want."""
+        """Those of a store that were heard, whatever they want; by id."""
 
     def wanting(self, stores: Sequence[str] | None, collection: str) -> Sequence[CloudGateway]:
-        """The gateways of these stores, or of all, that want a collection."""
+        """The gateways of these stores, or of all, that want a collection; by store and id."""
 
     def revoke(self, store: str, entries: Sequence[bytes]) -> None:
         """Keep revocations of a store; what is known already is ignored."""
 
     def revocations(self, store: str) -> Sequence[bytes]:
-        """Those of a store."""
+        """Those of a store, in any order."""
 
     def spaces(self, after: str, most: int) -> Sequence[CloudSpace]:
-        """The spaces there are, by name, with their figures."""
+        """The spaces there are, by name from behind ``after`` on, with their figures.
+
+        A store is a space from the first that is kept of it, though it be no document.
+        """
 
     def totals(self) -> Mapping[str, int]:
         """``spaces``, ``documents``, ``bytes``, ``gateways``, ``refusals`` of all."""

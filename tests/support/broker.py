@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import os
-import re
 import shutil
 import signal
 import socket
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support import packages
 from tests.support.gateway import ROOT
 
 CONFIGURATION = ROOT / "docs" / "mqtt"
@@ -28,65 +28,13 @@ PASSWORDS = {"gateway": "a secret of the gateway", "office": "a secret of the of
 YEAR = dt.timedelta(days=365)
 
 
-class BrokerUnavailable(Exception):
-    """There is no mosquitto, and none can be had; the text says what to do."""
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(base) / "store-gateway" / "broker"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 def programs() -> tuple[Path, dict[str, str]]:
-    """The folder of mosquitto's programs, and the environment they need.
-
-    Installed on this machine, or unpacked from Debian's packages into a cache: so nothing is
-    installed, and no broker is started as a service.
-    """
+    """The folder of mosquitto's programs, and the environment they need: installed, or unpacked."""
     found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found:
         return Path(found).parent, dict(os.environ)
-    packages = _packages() or (_updated() and _packages())
-    if not packages:
-        raise BrokerUnavailable("the tests need mosquitto; run: sudo apt-get install mosquitto")
-    key = hashlib.sha256("\0".join(packages).encode()).hexdigest()[:16]
-    root = _cache() / f"mosquitto-{key}"
-    if not root.exists():
-        _unpack(packages, root)
-    libraries = ":".join(str(path) for path in sorted(root.glob("usr/lib/*-linux-*")))
-    return root / "usr" / "sbin", {**os.environ, "LD_LIBRARY_PATH": libraries}
-
-
-def _packages() -> list[str]:
-    """``name=version`` of each package that apt would install."""
-    command = ["apt-get", "install", "--simulate", "--no-install-recommends", "mosquitto"]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    except OSError:
-        return []
-    found = re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", ended.stdout, re.MULTILINE)
-    return sorted(f"{name}={version}" for name, version in found)
-
-
-def _updated() -> bool:
-    """A new machine has lists of packages only after the first update."""
-    return os.getuid() == 0 and subprocess.run(["apt-get", "update"]).returncode == 0
-
-
-def _unpack(packages: list[str], root: Path) -> None:
-    work = root.with_name(f"{root.name}.{os.getpid()}")
-    work.mkdir()
-    subprocess.run(["apt-get", "download", *packages], cwd=work, check=True, capture_output=True)
-    for deb in sorted(work.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", deb, work], check=True)
-        deb.unlink()
-    try:
-        work.rename(root)
-    except OSError:
-        # Another process was faster.
-        shutil.rmtree(work)
+    root, environment = packages.unpacked("mosquitto", packages.cache("broker"))
+    return root / "usr" / "sbin", environment
 
 
 class Authority:
@@ -142,7 +90,8 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -166,7 +115,7 @@ class MosquittoBroker:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.ports = {port: _free_port() for port in (CERTIFICATE, PASSWORD, OPEN)}
+        self.ports = {port: free_port() for port in (CERTIFICATE, PASSWORD, OPEN)}
         self.authority = Authority(folder / "certs")
         self.authority.issue("server", "localhost")
         self.authority.issue("gateway")

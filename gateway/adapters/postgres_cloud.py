@@ -1,0 +1,222 @@
+"""A hub's database on a PostgreSQL server, for any number of workers.
+
+Each verb is one round trip. A transaction locks the documents it changes in the order of their
+names, then figures of their spaces: workers that change the same documents wait for each other's
+commit and nothing else, and never for each other in a circle.
+
+A place of the feed is "p", a transaction and a document. Only what transactions did that are older
+than all that run is told; whatever commits later is behind it.
+https://www.postgresql.org/docs/15/functions-info.html#FUNCTIONS-PG-SNAPSHOT
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final, Self
+
+from gateway.adapters import postgres_statements as sql
+from gateway.adapters.postgres_errors import EX_USAGE
+from gateway.adapters.postgres_link import PostgresLink, Statement
+from gateway.core.cloud_records import (
+    CloudChange,
+    CloudGateway,
+    CloudRefusal,
+    CloudSpace,
+    Held,
+)
+from gateway.core.errors import GatewayError
+from gateway.core.records import StoredDocument
+
+# Refusals are for inspection, not an archive; the oldest go first. Of all spaces together.
+MAX_REFUSALS = 1_000
+MAX_REFUSED_BYTES = 8_388_608
+_PLACE: Final = re.compile(r"p(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
+
+
+class PostgresCloud:
+    """A database of a PostgreSQL server. Satisfies ``CloudStore``; made by ``open``."""
+
+    def __init__(self, url: str) -> None:
+        self._link = PostgresLink(url)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Connect to ``postgresql://user@host/database``, or what libpq takes; make tables.
+
+        Raises ``GatewayError``: ``hub-database-unreachable``, ``-denied``, ``-missing``,
+        ``-address``, ``-old``, ``-newer``, ``-encoding``, ``-read-only``, ``-full``.
+        """
+        store = cls(url)
+        store._link.connect()
+        return store
+
+    def append(self, changes: Sequence[CloudChange], refusals: Sequence[CloudRefusal] = ()) -> None:
+        """See ``CloudStore``."""
+        statements: list[Statement] = []
+        if changes:
+            columns = [list(column) for column in zip(*map(_columns, changes), strict=True)]
+            statements += [_new_spaces(columns[0]), (sql.APPEND, columns)]
+        if refusals:
+            statements += _refusals(refusals)
+            statements.append((sql.TRIM, (MAX_REFUSALS, MAX_REFUSED_BYTES)))
+        self._link.together(*statements, notify=bool(changes))
+
+    def load(self, space: str, document: str) -> StoredDocument:
+        """See ``CloudStore``."""
+        rows = self._link.rows(sql.LOAD, space, document)
+        first = rows[0][1] if rows and rows[0][0] else b""
+        return StoredDocument(first, tuple(raw for is_snapshot, raw in rows if not is_snapshot))
+
+    def version(self, space: str, document: str) -> int:
+        """See ``CloudStore``."""
+        rows = self._link.rows(
+            f"SELECT version {sql.FROM} WHERE s.name = %s AND d.name = %s", space, document
+        )
+        return int(rows[0][0]) if rows else 0
+
+    def compact(self, space: str, document: str, version: int, snapshot: bytes) -> bool:
+        """See ``CloudStore``."""
+        values = {"space": space, "name": document, "version": version, "bytes": snapshot}
+        return self._link.together((sql.LOCK, (space, document)), (sql.COMPACT, values))[1] == 1
+
+    def held(self, space: str, collections: Sequence[str] | None = None) -> Sequence[Held]:
+        """See ``CloudStore``."""
+        if collections is None:
+            return self._held(f"{sql.FROM} WHERE s.name = %s ORDER BY d.name", space)
+        within = sql.OF_COLLECTION.format("collection")
+        return self._held(
+            f"{sql.FROM} JOIN unnest(%s::text[]) AS collection ON {within}"
+            " WHERE s.name = %s ORDER BY d.name",
+            sorted(set(collections)), space,
+        )  # fmt: skip
+
+    def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:
+        """See ``CloudStore``."""
+        self._link.together((sql.SOON, ()), (sql.SETTLE, (fingerprint, space, document, version)))
+
+    def page(self, space: str, collection: str, after: str, most: int) -> Sequence[Held]:
+        """See ``CloudStore``."""
+        within = f"AND {sql.OF_COLLECTION.format('%s::text')}" if collection else ""
+        return self._held(
+            f"{sql.FROM} WHERE s.name = %s AND d.name > %s {within} ORDER BY d.name LIMIT %s",
+            space, after, *([collection] * 2 if collection else []), most,
+        )  # fmt: skip
+
+    def changed(self, space: str, after: str, most: int) -> tuple[Sequence[Held], str]:
+        """See ``CloudStore``."""
+        transaction, document = self._place(after)
+        of_space = "s.name = %s" if space else "%s = ''"
+        rows = self._link.rows(
+            f"SELECT changed, d.id, {sql.HELD} {sql.FROM} WHERE {of_space}"
+            " AND (changed, d.id) > (%s::bigint, %s::bigint)"
+            f" AND changed < (SELECT {sql.HORIZON} FROM meta) ORDER BY changed, d.id LIMIT %s",
+            space, transaction, document, most,
+        )  # fmt: skip
+        if rows:
+            transaction, document = rows[-1][:2]
+        return [Held(*row[2:]) for row in rows], f"p{transaction}.{document}"
+
+    def wait_for_changes(self, seconds: float) -> bool:
+        """See ``CloudStore``."""
+        return self._link.wait(seconds)
+
+    def greet(self, store: str, peer: str, wants: Sequence[str] | None) -> None:
+        """See ``CloudStore``."""
+        listed = None if wants is None else list(wants)
+        self._link.together(_new_spaces([store]), (sql.GREET, (peer, listed, store, listed)))
+
+    def gateways(self, store: str) -> Sequence[CloudGateway]:
+        """See ``CloudStore``."""
+        return self._gateways("WHERE name = %s", store)
+
+    def wanting(self, stores: Sequence[str] | None, collection: str) -> Sequence[CloudGateway]:
+        """See ``CloudStore``."""
+        if stores is None:
+            return self._gateways("WHERE %s = ANY (wants)", collection)
+        return self._gateways(
+            "WHERE %s = ANY (wants) AND name = ANY (%s)", collection, list(stores)
+        )
+
+    def revoke(self, store: str, entries: Sequence[bytes]) -> None:
+        """See ``CloudStore``."""
+        digests = [blake2b(entry, digest_size=16).digest() for entry in entries]
+        self._link.together(_new_spaces([store]), (sql.REVOKE, (digests, list(entries), store)))
+
+    def revocations(self, store: str) -> Sequence[bytes]:
+        """See ``CloudStore``."""
+        rows = self._link.rows(
+            "SELECT bytes FROM revocation r JOIN space s ON s.id = r.space WHERE name = %s"
+            " ORDER BY r.id",
+            store,
+        )
+        return [raw for (raw,) in rows]
+
+    def spaces(self, after: str, most: int) -> Sequence[CloudSpace]:
+        """See ``CloudStore``."""
+        rows = self._link.rows(
+            f"SELECT name, {sql.FIGURES} FROM"
+            " (SELECT id, name FROM space WHERE name > %s ORDER BY name LIMIT %s) AS s"
+            " LEFT JOIN figure f ON f.space = id GROUP BY name ORDER BY name",
+            after, most,
+        )  # fmt: skip
+        return [CloudSpace(name, *(figure or 0 for figure in rest)) for name, *rest in rows]
+
+    def totals(self) -> Mapping[str, int]:
+        """See ``CloudStore``. Exact: sums over the spaces' figures, never over documents."""
+        row = self._link.rows(
+            f"SELECT (SELECT count(*) FROM space), {sql.FIGURES}, (SELECT count(*) FROM refusal)"
+            " FROM figure f"
+        )[0]
+        names = ("spaces", "documents", "bytes", "gateways", "refusals")
+        return {name: figure or 0 for name, figure in zip(names, row, strict=True)}
+
+    def close(self) -> None:
+        """See ``CloudStore``."""
+        self._link.close()
+
+    def _held(self, rest: str, *values: object) -> list[Held]:
+        return [Held(*row) for row in self._link.rows(f"SELECT {sql.HELD} {rest}", *values)]
+
+    def _gateways(self, rest: str, *values: object) -> list[CloudGateway]:
+        rows = self._link.rows(f"{sql.GATEWAYS} {rest} ORDER BY name, peer", *values)
+        return [CloudGateway(*row) for row in rows]
+
+    def _place(self, place: str) -> tuple[int, int]:
+        """The numbers of a place of the feed. Raises ``GatewayError`` ``hub-bad-place``."""
+        ((now, last),) = self._link.rows(f"SELECT {sql.HORIZON}, {sql.END} FROM meta")
+        if place == "now":
+            return now, 0
+        found = _PLACE.fullmatch(place or "p0.0")
+        if found is None or int(found[1]) > last:
+            raise GatewayError(
+                "hub-bad-place", "this is no place of this database's feed; begin again", EX_USAGE
+            )
+        return int(found[1]), int(found[2])
+
+
+def _columns(change: CloudChange) -> tuple[str, str, str, bytes]:
+    return change.space, change.document, change.peer, change.update
+
+
+def _new_spaces(names: Iterable[Any]) -> Statement:
+    listed = sorted(set(names))
+    return sql.SPACES, (listed, listed)
+
+
+def _refusals(refusals: Sequence[CloudRefusal]) -> list[Statement]:
+    """In the order of their digests: so no workers wait for each other in a circle."""
+    rows = sorted(map(_row, refusals), key=lambda row: row[0])
+    return [(sql.REFUSE, row) for row in rows]
+
+
+def _row(refusal: CloudRefusal) -> tuple[bytes, str, str, str, int, str, bytes]:
+    space, document, peer = map(_plain, (refusal.space, refusal.document, refusal.peer))
+    known = f"{space}\0{document}\0{peer}\0".encode() + refusal.update
+    digest = blake2b(known, digest_size=16).digest()
+    reason = _plain(refusal.reason)
+    return digest, space, document, peer, refusal.code, reason, refusal.update
+
+
+def _plain(text: str) -> str:
+    """Text as every database takes it: PostgreSQL none with NUL, neither one with surrogates."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
