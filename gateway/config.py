@@ -112,7 +112,8 @@ _ADAPTER = {
 }
 _HOST = {
     "rule": _Rule(
-        'the name or address of a broker such as "broker.example"; its port is mqtt.port', _is_host
+        'the name or address of a broker such as "broker.example", without its port',
+        _is_host,
     )
 }
 _USER = {

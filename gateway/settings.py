@@ -17,11 +17,14 @@ EX_CONFIG = 78
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """What is ``right`` for a value, in words and as a check."""
+
     right: str
     check: Callable[[Any], bool]
 
 
 def whole(low: int, high: int) -> dict[str, Rule]:
+    """The metadata of a whole number."""
     return {
         "rule": Rule(
             f"a whole number from {low} to {high}",
@@ -31,6 +34,7 @@ def whole(low: int, high: int) -> dict[str, Rule]:
 
 
 def text(right: str) -> dict[str, Rule]:
+    """The metadata of a text that is not empty."""
     return {"rule": Rule(right, lambda value: isinstance(value, str) and bool(value))}
 
 
@@ -46,12 +50,20 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def filled(defaults: Any, values: Mapping[str, Any], file: str, prefix: str) -> Any:
+    """A dataclass with some values replaced; ``prefix`` is that of their names.
+
+    The metadata of a field has its ``rule``, or is empty for a section; ``each``: what makes one of
+    several. Raises ``GatewayError`` ``config-key``, ``config-value``.
+    """
     known = {entry.name: entry for entry in fields(defaults)}
     changes: dict[str, Any] = {}
     for key, value in values.items():
         name = prefix + key
         if key not in known:
             raise GatewayError("config-key", f"{file}: {name} {_guess(key, known)}", EX_CONFIG)
+        if each := known[key].metadata.get("each"):
+            changes[key] = _several(each, value, file, name)
+            continue
         rule: Rule | None = known[key].metadata.get("rule")
         if rule is None:
             if not isinstance(value, dict):
@@ -62,6 +74,13 @@ def filled(defaults: Any, values: Mapping[str, Any], file: str, prefix: str) -> 
         else:
             raise _wrong(file, name, value, rule.right)
     return replace(defaults, **changes)
+
+
+def _several(each: Callable[[], Any], value: Any, file: str, name: str) -> tuple[Any, ...]:
+    """What stands in the sections [[name]]."""
+    if not (isinstance(value, list) and all(isinstance(one, dict) for one in value)):
+        raise _wrong(file, name, value, f"sections: [[{name}]]")
+    return tuple(filled(each(), one, file, f"{name}.") for one in value)
 
 
 def _guess(key: str, known: Mapping[str, object]) -> str:

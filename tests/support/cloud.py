@@ -102,6 +102,9 @@ class MemoryCloud:
     def changed(self, space: str, after: str, most: int) -> tuple[Sequence[Held], str]:
         raise NotImplementedError
 
+    def wait_for_changes(self, seconds: float) -> bool:
+        raise NotImplementedError
+
     def greet(self, store: str, peer: str, wants: Sequence[str] | None) -> None:
         self._check()
         known = self.told.get((store, peer), CloudGateway(store, peer, (), 0))
@@ -148,7 +151,14 @@ class HandGateway:
     What it hears it answers as a gateway does; ``heard`` are the items that came.
     """
 
-    def __init__(self, number: int, root_private: bytes = b"r" * 32, root: str = ROOT) -> None:
+    def __init__(
+        self,
+        number: int,
+        root_private: bytes = b"r" * 32,
+        root: str = ROOT,
+        *,
+        hub: bytes = public_of(HUB_PRIVATE),
+    ) -> None:
         self.peer = bytes([number]) * 16
         self.keys = Keys(bytes([number]) * 32, bytes([number + 100]) * 32)
         self.root_public = public_of(root_private)
@@ -158,6 +168,7 @@ class HandGateway:
         self.documents: dict[str, Document] = {}
         self.heard: list[Item] = []
         self._client = 1_000 + number
+        self._hub = hub
 
     def say(self, *items: Item) -> list[Message]:
         """Its messages of these items."""
@@ -180,10 +191,10 @@ class HandGateway:
         """The first turn of an exchange."""
         return Turn(reconcile.opening(self._catalogue(), b"12345678"))
 
-    def hear(self, payload: bytes, hub: bytes = public_of(HUB_PRIVATE)) -> list[Message]:
+    def hear(self, payload: bytes) -> list[Message]:
         """Take a message of the hub; what is answered."""
         answers: list[Item] = []
-        for item in read(open_down(payload, hub, self.store, self.peer)):
+        for item in read(open_down(payload, self._hub, self.store, self.peer)):
             self.heard.append(item)
             answers += self._answer(item)
         return self.say(*answers) if answers else []
@@ -202,9 +213,8 @@ class HandGateway:
                 asks = [Ask(name, self._vector(name)) for name in answer.differing]
                 return [*asks, *([] if answer.reply is None else [Turn(answer.reply)])]
             case Ask(name, vector):
-                document = self.documents.get(name)
-                if document is not None:
-                    return [Change(name, document.diff(vector))]
+                held = self.documents.get(name)
+                return [] if held is None else [Change(name, held.diff(vector))]
         return []
 
     def _vector(self, name: str) -> bytes:
