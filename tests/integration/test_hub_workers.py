@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.broker import MosquittoBroker
 from tests.support.cloud import HandGateway
 from tests.support.gateway import ROOT, eventually
 from tests.support.hub import BrokerGateway, HubWorker, open_to_all
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.integration
 STORE, OTHER_STORE = b"r" * 32, b"q" * 32
@@ -47,6 +49,18 @@ def command(folder: Path, *arguments: str) -> str:
     ).stdout  # fmt: skip
 
 
+def is_busy(worker: HubWorker) -> bool:
+    return bool(worker.status()["broker"]["counters"]["changes"] > 10)
+
+
+def has_database(worker: HubWorker, *, answers: bool = True) -> bool:
+    return (worker.status()["database"]["state"] == "ok") is answers
+
+
+def holds(store: SqliteCloud, space: str, count: int) -> bool:
+    return len(store.held(space)) == count
+
+
 def test_first_success(broker: MosquittoBroker, folder: Path) -> None:
     one, two = gateway(folder, 1), gateway(folder, 2)
     key = folder / "hub.key"
@@ -56,7 +70,7 @@ def test_first_success(broker: MosquittoBroker, folder: Path) -> None:
         with BrokerGateway(broker, one) as first, BrokerGateway(broker, two) as second:
             for there in (first, second):
                 there.say(Ping(1), Wants(("orders",)))
-                eventually(lambda there=there: there.ponged(1))
+                eventually(partial(there.ponged, 1))
             first.say(one.put("orders/1", total=3))
             eventually(lambda: two.content("orders/1") == {"fields": {"total": 3}})
         (worker,) = json.loads(command(folder, "hub-status", "--json"))["workers"]
@@ -84,22 +98,52 @@ def test_nothing_is_lost_when_one_of_two_workers_is_killed(
                 there.say(there.gateway.put(name, n=number))
             if number == 200:
                 for worker in (first, second):
-                    eventually(lambda w=worker: w.status()["broker"]["counters"]["changes"] > 10)
+                    eventually(partial(is_busy, worker))
                 first.end(signal.SIGKILL)
         one.wait_until_sent()
         two.wait_until_sent()
         # What the one had not written is missed by the comparison that its will begins.
         assert eventually(lambda: one.called == two.called == 1)
         store = SqliteCloud.open(folder)
-        for there in gateways:
-            space = there.store.hex()
-            eventually(lambda space=space: len(store.held(space)) == len(names))
+        for space in (each.store.hex() for each in gateways):
+            eventually(partial(holds, store, space, len(names)))
             for number, name in enumerate(names):
                 stored = store.load(space, name)
                 held = Document.load(name, stored.snapshot, stored.changes)
                 assert held.project() == {"fields": {"n": number}}
         store.close()
     assert first.log() == second.log() == ""
+
+
+def test_a_database_that_goes_and_comes(broker: MosquittoBroker, folder: Path) -> None:
+    one, two = gateway(folder, 1), gateway(folder, 2)
+    with PostgresServer(folder.parent / "postgres") as server:
+        settings = folder.parent / "hub.toml"
+        settings.write_text(f"[database]\nurl = {json.dumps(server.url)}\n")
+        with (
+            HubWorker(folder, broker, "--config", str(settings)) as first,
+            HubWorker(folder, broker, "--config", str(settings)) as second,
+            BrokerGateway(broker, one) as sender,
+            BrokerGateway(broker, two) as hearer,
+        ):
+            assert first.facts["kind"] == "postgresql"
+            hearer.say(Wants(("orders",)), Ping(1))
+            eventually(lambda: hearer.ponged(1))
+            for number in range(300):
+                sender.say(one.put(f"orders/{number}", n=number))
+                if number == 100:
+                    server.kill()
+            sender.wait_until_sent()
+            for worker in (first, second):
+                eventually(partial(has_database, worker, answers=False))
+            server.start()
+            eventually(lambda: len(two.documents) == 300, 60.0)
+            for number in range(300):
+                assert two.content(f"orders/{number}") == {"fields": {"n": number}}
+            for worker in (first, second):
+                eventually(partial(has_database, worker))
+        assert "messages wait" in first.log() and "there again" in second.log()
+        assert "Traceback" not in first.log() + second.log()
 
 
 def test_the_broker_and_the_hub_come_and_go(broker: MosquittoBroker, folder: Path) -> None:

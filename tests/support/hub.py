@@ -102,9 +102,7 @@ class BrokerGateway:
         client.max_inflight_messages_set(1_000)
         client.max_queued_messages_set(0)
         client.on_message = self._message
-        client.on_connect = lambda *_: client.subscribe(
-            [(gateway.topics.down, 1), (gateway.topics.hub, 1)]
-        )
+        client.on_connect = self._connected
         client.on_subscribe = lambda *_: self._ready.set()
         client.connect("127.0.0.1", broker.ports[OPEN])
 
@@ -146,6 +144,9 @@ class BrokerGateway:
         """Begin an exchange."""
         with self.lock:
             self.say(self.gateway.opening())
+
+    def _connected(self, client: Client, *_: object) -> None:
+        client.subscribe([(self.gateway.topics.down, 1), (self.gateway.topics.hub, 1)])
 
     def _message(self, client: Client, data: object, message: MQTTMessage) -> None:
         with self.lock:
