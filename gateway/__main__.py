@@ -18,6 +18,7 @@ from gateway import (
     config,
     doctor,
     document_commands,
+    hub_commands,
     question_commands,
     simulate_command,
     store_commands,
@@ -314,6 +315,7 @@ def _parser() -> argparse.ArgumentParser:
     document_commands.add(add_command, asking, _say)
     restore = _command(commands, "restore", _restore, "replace all data by a backup")
     restore.add_argument("file", type=Path)
+    hub_commands.add(add_command, _say)
     simulate_command.add(add_command, _allow_many_links, _say)
     return parser
 

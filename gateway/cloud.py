@@ -16,7 +16,7 @@ from gateway.core.projections import Projections
 from gateway.ports import BrokerLink, Clock, Store
 from gateway.runtime.bridge import Bridge
 from gateway.runtime.bridge_commands import Commands
-from gateway.runtime.bridge_health import Health
+from gateway.runtime.bridge_health import Health, will
 from gateway.runtime.bridge_projector import Projector
 from gateway.runtime.local import Local
 from gateway.runtime.members import Members
@@ -60,7 +60,7 @@ class Cloud:
         self._store: Store | None = None
         peer = members.peer.hex()
         # Also who is told what is on the disk (``Watcher``).
-        self.bridge = Bridge(Mqtt(settings), settings.host, self._topics, clock, chance)
+        self.bridge = Bridge(Mqtt(settings), settings.host, self._topics, will, clock, chance)
         refused = self.bridge.refused
         self._projector = Projector(
             Projections(json, draw(START_BYTES).hex()), local, helper, self._names, refused, clock

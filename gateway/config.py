@@ -4,12 +4,10 @@ Every error names the file, the key and what would be right. Only ``app`` and
 ``__main__`` read this; everyone else is handed plain values.
 """
 
-import difflib
 import os
 import re
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,11 @@ from gateway.core.errors import GatewayError, PeerError
 from gateway.core.messages import MAX_PAIR_VALUE_BYTES
 from gateway.core.names import check_collection
 from gateway.core.opening import PLACES
+from gateway.settings import Rule as _Rule
+from gateway.settings import filled as _filled
+from gateway.settings import read_toml
+from gateway.settings import text as _text
+from gateway.settings import whole as _whole
 
 EX_USAGE = 64
 EX_CONFIG = 78
@@ -31,25 +34,6 @@ GIB = 1_073_741_824
 MAX_ROOT = 200
 # Of MQTT it might be 65,535 bytes.
 MAX_USER = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    right: str
-    check: Callable[[Any], bool]
-
-
-def _whole(low: int, high: int) -> dict[str, _Rule]:
-    return {
-        "rule": _Rule(
-            f"a whole number from {low} to {high}",
-            lambda value: type(value) is int and low <= value <= high,
-        )
-    }
-
-
-def _text(right: str) -> dict[str, _Rule]:
-    return {"rule": _Rule(right, lambda value: isinstance(value, str) and bool(value))}
 
 
 def _is_name(value: Any) -> bool:
@@ -128,7 +112,8 @@ _ADAPTER = {
 }
 _HOST = {
     "rule": _Rule(
-        'the name or address of a broker such as "broker.example"; its port is mqtt.port', _is_host
+        'the name or address of a broker such as "broker.example", without its port',
+        _is_host,
     )
 }
 _USER = {
@@ -303,13 +288,7 @@ def load(path: Path | None) -> Config:
     """The settings in a file, or the defaults. Raises ``GatewayError`` (``config-…``)."""
     if path is None:
         return Config()
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GatewayError("config-file", f"{path}: {error.strerror}", EX_CONFIG) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        sentence = f"{path}: this is not TOML: {error}"
-        raise GatewayError("config-syntax", sentence, EX_CONFIG) from error
+    values = read_toml(path)
     return override(Config(), values, str(path))
 
 
@@ -333,36 +312,6 @@ def _wrong_mqtt(mqtt: Mqtt) -> str:
     if not mqtt.tls and (mqtt.ca or mqtt.certificate):
         return "mqtt.tls is false, so mqtt.ca and mqtt.certificate have no meaning; leave them out"
     return ""
-
-
-def _filled(defaults: Any, values: Mapping[str, Any], file: str, prefix: str) -> Any:
-    known = {entry.name: entry for entry in fields(defaults)}
-    changes: dict[str, Any] = {}
-    for key, value in values.items():
-        name = prefix + key
-        if key not in known:
-            raise GatewayError("config-key", f"{file}: {name} {_guess(key, known)}", EX_CONFIG)
-        rule: _Rule | None = known[key].metadata.get("rule")
-        if rule is None:
-            if not isinstance(value, dict):
-                raise _wrong(file, name, value, f"a section: [{name}]")
-            changes[key] = _filled(getattr(defaults, key), value, file, f"{name}.")
-        elif rule.check(value):
-            changes[key] = tuple(value) if isinstance(value, list) else value
-        else:
-            raise _wrong(file, name, value, rule.right)
-    return replace(defaults, **changes)
-
-
-def _guess(key: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(key, known, 1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
-    return f"is not a setting; {hint}"
-
-
-def _wrong(file: str, name: str, value: object, right: str) -> GatewayError:
-    shown = str(value)[:40]
-    return GatewayError("config-value", f"{file}: {name} is {shown!r}; right is {right}", EX_CONFIG)
 
 
 def peer_url(text: str) -> str:

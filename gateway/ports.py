@@ -343,6 +343,12 @@ class BrokerLink(Protocol):
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Hear these topics, but not what is retained there. Raises as ``publish`` does."""
 
+    async def share(self, group: str, topics: Sequence[str]) -> bool:
+        """The same, but each message goes to one of the group alone (MQTT 5.0 section 4.8.2).
+
+        False: there is no such thing with this broker, and all of the group hear all.
+        """
+
     async def retained(self, topic: str) -> bytes:
         """What is retained at a topic that we may read and write; empty where nothing is.
 

@@ -78,7 +78,7 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ("[mqtt]\nenabled = true", ["mqtt.enabled is true", "mqtt.host is missing"]),
         ("[mqtt]\nhost = ''", ["mqtt.host is ''", "the name or address of a broker"]),
         ("[mqtt]\nhost = 'mqtts://b.example'", ["mqtt.host is", "broker.example"]),
-        ("[mqtt]\nhost = 'b.example:8883'", ["mqtt.host is", "mqtt.port"]),
+        ("[mqtt]\nhost = 'b.example:8883'", ["mqtt.host is", "without its port"]),
         ('[mqtt]\nhost = "b\\u0000"', ["mqtt.host is", "the name or address of a broker"]),
         ('[mqtt]\nuser = "a\\n"', ["mqtt.user is", "without control characters"]),
         ('[mqtt]\nkey = "x"', ["mqtt.key is set", "mqtt.certificate"]),

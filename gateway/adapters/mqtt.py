@@ -45,13 +45,6 @@ SLOWEST_BYTES_PER_SECOND: Final = 1_000
 # What comes need not be what is owed: a broker that acknowledges nothing for so long is given up.
 LONGEST_SECONDS: Final = 600.0
 TICK_SECONDS: Final = 1.0
-# Publications without an answer, at once, and their bytes if they are more than one.
-WINDOW: Final = 16
-WINDOW_BYTES: Final = 65_536
-# Messages of the broker that wait, and their bytes. It is asked to send few, but Mosquitto 2.0.11
-# sends all it has after the first acknowledgement.
-MAX_WAITING: Final = 1_000
-MAX_WAITING_BYTES: Final = 4_194_304
 
 log = logging.getLogger("gateway.cloud")
 
@@ -142,7 +135,7 @@ class MqttLink:
         self._lost: asyncio.Future[GatewayError] = self._loop.create_future()
         # What the broker owes an answer to, by the kind of that answer and number.
         self._owed: dict[tuple[int, int], asyncio.Future[Any]] = {}
-        self._window = asyncio.Semaphore(WINDOW)
+        self._window = asyncio.Semaphore(settings.window)
         self._messages: deque[Message] = deque()
         self._message_bytes = 0
         self._heard = asyncio.Event()
@@ -165,7 +158,7 @@ class MqttLink:
         if self.is_5:
             properties = _properties(PacketTypes.CONNECT)
             properties.MaximumPacketSize = PACKET_BYTES
-            properties.ReceiveMaximum = WINDOW
+            properties.ReceiveMaximum = self._settings.window
         clean = True if self.is_5 else paho.MQTT_CLEAN_START_FIRST_ONLY
         self._local = self.pipe.local()
         client.connect(
@@ -200,7 +193,7 @@ class MqttLink:
             properties = _properties(PacketTypes.PUBLISH)
             properties.CorrelationData = publication.correlation
         async with self._window:
-            while self._owed_bytes and self._owed_bytes + size > WINDOW_BYTES:
+            while self._owed_bytes and self._owed_bytes + size > self._settings.window_bytes:
                 self._answered.clear()
                 await self._answered.wait()
             self._raise_if_lost()
@@ -223,6 +216,12 @@ class MqttLink:
         wanted: Any = [(topic, options if self.is_5 else 1) for topic in topics]
         _, number = self._client.subscribe(wanted)
         await self._subscription(number)
+
+    async def share(self, group: str, topics: Sequence[str]) -> bool:
+        """See ``BrokerLink``."""
+        shared = [f"$share/{group}/{topic}" for topic in topics] if self.is_5 else topics
+        await self.subscribe(shared)
+        return self.is_5
 
     async def retained(self, topic: str) -> bytes:
         """See ``BrokerLink``. What is retained comes before the echo of what is sent after."""
@@ -377,7 +376,8 @@ class MqttLink:
             return broker_error("broker-limits")
         most = getattr(said, "MaximumPacketSize", PACKET_BYTES)
         self._most_bytes = min(most, PACKET_BYTES) - HEAD_BYTES
-        self._window = asyncio.Semaphore(min(WINDOW, getattr(said, "ReceiveMaximum", WINDOW)))
+        window = self._settings.window
+        self._window = asyncio.Semaphore(min(window, getattr(said, "ReceiveMaximum", window)))
         return None
 
     def _disconnected(
@@ -404,7 +404,8 @@ class MqttLink:
             self._look(heard)
             return
         size = self._message_bytes + _bytes(heard)
-        if len(self._messages) >= MAX_WAITING or size > MAX_WAITING_BYTES:
+        held, most_bytes = len(self._messages), self._settings.max_waiting_bytes
+        if held >= self._settings.max_waiting or size > most_bytes:
             if not self.dropped:
                 log.warning("the broker sends more than can be held; messages are dropped")
             self.dropped += 1

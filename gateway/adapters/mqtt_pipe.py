@@ -42,7 +42,13 @@ _KINDS: Final = frozenset({2, _PUBLISH, 4, 9, 11, 13, 14})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the broker is and what it is shown; empty: none. See ``config.Mqtt``."""
+    """Where the broker is and what it is shown; empty: none. See ``config.Mqtt``.
+
+    ``window``: publications without an answer, at once, and messages of the broker that wait to be
+    ``done``; ``window_bytes``: of the publications, if they are more than one. ``max_waiting`` and
+    ``max_waiting_bytes``: messages that are held. The broker is asked to send few, but Mosquitto
+    2.0.11 sends all it has after the first acknowledgement; what is more is dropped.
+    """
 
     host: str
     port: int
@@ -53,6 +59,10 @@ class Settings:
     key: str = ""
     user: str = ""
     password_file: str = ""
+    window: int = 16
+    window_bytes: int = 65_536
+    max_waiting: int = 1_000
+    max_waiting_bytes: int = 4_194_304
 
 
 def broker_error(code: str, detail: str = "") -> GatewayError:

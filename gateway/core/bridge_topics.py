@@ -38,3 +38,12 @@ class Topics:
         # A broker ends the connection for what MQTT 5.0 section 1.5.4 does not allow.
         is_sound = topic.isprintable() and not set(topic) & set("+#")
         return is_below and is_sound and len(topic.encode()) <= MAX_ANSWER_TOPIC
+
+
+class HubTopics:
+    """Those of the workers of a hub."""
+
+    def __init__(self, root: str) -> None:
+        # Of all gateways of all stores, and where gateways are told that a worker came or went.
+        self.up = f"{root}/+/up/+"
+        self.hub = f"{root}/hub"

@@ -62,6 +62,8 @@ class Document:
         self._fingerprint: bytes | None = None
         # Counts what changed the content since this was made or loaded.
         self.version = 0
+        # What was stored, but breaks the document: it is not in it.
+        self.forgotten: tuple[bytes, ...] = ()
 
     @classmethod
     def load(cls, name: str, snapshot: bytes, changes: Sequence[bytes]) -> "Document":
@@ -280,6 +282,11 @@ class Document:
             self._early = waiting
             advanced = [c for c, clock in self.clocks.items() if clock != before.get(c)]
             self._admit(advanced, blamed=False)
+        self.forgotten = tuple(
+            change
+            for change in changes
+            if change not in waiting and trimmed(self.name, change, self.clocks)[0]
+        )
 
     def _covers(self, update: bytes) -> bool:
         """Whether all structs and deletions of an update are integrated."""

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from gateway.core.announcement import is_this_machine
 from gateway.core.bridge import (
@@ -17,13 +17,12 @@ from gateway.core.bridge import (
     OK,
     Cause,
     Pauses,
+    Publication,
     cause_of,
     section,
 )
-from gateway.core.bridge_topics import Topics
 from gateway.core.errors import GatewayError
 from gateway.ports import Broker, BrokerLink, Clock, Network
-from gateway.runtime.bridge_health import will
 from gateway.runtime.perform import Watcher
 
 # How often it is looked whether this gateway is of a store.
@@ -32,14 +31,18 @@ MISTAKE = "cloud-mistake"
 
 log = logging.getLogger("gateway.cloud")
 
+# The topics of who is connected.
+Where = TypeVar("Where")
+Where_contra = TypeVar("Where_contra", contravariant=True)
 
-class Work(Protocol):
+
+class Work(Protocol[Where_contra]):
     """What is done over a connection; it also counts."""
 
     def stored(self, documents: Collection[str]) -> None:
         """See ``Watcher``."""
 
-    def over(self, link: BrokerLink, topics: Topics) -> Sequence[Coroutine[None, None, None]]:
+    def over(self, link: BrokerLink, topics: Where_contra) -> Sequence[Coroutine[None, None, None]]:
         """What goes on until the connection is lost. They raise ``GatewayError`` then."""
 
     def waiting(self) -> int:
@@ -49,26 +52,29 @@ class Work(Protocol):
         """Figures since the start."""
 
 
-class Bridge(Watcher):
-    """``topics()``: those of this gateway, None while it is of no store; ``host``: the broker's.
+class Bridge(Watcher, Generic[Where]):
+    """``topics()``: those of this device, None while it is of no store; ``host``: the broker's.
 
-    ``chance()`` is from 0 to 1.
+    ``will(topics)`` is said when the connection is lost, and in the end; ``chance()`` is from 0
+    to 1.
     """
 
     def __init__(
         self,
         broker: Broker,
         host: str,
-        topics: Callable[[], Topics | None],
+        topics: Callable[[], Where | None],
+        will: Callable[[Where], Publication],
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
         self._broker = broker
         self._host = host
         self._topics = topics
+        self._will = will
         self._now = clock.monotonic
         self._chance = chance
-        self._work: Work | None = None
+        self._work: Work[Where] | None = None
         self._pauses = Pauses()
         self._link: BrokerLink | None = None
         self._cause: Cause = CONNECTING
@@ -80,7 +86,7 @@ class Bridge(Watcher):
         self._network: Network | None = None
         self._moved = asyncio.Event()
 
-    def attach(self, work: Work) -> None:
+    def attach(self, work: Work[Where]) -> None:
         """What is done over connections; before anything else."""
         self._work = work
 
@@ -137,7 +143,7 @@ class Bridge(Watcher):
             return
         with contextlib.suppress(GatewayError, TimeoutError):
             async with asyncio.timeout(seconds / 2):
-                await self._link.publish(will(topics))
+                await self._link.publish(self._will(topics))
         await self._link.close(seconds / 2)
 
     async def _once(self) -> None:
@@ -163,11 +169,11 @@ class Bridge(Watcher):
                 await self._moved.wait()
         self._retry_at = None
 
-    async def _try(self, topics: Topics) -> float:
+    async def _try(self, topics: Where) -> float:
         """Connect and do all there is to do, until the connection is lost; how long it lasted."""
         began = None
         try:
-            link = await self._broker.connect(will(topics))
+            link = await self._broker.connect(self._will(topics))
             began = self._now()
             self._link = link
             self._refusals.clear()
@@ -185,7 +191,7 @@ class Bridge(Watcher):
             self._link = None
         return 0.0 if began is None else self._now() - began
 
-    async def _serve(self, link: BrokerLink, topics: Topics) -> None:
+    async def _serve(self, link: BrokerLink, topics: Where) -> None:
         """Raises ``GatewayError`` in the end."""
         assert self._work is not None
         tasks = [asyncio.ensure_future(work) for work in self._work.over(link, topics)]

@@ -508,12 +508,8 @@ def test_a_burst_of_commands_is_done(broker: MosquittoBroker) -> None:
 
 
 @pytest.mark.parametrize("most", [(64, 1_000), (1_000, 128)])
-def test_a_flood_is_held_up_to_a_bound(
-    most: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mqtt, "MAX_WAITING", most[0])
-    # Each has two bytes.
-    monkeypatch.setattr(mqtt, "MAX_WAITING_BYTES", most[1])
+def test_a_flood_is_held_up_to_a_bound(most: tuple[int, int]) -> None:
+    # Each message has two bytes.
     message = bytes.fromhex("320700017800010041")
     acknowledged = 0
 
@@ -529,7 +525,11 @@ def test_a_flood_is_held_up_to_a_bound(
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server:
-            link = await Mqtt(Settings("127.0.0.1", port, tls=False, client_id="x")).connect(WILL)
+            how = Settings(
+                "127.0.0.1", port, tls=False, client_id="x",
+                max_waiting=most[0], max_waiting_bytes=most[1],
+            )  # fmt: skip
+            link = await Mqtt(how).connect(WILL)
             assert await link.message() == Message("x", b"A", receipt=(1, 1))
             # The places of those that are dropped are given back.
             async with asyncio.timeout(5):

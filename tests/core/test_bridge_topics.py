@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.bridge_topics import MAX_ANSWER_TOPIC, Topics
+from gateway.core.bridge_topics import MAX_ANSWER_TOPIC, HubTopics, Topics
 
 TOPICS = Topics("shops/north", b"\x01" * 16, b"\x02" * 16)
 BASE = f"shops/north/{'01' * 16}"
@@ -47,3 +47,9 @@ def test_an_answer_goes_to_its_store(topic: str) -> None:
 )  # fmt: skip
 def test_an_answer_goes_nowhere_else(topic: str) -> None:
     assert not TOPICS.may_answer(topic)
+
+
+def test_where_the_workers_of_a_hub_are() -> None:
+    topics = HubTopics("shops/north")
+    assert (topics.up, topics.hub) == ("shops/north/+/up/+", "shops/north/hub")
+    assert Topics("shops/north", b"s" * 16, b"p" * 16).hub == topics.hub

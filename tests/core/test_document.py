@@ -217,6 +217,7 @@ def test_a_forged_early_update_does_not_harm_who_brings_its_cause() -> None:
     again = Document.load(NAME, b"", [forged_early(), ONE, TWO])
     assert again.fingerprint() == document.fingerprint()
     assert again.clocks == document.clocks
+    assert (again.forgotten, document.forgotten) == ((forged_early(),), ())
 
 
 def test_loading_around_a_forged_early_update() -> None:
@@ -227,6 +228,7 @@ def test_loading_around_a_forged_early_update() -> None:
     assert document.project() == {"map": {"a": 3, "b": 2}}
     assert document.clocks == {5: 3}
     assert document.early == (lone,)
+    assert document.forgotten == (forged_early(),)
 
 
 def test_a_deletion_with_known_structs_counts() -> None:

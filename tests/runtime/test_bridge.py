@@ -12,7 +12,7 @@ from gateway.core.bridge_topics import Topics
 from gateway.core.errors import GatewayError
 from gateway.ports import BrokerLink
 from gateway.runtime.bridge import Bridge
-from gateway.runtime.bridge_health import OFFLINE
+from gateway.runtime.bridge_health import OFFLINE, will
 from tests.support.virtual_time import VirtualLoop, run
 
 TOPICS = Topics("store-gateway", b"\x01" * 16, b"\x02" * 16)
@@ -41,6 +41,9 @@ class FakeLink:
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         pass
+
+    async def share(self, group: str, topics: Sequence[str]) -> bool:
+        return True
 
     async def retained(self, topic: str) -> bytes:
         return b""
@@ -80,7 +83,7 @@ class World:
         self._changed = asyncio.Event()
         clock = asyncio.get_running_loop()
         assert isinstance(clock, VirtualLoop)
-        self.bridge = Bridge(self, "broker.example", lambda: self.topics, clock, lambda: 0.0)
+        self.bridge = Bridge(self, "broker.example", lambda: self.topics, will, clock, lambda: 0.0)
         self.bridge.attach(self)
         self.keeping = asyncio.ensure_future(self.bridge.keep(self))
 

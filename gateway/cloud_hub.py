@@ -1,0 +1,203 @@
+"""The composition of a hub: one worker of it (docs/hub.md).
+
+Start: open the database, read the key, answer on the admin door, connect. Stop: say goodbye to the
+broker, finish what the database is at, close it.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from gateway import __version__
+from gateway.adapters.hub_key import read_key
+from gateway.adapters.loop import new_event_loop
+from gateway.adapters.mqtt import Mqtt
+from gateway.adapters.mqtt_pipe import Settings
+from gateway.adapters.rtnetlink import Network
+from gateway.adapters.sqlite_cloud import SqliteCloud
+from gateway.control.server import ControlServer
+from gateway.core.bridge_topics import HubTopics
+from gateway.core.cloud_answers import Post
+from gateway.core.cloud_shares import Shares
+from gateway.core.errors import GatewayError
+from gateway.core.primitives import public_of
+from gateway.hub_config import HubConfig
+from gateway.ports import CloudStore
+from gateway.runtime.bridge import Bridge
+from gateway.runtime.cloud_answering import Answering
+from gateway.runtime.cloud_desk import Desk
+from gateway.runtime.cloud_documents import CloudDocuments
+from gateway.runtime.cloud_edits import CloudEdits
+from gateway.runtime.cloud_worker import CloudWorker, compare, shared
+from gateway.runtime.threads import Helper
+
+# Each worker of a folder has its own admin door.
+SOCKETS: Final = "hub-*.sock"
+GOODBYE_SECONDS: Final = 2.0
+EX_CANTCREAT: Final = 73
+ID_BYTES: Final = 4
+# Messages that are not done and publications without an answer: several batches, so that the
+# broker, the database and the gateways do not wait for each other.
+WINDOW: Final = 400
+WINDOW_BYTES: Final = 4_194_304
+# As many as may come, each as long as it may be; what a broker sends beyond is dropped.
+MAX_WAITING: Final = 4_000
+MAX_WAITING_BYTES: Final = 134_217_728
+
+Ready = Callable[[Mapping[str, Any]], None]
+
+
+class MonotonicClock:
+    """Satisfies ``Clock``."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""
+        return time.monotonic()
+
+
+def run(config: HubConfig, draw: Callable[[int], bytes], ready: Ready) -> None:
+    """Run one worker until it is told to stop. Raises ``GatewayError`` for our faults.
+
+    ``draw(count)`` gives random bytes; ``ready`` is called once the database is open.
+    """
+    folder = Path(config.folder).absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise GatewayError("hub-folder", f"{folder}: {error.strerror}", EX_CANTCREAT) from error
+    signing = read_key(config.key_path, draw)
+    store = _open(config, folder)
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(Hub(config, folder, store, signing, draw).run(ready))
+    finally:
+        store.close()
+
+
+def public_key(config: HubConfig, draw: Callable[[int], bytes]) -> str:
+    """What stands in a gateway's ``[mqtt] hub``. Raises ``GatewayError``."""
+    return public_of(read_key(config.key_path, draw)).hex()
+
+
+class Hub:
+    """One running worker."""
+
+    def __init__(
+        self,
+        config: HubConfig,
+        folder: Path,
+        store: CloudStore,
+        signing: bytes,
+        draw: Callable[[int], bytes],
+    ) -> None:
+        self._config = config
+        self._folder = folder
+        self._key = public_of(signing).hex()
+        self._helper = Helper("hub-store")
+        self._documents = CloudDocuments(store)
+        topics = HubTopics(config.root)
+        self._bridge: Bridge[HubTopics] = Bridge(
+            Mqtt(_settings(config, draw(ID_BYTES).hex())),
+            config.broker.host,
+            lambda: topics,
+            compare,
+            MonotonicClock(),
+            chance := _chance(draw),
+        )
+        shares, post = Shares(config.shares), Post(config.root, signing)
+        self.worker = CloudWorker(
+            Desk(store, config.root, shares, post, config.stores, MonotonicClock()),
+            Answering(store, self._documents, shares, post),
+            CloudEdits(store, self._documents, shares, draw),
+            post,
+            self._helper,
+            shared,
+            self._bridge.refused,
+            chance,
+        )
+        self._bridge.attach(self.worker)
+        self._stop = asyncio.Event()
+
+    async def run(self, ready: Ready) -> None:
+        """Start, work until told to stop, stop in order."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        control = ControlServer(self._folder / f"hub-{os.getpid()}.sock", self._answer)
+        await control.start()
+        keeping = asyncio.ensure_future(self._bridge.keep(Network()))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            ready(self._facts())
+            await asyncio.wait([keeping, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await self._bridge.close(GOODBYE_SECONDS)
+        finally:
+            keeping.cancel()
+            stopping.cancel()
+            await control.close()
+            ended = await asyncio.gather(keeping, return_exceptions=True)
+            await asyncio.to_thread(self._helper.close)
+        if isinstance(ended[0], Exception):
+            raise ended[0]
+
+    async def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        if verb != "status" or arguments:
+            raise GatewayError("usage", "a worker of a hub knows the verb status, no more")
+        return self.status()
+
+    def status(self) -> Mapping[str, Any]:
+        """What the worker says of itself."""
+        trouble = self.worker.trouble
+        broker = dict(self._bridge.status())
+        for key in ("sentence", "do"):
+            # The causes are a gateway's, which names its broker in another section.
+            broker[key] = broker[key].replace("mqtt.", "broker.")
+        return {
+            **self._facts(),
+            "pid": os.getpid(),
+            "version": __version__,
+            "hearing": self.worker.is_hearing,
+            "broker": broker,
+            "database": {
+                "state": trouble.code if trouble else "ok",
+                "sentence": trouble.sentence if trouble else "The database answers.",
+                "compacted": self._documents.compacted,
+                "broken": self._documents.broken,
+            },
+        }  # fmt: skip
+
+    def _facts(self) -> dict[str, Any]:
+        broker = self._config.broker
+        url = self._config.database.url
+        return {
+            "address": f"{broker.host}:{broker.port_used}",
+            "root": self._config.root,
+            "kind": "postgresql" if url else "sqlite",
+            "data": str(self._folder),
+            "key": self._key,
+        }
+
+
+def _open(config: HubConfig, folder: Path) -> CloudStore:
+    if config.database.url:
+        from gateway.adapters.postgres_cloud import PostgresCloud
+
+        return PostgresCloud.open(config.database.url)
+    return SqliteCloud.open(folder)
+
+
+def _settings(config: HubConfig, number: str) -> Settings:
+    broker = config.broker
+    return Settings(
+        broker.host, broker.port_used, broker.tls_used, f"hub-{number}",
+        broker.ca, broker.certificate, broker.key, broker.user, broker.password_file,
+        WINDOW, WINDOW_BYTES, MAX_WAITING, MAX_WAITING_BYTES,
+    )  # fmt: skip
+
+
+def _chance(draw: Callable[[int], bytes]) -> Callable[[], float]:
+    return lambda: int.from_bytes(draw(2), "big") / 65_536

@@ -1,0 +1,143 @@
+"""Settings of a hub: frozen dataclasses from ``hub.toml``, with all defaults (docs/hub.md)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from gateway.config import Mqtt, default_data
+from gateway.core.announcement import is_this_machine
+from gateway.core.cloud_shares import EVERY, Share, overlap
+from gateway.core.errors import GatewayError
+from gateway.settings import EX_CONFIG, Rule, filled, read_toml
+
+FOLDER = "store-gateway-hub"
+KEY_FILE = "hub.key"
+
+# What is right for the broker of a gateway is right here.
+_BROKER = {entry.name: entry.metadata for entry in fields(Mqtt)}
+_URL = {
+    "rule": Rule(
+        '"" for a file in the data folder, or postgresql://user@host/database',
+        lambda value: isinstance(value, str) and re.match(r"$|postgres(ql)?://", value) is not None,
+    )
+}
+
+
+def _are_stores(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(store, str) and re.fullmatch(r"\*|[0-9a-f]{32}", store) for store in value
+    )
+
+
+_STORES = {
+    "rule": Rule(
+        "a list of ids of stores, 32 hex digits each",
+        lambda value: _are_stores(value) and EVERY not in value,
+    )
+}
+_SHARE_NAME = {
+    "rule": Rule(
+        'a name such as "menu": letters, digits, - and _',
+        lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]{1,64}", value) is not None,
+    )
+}
+_SOME = {"rule": Rule('["*"] or a list of ids of stores', _are_stores)}
+_TEXT = _BROKER["ca"]
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """The broker of the gateways. ``port``: 0 stands for 8883 with TLS and 1883 without."""
+
+    host: str = field(default="localhost", metadata=_BROKER["host"])
+    port: int = field(default=0, metadata=_BROKER["port"])
+    # None: where it is another machine.
+    tls: bool | None = field(default=None, metadata=_BROKER["tls"])
+    ca: str = field(default="", metadata=_TEXT)
+    certificate: str = field(default="", metadata=_TEXT)
+    key: str = field(default="", metadata=_TEXT)
+    user: str = field(default="", metadata=_BROKER["user"])
+    password_file: str = field(default="", metadata=_TEXT)
+
+    @property
+    def tls_used(self) -> bool:
+        """Whether there is TLS."""
+        return not is_this_machine(self.host) if self.tls is None else self.tls
+
+    @property
+    def port_used(self) -> int:
+        """The port, also where none is named."""
+        return self.port or (8_883 if self.tls_used else 1_883)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where documents are kept."""
+
+    url: str = field(default="", metadata=_URL)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCollections:
+    """See ``core.cloud_shares.Share``. Who writes has to be said, as any store may be there."""
+
+    name: str = field(default="", metadata=_SHARE_NAME)
+    collections: tuple[str, ...] = field(default=(), metadata=_BROKER["json"])
+    stores: tuple[str, ...] = field(default=(EVERY,), metadata=_SOME)
+    writers: tuple[str, ...] = field(default=(), metadata=_SOME)
+
+
+@dataclass(frozen=True, slots=True)
+class HubConfig:
+    """All settings. ``stores``: those that are served; empty: all that prove who they are."""
+
+    folder: str = field(default_factory=lambda: default_data(FOLDER), metadata=_TEXT)
+    root: str = field(default="store-gateway", metadata=_BROKER["root"])
+    key_file: str = field(default="", metadata=_TEXT)
+    stores: tuple[str, ...] = field(default=(), metadata=_STORES)
+    broker: Broker = field(default_factory=Broker)
+    database: Database = field(default_factory=Database)
+    share: tuple[SharedCollections, ...] = field(default=(), metadata={"each": SharedCollections})
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """The shares, as the core knows them."""
+        return tuple(
+            Share(one.name, one.collections, one.stores, one.writers) for one in self.share
+        )
+
+    @property
+    def key_path(self) -> Path:
+        """Where the key is."""
+        return Path(self.key_file or Path(self.folder) / KEY_FILE).absolute()
+
+
+def load_hub(path: Path | None) -> HubConfig:
+    """The settings in a file, or the defaults. Raises ``GatewayError`` (``config-…``)."""
+    return HubConfig() if path is None else override_hub(HubConfig(), read_toml(path), str(path))
+
+
+def override_hub(config: HubConfig, values: Mapping[str, Any], source: str) -> HubConfig:
+    """``config`` with some values replaced; errors name ``source`` as the file."""
+    changed: HubConfig = filled(config, values, source, "")
+    wrong = _wrong_broker(changed.broker) or overlap(changed.shares) or _unnamed(changed)
+    if wrong:
+        raise GatewayError("config-value", f"{source}: {wrong}", EX_CONFIG)
+    return changed
+
+
+def _wrong_broker(broker: Broker) -> str:
+    if broker.key and not broker.certificate:
+        return "broker.key is set and broker.certificate is missing; both belong together"
+    if not broker.tls_used and (broker.ca or broker.certificate):
+        return "broker.ca and broker.certificate have no meaning without TLS; set broker.tls = true"
+    return ""
+
+
+def _unnamed(config: HubConfig) -> str:
+    for share in config.share:
+        if not (share.name and share.collections and share.writers):
+            return "each [[share]] needs a name, collections and writers"
+    return ""

@@ -1,0 +1,199 @@
+"""Takes messages of gateways into a hub's database; for the thread of the store.
+
+One transaction for many messages. Nothing of a message is told to anybody before it is written.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from gateway.core.bridge import Message, Publication
+from gateway.core.bridge_items import Change, Item, Pong
+from gateway.core.cloud_answers import Address, Post
+from gateway.core.cloud_reading import Contents, Letter, contents, read_letter
+from gateway.core.cloud_records import CloudChange
+from gateway.core.cloud_revocations import CloudRevocations, shut_out
+from gateway.core.cloud_shares import Shares
+from gateway.core.errors import Code, GatewayError, PeerError
+from gateway.core.names import collection_of
+from gateway.ports import Clock, CloudStore
+from gateway.runtime.cloud_answering import Question
+
+# How often it is written that a gateway was heard, and read who was revoked elsewhere.
+HEARD_SECONDS = 60.0
+REVOKED_SECONDS = 5.0
+# Gateways whose last greeting is remembered.
+MAX_HEARD = 10_000
+MISTAKE = "mistake"
+
+Key = TypeVar("Key")
+
+log = logging.getLogger("gateway.hub")
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of some messages. ``wrong``: why messages were not taken; ``refused``: changes
+    that were not, of messages that were."""
+
+    publications: list[Publication] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    changes: int = 0
+    refused: int = 0
+
+
+class Desk:
+    """``stores``: ids in hex of those that are served; empty: all."""
+
+    def __init__(
+        self,
+        store: CloudStore,
+        root: str,
+        shares: Shares,
+        post: Post,
+        stores: Collection[str],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._root = root
+        self._shares = shares
+        self._post = post
+        self._stores = frozenset(stores)
+        self._now = clock.monotonic
+        self._revocations = CloudRevocations()
+        self._learned: dict[str, float] = {}
+        self._heard: dict[Address, float] = {}
+        self._silenced: dict[Address, float] = {}
+
+    def take(self, messages: Sequence[Message], limit: int) -> Taken:
+        """Write what is in the messages. Raises ``GatewayError`` as ``CloudStore`` does: nobody
+        was told anything, and all of it is to be tried again."""
+        try:
+            return self._take(messages, limit)
+        except GatewayError:
+            # What was not written is not known.
+            self._revocations = CloudRevocations()
+            self._learned.clear()
+            self._heard.clear()
+            self._silenced.clear()
+            raise
+
+    def relayed(
+        self, changes: Iterable[tuple[Address | None, CloudChange]], limit: int
+    ) -> list[Publication]:
+        """Messages with changes that are written, to those that want them, but for who sent it."""
+        wanting: dict[tuple[str, str], list[Address]] = {}
+        mail: dict[Address, list[Item]] = {}
+        for sender, change in changes:
+            key = (change.space, collection_of(change.document))
+            if key not in wanting:
+                wanting[key] = self._wanting(*key)
+            for to in wanting[key]:
+                if to != sender:
+                    mail.setdefault(to, []).append(Change(change.document, change.update))
+        post = self._post
+        return [one for to, items in mail.items() for one in post.messages(to, items, limit)]
+
+    def _take(self, messages: Sequence[Message], limit: int) -> Taken:
+        taken = Taken()
+        heard: list[tuple[Address, Contents]] = []
+        for message in messages:
+            found = self._read(message, taken)
+            if found is None:
+                continue
+            letter, held = found
+            sender = Address(letter.store, letter.peer)
+            self._note(sender, letter, held)
+            heard.append((sender, held))
+            if held.asks or held.turn is not None:
+                asks = deque(held.asks.items())
+                size = len(message.payload)
+                taken.questions.append(Question(size, sender, asks, held.turn))
+        changes = [(sender, change) for sender, held in heard for change in held.changes]
+        refusals = [refusal for _, held in heard for refusal in held.refusals]
+        if changes or refusals:
+            self._store.append([change for _, change in changes], refusals)
+        taken.changes = len(changes)
+        taken.refused = sum(held.refused for _, held in heard)
+        for sender, held in heard:
+            pongs = [Pong(nonce) for nonce in held.pings]
+            taken.publications += self._post.messages(sender, pongs, limit)
+        taken.publications += self.relayed(changes, limit)
+        return taken
+
+    def _read(self, message: Message, taken: Taken) -> tuple[Letter, Contents] | None:
+        """What is in a message, if it is one; else why not is in ``taken``."""
+        try:
+            letter = read_letter(self._root, message.topic, message.payload)
+            if self._stores and letter.store not in self._stores:
+                raise PeerError(Code.FORBIDDEN, "a store that is not served")
+            self._learn(letter)
+            if self._revocations.is_revoked(letter.root, letter.certificate):
+                # Another worker may have heard what it wants before it knew.
+                self._silence(Address(letter.store, letter.peer))
+                raise PeerError(Code.REVOKED, "the gateway was shut out")
+            return letter, contents(letter, self._shares)
+        except PeerError as error:
+            taken.wrong.append(error.code.word)
+        except GatewayError:
+            raise
+        except Exception:
+            # A mistake of ours must not come again and again: the exchange brings what is lost.
+            log.exception("a message could not be read")
+            taken.wrong.append(MISTAKE)
+        return None
+
+    def _learn(self, letter: Letter) -> None:
+        now = self._now()
+        if now - self._learned.get(letter.store, -REVOKED_SECONDS) >= REVOKED_SECONDS:
+            self._revocations.learn(letter.root, self._store.revocations(letter.store))
+            self._learned[letter.store] = now
+            _shorten(self._learned)
+
+    def _note(self, sender: Address, letter: Letter, held: Contents) -> None:
+        """That a gateway was heard, what it wants, and whom it says was revoked."""
+        if held.wants is not None or self._is_due(self._heard, sender):
+            self._store.greet(sender.store, sender.peer, held.wants)
+            self._heard[sender] = self._now()
+            _shorten(self._heard)
+        fresh = [entry for entry in held.revoked if self._is_new(letter.root, entry, held)]
+        if fresh:
+            self._store.revoke(sender.store, fresh)
+            self._forget(sender.store, {shut_out(entry, letter.root) for entry in fresh})
+
+    def _silence(self, sender: Address) -> None:
+        """Nothing is sent to a gateway any more."""
+        if self._is_due(self._silenced, sender):
+            self._store.greet(sender.store, sender.peer, ())
+            self._silenced[sender] = self._now()
+            _shorten(self._silenced)
+
+    def _is_due(self, times: dict[Address, float], sender: Address) -> bool:
+        return self._now() - times.get(sender, -HEARD_SECONDS) >= HEARD_SECONDS
+
+    def _is_new(self, root: bytes, entry: bytes, held: Contents) -> bool:
+        try:
+            return self._revocations.is_new(root, entry)
+        except PeerError:
+            held.refused += 1
+            return False
+
+    def _forget(self, store: str, peers: Collection[bytes | None]) -> None:
+        """Gateways that were shut out are sent nothing any more, until they are let in again."""
+        for gateway in self._store.gateways(store):
+            if bytes.fromhex(gateway.peer) in peers:
+                self._store.greet(store, gateway.peer, ())
+
+    def _wanting(self, space: str, collection: str) -> list[Address]:
+        found = self._store.wanting(self._shares.stores(space), collection)
+        gateways = [Address(gateway.store, gateway.peer) for gateway in found]
+        return [to for to in gateways if not self._stores or to.store in self._stores]
+
+
+def _shorten(times: dict[Key, float]) -> None:
+    """Forget the oldest of too many."""
+    if len(times) > MAX_HEARD:
+        del times[next(iter(times))]

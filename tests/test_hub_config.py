@@ -1,0 +1,114 @@
+"""The settings of a hub, and what its commands make of their arguments."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.core.cloud_shares import Share
+from gateway.core.errors import GatewayError
+from gateway.hub_commands import _address
+from gateway.hub_config import HubConfig, load_hub
+
+STORE = "a" * 32
+ALL = f"""
+folder = "/data"
+root = "shops"
+key_file = "/keys/hub"
+stores = ["{STORE}"]
+
+[broker]
+host = "broker.example"
+ca = "ca.crt"
+user = "hub"
+password_file = "secret"
+
+[database]
+url = "postgresql://hub@db.example/hub"
+
+[[share]]
+name = "menu"
+collections = ["menu", "prices"]
+writers = ["{STORE}"]
+
+[[share]]
+name = "staff"
+collections = ["staff"]
+writers = ["*"]
+stores = ["{STORE}"]
+"""
+
+
+def test_without_a_file_all_is_on_this_machine() -> None:
+    config = load_hub(None)
+    assert config == HubConfig()
+    assert (config.broker.host, config.broker.port_used) == ("localhost", 1_883)
+    assert not config.broker.tls_used and not config.database.url
+    assert config.key_path == Path(config.folder) / "hub.key"
+
+
+def test_all_settings(tmp_path: Path) -> None:
+    path = tmp_path / "hub.toml"
+    path.write_text(ALL)
+    config = load_hub(path)
+    # Elsewhere there is TLS, unless somebody says otherwise.
+    assert config.broker.tls_used and config.broker.port_used == 8_883
+    assert (config.stores, config.key_path) == ((STORE,), Path("/keys/hub"))
+    assert config.shares == (
+        Share("menu", ("menu", "prices"), ("*",), (STORE,)),
+        Share("staff", ("staff",), (STORE,), ("*",)),
+    )
+    path.write_text("[broker]\nhost = 'broker.example'\ntls = false\nport = 7")
+    config = load_hub(path)
+    assert not config.broker.tls_used and config.broker.port_used == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[broker]\nhots = 'x'", "broker.hots is not a setting; did you mean host?"),
+        ("[broker]\nhost = 'b:1883'", "broker.host is 'b:1883'"),
+        ("stores = ['x']", "stores is"),
+        ("stores = ['*']", "stores is"),
+        ("[database]\nurl = 'mysql://x'", "postgresql://"),
+        ("share = 3", "[[share]]"),
+        ("share = [3]", "[[share]]"),
+        ("[share]\nname = 'menu'", "[[share]]"),
+        ("[[share]]\nnane = 'menu'", "share.nane is not a setting"),
+        ("[[share]]\nname = 'a b'", "share.name is"),
+        ("[[share]]\nname = 'menu'", "needs a name, collections and writers"),
+        ("[[share]]\nname = 'menu'\ncollections = ['menu']", "collections and writers"),
+        ("[[share]]\nname = 'menu'\ncollections = ['menu']\nwriters = ['all']", "share.writers"),
+        (
+            2 * "[[share]]\nname = 'menu'\ncollections = ['menu']\nwriters = ['*']\n",
+            "two shares are called menu",
+        ),
+        ("[broker]\nkey = 'x'", "broker.certificate is missing"),
+        ("[broker]\nca = 'x'", "no meaning without TLS"),
+    ],
+)
+def test_settings_that_are_wrong(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "hub.toml"
+    path.write_text(text)
+    with pytest.raises(GatewayError) as error:
+        load_hub(path)
+    assert said in error.value.sentence and error.value.sentence.startswith(str(path))
+    assert error.value.exit_code == 78
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("b.example", {"host": "b.example"}),
+        ("b.example:1883", {"host": "b.example", "port": 1_883}),
+        ("[::1]:1883", {"host": "::1", "port": 1_883}),
+        ("[::1]", {"host": "::1"}),
+    ],
+)
+def test_the_address_of_the_broker(text: str, expected: dict[str, object]) -> None:
+    assert _address(text) == expected
+
+
+def test_an_address_that_is_none() -> None:
+    with pytest.raises(GatewayError) as error:
+        _address("b.example:mqtt")
+    assert error.value.code == "usage"
