@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import os
-import re
 import shutil
 import signal
 import socket
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.debian import Release, Unavailable, host, key
 from tests.support.gateway import ROOT
 
 CONFIGURATION = ROOT / "docs" / "mqtt"
@@ -51,8 +51,7 @@ def programs() -> tuple[Path, dict[str, str]]:
     packages = _packages() or (_updated() and _packages())
     if not packages:
         raise BrokerUnavailable("the tests need mosquitto; run: sudo apt-get install mosquitto")
-    key = hashlib.sha256("\0".join(packages).encode()).hexdigest()[:16]
-    root = _cache() / f"mosquitto-{key}"
+    root = _cache() / f"mosquitto-{key(*packages)}"
     if not root.exists():
         _unpack(packages, root)
     libraries = ":".join(str(path) for path in sorted(root.glob("usr/lib/*-linux-*")))
@@ -61,13 +60,14 @@ def programs() -> tuple[Path, dict[str, str]]:
 
 def _packages() -> list[str]:
     """``name=version`` of each package that apt would install."""
-    command = ["apt-get", "install", "--simulate", "--no-install-recommends", "mosquitto"]
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    except OSError:
+        return _host().absent(["mosquitto"])
+    except Unavailable:
         return []
-    found = re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", ended.stdout, re.MULTILINE)
-    return sorted(f"{name}={version}" for name, version in found)
+
+
+def _host() -> Release:
+    return Release(host(), _cache())
 
 
 def _updated() -> bool:
@@ -77,11 +77,7 @@ def _updated() -> bool:
 
 def _unpack(packages: list[str], root: Path) -> None:
     work = root.with_name(f"{root.name}.{os.getpid()}")
-    work.mkdir()
-    subprocess.run(["apt-get", "download", *packages], cwd=work, check=True, capture_output=True)
-    for deb in sorted(work.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", deb, work], check=True)
-        deb.unlink()
+    _host().unpack(packages, work)
     try:
         work.rename(root)
     except OSError:

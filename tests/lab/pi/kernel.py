@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 from tests.lab.pi import cache
-from tests.lab.pi.cache import LabUnavailable, ask, stage, tell
+from tests.lab.pi.cache import LabUnavailable, stage
+from tests.support.debian import WHY_NOT, ask, key, tell
 
 CONFIG = Path(__file__).with_name("kernel.config")
 
@@ -37,7 +38,7 @@ def kernel() -> Path:
     """
     config = CONFIG.read_text(encoding="utf-8")
     version = _version()
-    path = cache.folder() / f"linux-{cache.key(config, version)}"
+    path = cache.folder() / f"linux-{key(config, version)}"
     if not path.exists():
         with cache.alone():
             if not path.exists():
@@ -84,7 +85,7 @@ def _build(version: str, path: Path) -> None:
     log.unlink(missing_ok=True)
     with stage(f"downloading {SOURCE} {version}"):
         command = ["apt-get", "download", f"{SOURCE}={version}"]
-        tell(command, work, log, f"The kernel's source could not be downloaded {cache.WHY_NOT}")
+        tell(command, work, log, f"The kernel's source could not be downloaded {WHY_NOT}")
     with stage("unpacking it"):
         _unpack(work, log)
     with stage(f"building the kernel with {_jobs()} jobs, about four minutes with two"):

@@ -4,12 +4,13 @@ They are of the host's release, or of a newer one: then its C library comes with
 host's own programs run with as well.
 """
 
-import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab.pi import cache, release
-from tests.lab.pi.cache import LabUnavailable, ask, stage, tell
+from tests.lab.pi.cache import stage
+from tests.support import debian
 
 # What every guest runs; what they need comes with them.
 PACKAGES = ("bluez", "dbus")
@@ -27,60 +28,35 @@ def layer(name: str, more: tuple[str, ...] = ()) -> Path:
     ``more`` are packages that only some guests have. Made when there is none for all these. Raises
     LabUnavailable when that cannot be done here.
     """
-    if name != release.host() and not release.updated(name):
+    wanted = release.release(name)
+    if not wanted.updated():
         with cache.alone():
-            release.update(name)
-    path = _path(packages := _absent(name, more))
+            release.update(wanted)
+    packages = wanted.absent((*PACKAGES, *more))
+    path = _path(packages)
     if not path.exists():
         with cache.alone():
-            if name != release.host():
-                release.update(name)
-                path = _path(packages := _absent(name, more))
+            if not wanted.is_host:
+                release.update(wanted)
+                packages = wanted.absent((*PACKAGES, *more))
+                path = _path(packages)
             if not path.exists():
-                _make(name, packages, path)
+                _make(wanted, packages, path)
     return path
 
 
-def _path(packages: list[str]) -> Path:
-    return cache.folder() / f"layer-{cache.key(*packages)}"
+def _path(packages: Sequence[str]) -> Path:
+    return cache.folder() / f"layer-{debian.key(*packages)}"
 
 
-def _absent(name: str, more: tuple[str, ...]) -> list[str]:
-    """``name=version`` of each package that apt would install for PACKAGES and more."""
-    wanted = (*PACKAGES, *more)
-    command = ["install", "--simulate", "--no-install-recommends", *wanted]
-    text = ask("apt-get", *release.options(name), *command)
-    if not text:
-        raise LabUnavailable(
-            f"The lab needs Debian's {' and '.join(wanted)}, and apt cannot say here what they "
-            "need; run: sudo apt-get update"
-        )
-    return sorted(
-        f"{name}={version}"
-        for name, version in re.findall(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", text, re.MULTILINE)
-    )
-
-
-def _make(name: str, packages: list[str], path: Path) -> None:
+def _make(wanted: debian.Release, packages: Sequence[str], path: Path) -> None:
     work = path.with_name(f"{path.name}.new")
-    debs = path.with_name(f"{path.name}.debs")
-    log = path.with_name(f"{path.name}.log")
-    for folder in (work, debs):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-    log.unlink(missing_ok=True)
     with stage(f"downloading and unpacking {len(packages)} packages"):
-        if packages:
-            command = ["apt-get", *release.options(name), "download", *packages]
-            failed = f"The guest's packages could not be downloaded {cache.WHY_NOT}"
-            tell(command, debs, log, failed)
-        for deb in sorted(debs.iterdir()):
-            tell(["dpkg-deb", "-x", deb, work], debs, log, f"{deb.name} could not be unpacked")
+        wanted.unpack(packages, work)
     for merged in MERGED:
         _merge(work / merged, work / "usr" / merged)
     for other in set(work.iterdir()) - {work / kept for kept in KEPT}:
         _remove(other)
-    shutil.rmtree(debs)
     work.rename(path)
 
 

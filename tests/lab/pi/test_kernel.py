@@ -7,6 +7,7 @@ import pytest
 from tests.lab.pi import cache, kernel, layer, release
 from tests.lab.pi.__main__ import main
 from tests.lab.pi.cache import LabUnavailable
+from tests.support import debian
 
 PROGRAM = "#!/bin/sh\n"
 APT_CACHE = PROGRAM + "printf 'Package: linux-source-6.12\\nVersion: 6.12.9-1\\n'\n"
@@ -52,13 +53,13 @@ def test_a_compiler_without_headers_is_not_enough(programs: Path) -> None:
 
 def test_a_kernel_that_is_there_needs_no_tools(programs: Path) -> None:
     program(programs, "apt-cache", APT_CACHE)
-    name = f"linux-{cache.key(kernel.CONFIG.read_text(), '6.12.9-1')}"
+    name = f"linux-{debian.key(kernel.CONFIG.read_text(), '6.12.9-1')}"
     (cache.folder() / name).touch()
     assert kernel.kernel() == cache.folder() / name
 
 
 def test_another_configuration_is_another_kernel() -> None:
-    assert cache.key("a", "bc") != cache.key("ab", "c")
+    assert debian.key("a", "bc") != debian.key("ab", "c")
 
 
 def test_a_machine_without_debian_packages_is_said(programs: Path) -> None:
@@ -74,4 +75,4 @@ def test_what_failed_is_said_with_its_last_line(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = ["/bin/sh", "-c", "echo first; echo the reason; exit 1"]
     with pytest.raises(LabUnavailable, match=r"It failed; .*log\. The end: the reason"):
-        cache.tell(command, tmp_path, log, "It failed")
+        debian.tell(command, tmp_path, log, "It failed")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab.pi import cache, layer, release
 from tests.lab.pi.cache import LabUnavailable
+from tests.support import debian
 
 # An apt that knows a mirror, writes down how it was called, and would install two packages.
 APT_GET = """#!/bin/sh
@@ -25,7 +26,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(release, "host", lambda: "bookworm")
+    monkeypatch.setattr(debian, "host", lambda: "bookworm")
     return folder
 
 
@@ -38,13 +39,13 @@ def apt_get(folder: Path, text: str = APT_GET) -> Path:
 
 
 def test_the_host_s_own_release_needs_nothing(programs: Path) -> None:
-    assert release.options("bookworm") == []
+    assert release.release("bookworm").options() == []
 
 
 def test_a_layer_of_another_release_has_a_cache_of_its_own(programs: Path) -> None:
     calls = apt_get(programs)
     path = layer.layer("trixie")
-    assert path == cache.folder() / f"layer-{cache.key('bluez=5.82-1', 'libc6=2.41-12')}"
+    assert path == cache.folder() / f"layer-{debian.key('bluez=5.82-1', 'libc6=2.41-12')}"
     sources = cache.folder() / "apt-trixie" / "sources.list"
     assert sources.read_text() == "deb http://mirror.test/debian/ trixie main\n"
     words = calls.read_text().splitlines()
