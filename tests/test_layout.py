@@ -4,7 +4,7 @@ import ast
 import sys
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,9 @@ FAMILIES = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask"}
 
 # Packages whose modules are called otherwise.
 MODULES = {"paho_mqtt": "paho"}
+
+# Libraries of the extra "hub", and who may import them: no gateway has them.
+HUB = {"psycopg": {"gateway/adapters/cloud_postgres.py", "tests/support/postgres.py"}}
 
 
 def modules(package: str) -> Iterator[Path]:
@@ -40,10 +43,10 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def importers() -> dict[str, set[str]]:
-    """Third-party library → the files of the product that import it."""
+def importers(packages: Iterable[str] = PRODUCT) -> dict[str, set[str]]:
+    """Third-party library → the files of these packages that import it."""
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for package in PRODUCT:
+    for package in packages:
         for path in modules(package):
             for name in imported(path):
                 top = name.partition(".")[0]
@@ -65,7 +68,12 @@ def test_one_library_is_imported_by_exactly_one_module(library: str) -> None:
 
 
 def test_every_imported_library_is_a_dependency() -> None:
-    assert set(importers()) <= requirements()
+    assert set(importers()) <= requirements() | set(HUB)
+
+
+@pytest.mark.parametrize("library", sorted(HUB))
+def test_a_library_of_the_hub_is_imported_only_where_it_belongs(library: str) -> None:
+    assert importers((*PRODUCT, "tests"))[library] <= HUB[library]
 
 
 def test_the_pages_know_only_the_admin_door() -> None:

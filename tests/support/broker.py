@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.debian import Release, Unavailable, host, key
+from tests.support import packages
 from tests.support.gateway import ROOT
 
 CONFIGURATION = ROOT / "docs" / "mqtt"
@@ -28,61 +28,13 @@ PASSWORDS = {"gateway": "a secret of the gateway", "office": "a secret of the of
 YEAR = dt.timedelta(days=365)
 
 
-class BrokerUnavailable(Exception):
-    """There is no mosquitto, and none can be had; the text says what to do."""
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(base) / "store-gateway" / "broker"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 def programs() -> tuple[Path, dict[str, str]]:
-    """The folder of mosquitto's programs, and the environment they need.
-
-    Installed on this machine, or unpacked from Debian's packages into a cache: so nothing is
-    installed, and no broker is started as a service.
-    """
+    """The folder of mosquitto's programs, and the environment they need: installed, or unpacked."""
     found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found:
         return Path(found).parent, dict(os.environ)
-    packages = _packages() or (_updated() and _packages())
-    if not packages:
-        raise BrokerUnavailable("the tests need mosquitto; run: sudo apt-get install mosquitto")
-    root = _cache() / f"mosquitto-{key(*packages)}"
-    if not root.exists():
-        _unpack(packages, root)
-    libraries = ":".join(str(path) for path in sorted(root.glob("usr/lib/*-linux-*")))
-    return root / "usr" / "sbin", {**os.environ, "LD_LIBRARY_PATH": libraries}
-
-
-def _packages() -> list[str]:
-    """``name=version`` of each package that apt would install."""
-    try:
-        return _host().absent(["mosquitto"])
-    except Unavailable:
-        return []
-
-
-def _host() -> Release:
-    return Release(host(), _cache())
-
-
-def _updated() -> bool:
-    """A new machine has lists of packages only after the first update."""
-    return os.getuid() == 0 and subprocess.run(["apt-get", "update"]).returncode == 0
-
-
-def _unpack(packages: list[str], root: Path) -> None:
-    work = root.with_name(f"{root.name}.{os.getpid()}")
-    _host().unpack(packages, work)
-    try:
-        work.rename(root)
-    except OSError:
-        # Another process was faster.
-        shutil.rmtree(work)
+    root, environment = packages.unpacked("mosquitto", packages.cache("broker"))
+    return root / "usr" / "sbin", environment
 
 
 class Authority:
@@ -138,7 +90,8 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -162,7 +115,7 @@ class MosquittoBroker:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.ports = {port: _free_port() for port in (CERTIFICATE, PASSWORD, OPEN)}
+        self.ports = {port: free_port() for port in (CERTIFICATE, PASSWORD, OPEN)}
         self.authority = Authority(folder / "certs")
         self.authority.issue("server", "localhost")
         self.authority.issue("gateway")
