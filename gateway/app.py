@@ -233,7 +233,7 @@ class Gateway:
             self._clock,
             self._identity,
             self._bluetooth.status if self._bluetooth else None,
-            self._cloud.bridge.status if self._cloud else None,
+            self._cloud.status if self._cloud else None,
         )
         self._gossip.attach(self._performer)
         if self._cloud is not None:

@@ -130,9 +130,9 @@ class Cloud:
             **({} if self._hub is None else self._hub.counts()),
         }
 
-    def hub(self) -> Mapping[str, Any]:
-        """See ``bridge.Work``."""
-        return {} if self._hub is None else self._hub.status()
+    def status(self) -> Mapping[str, Any]:
+        """What the status says of the cloud; of updates both ways only where there are any."""
+        return {**self.bridge.status(), **({} if self._hub is None else self._hub.status())}
 
     def _topics(self) -> Topics | None:
         membership = self._members.membership

@@ -93,7 +93,7 @@ def test_what_is_said_of_updates_both_ways(
     outbox: dict[str, Any], compare: dict[str, Any], line: str
 ) -> None:
     more = {"outbox": {**HUB["outbox"], **outbox}, "compare": {**HUB["compare"], **compare}}
-    said = bridge.section(bridge.OK, broker="b:1", hub=more)
+    said = {**bridge.section(bridge.OK, broker="b:1"), **more}
     assert (
         status(section(OFF), "cloud", cloud=said)
         == f"  cloud      connected to b:1, nothing waits{line}"

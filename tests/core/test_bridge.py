@@ -62,9 +62,7 @@ def test_the_section_of_the_status() -> None:
         waiting=3,
         retry_seconds=-1.0,
         counts={"x": 1},
-        hub={"outbox": {"bytes": 7}},
     )
     assert said["sentence"] == "The cloud is connected (more)."
     assert (said["since_s"], said["retry_s"], said["waiting"]) == (1.3, 0.0, 3)
     assert said["broker"] == "b:1" and said["counters"] == {"x": 1} and not said["broken"]
-    assert said["outbox"] == {"bytes": 7} and "outbox" not in section(OFF)
