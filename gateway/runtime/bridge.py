@@ -250,7 +250,9 @@ class Bridge(Watcher, Generic[Where]):
         if cause is self._cause:
             return
         self._cause, self._since = cause, self._now()
-        level = logging.WARNING if cause.code.startswith(("broker-", MISTAKE)) else logging.INFO
+        level = (
+            logging.WARNING if cause.code.startswith(("broker-", "hub-", MISTAKE)) else logging.INFO
+        )
         log.log(level, "%s%s", cause.what, f" ({detail})" if detail else "")
 
 

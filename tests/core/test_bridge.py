@@ -45,7 +45,9 @@ def test_every_cause_says_what_to_do() -> None:
 
 
 def test_every_cause_is_in_the_documentation() -> None:
-    told = set(re.findall(r"`((?:broker|cloud)-[a-z-]+)`", DOCUMENT.read_text(encoding="utf-8")))
+    told = set(
+        re.findall(r"`((?:broker|cloud|hub)-[a-z-]+)`", DOCUMENT.read_text(encoding="utf-8"))
+    )
     assert told == {*CAUSES, "cloud-off", "cloud-no-store", "cloud-no-network", "cloud-connecting",
                     "cloud-ok", "cloud-mistake"}  # fmt: skip
 
@@ -53,7 +55,13 @@ def test_every_cause_is_in_the_documentation() -> None:
 def test_the_section_of_the_status() -> None:
     assert section(OFF)["sentence"] == "The cloud is turned off in the settings."
     said = section(
-        OK, 1.26, detail="more", broker="b:1", waiting=3, retry_seconds=-1.0, counts={"x": 1}
+        OK,
+        1.26,
+        detail="more",
+        broker="b:1",
+        waiting=3,
+        retry_seconds=-1.0,
+        counts={"x": 1},
     )
     assert said["sentence"] == "The cloud is connected (more)."
     assert (said["since_s"], said["retry_s"], said["waiting"]) == (1.3, 0.0, 3)

@@ -410,6 +410,18 @@ def test_what_differs_although_it_is_open_is_asked_for_again() -> None:
     assert wire.count(m.Open) == opens + 1
 
 
+def test_all_that_is_here_is_known_once_it_was_surveyed() -> None:
+    one = Device(1)
+    one.set("orders/1", "n", 1)
+    assert one.hub.selections.catalogue() is None
+    one.perform([Survey()])
+    one.turn()
+    catalogue = one.hub.selections.catalogue()
+    assert catalogue is not None and catalogue.holds(b"orders/1") and len(catalogue) == 1
+    one.set("menu/1", "n", 1)
+    assert len(one.hub.selections.catalogue() or ()) == 2
+
+
 def test_turns_that_cannot_be_right_close_the_link() -> None:
     gateway = Device(1)
     peer = RecordingSession("peer")
