@@ -24,7 +24,7 @@ from tests.support.timed_gateway import TimedGateway
 
 # What one device has under way without an acknowledgement, and what it says at once.
 WINDOW = 500
-AT_ONCE = 50
+AT_ONCE = 20
 # How soon a device notices that it may write more, or that the gateway is there again.
 LOOK_SECONDS = 0.01
 AGAIN_SECONDS = 0.05
@@ -96,11 +96,12 @@ class Load:
         return [device.links for device in self._devices]
 
     def linked(self, before: Sequence[int] = (0,) * DEVICES) -> None:
-        """Wait until all devices are let in, once more than ``before``."""
+        """Wait until all devices are linked, and were let in once more than ``before``."""
 
         def all_are() -> bool:
             pairs = zip(self._devices, before, strict=True)
-            return bool(self.failure) or all(one.links > number for one, number in pairs)
+            there = all(one.is_linked and one.links > number for one, number in pairs)
+            return there or bool(self.failure)
 
         eventually(all_are)
         assert not self.failure, self.failure
@@ -146,15 +147,15 @@ def outage(
     total = len(load.plan.changes)
     killed = {round(parts * (number + 1) / (kills + 1)) for number in range(kills)}
     gateway.clock.pace(step=step)
-    load.linked()
     for part in range(1, parts + 1):
+        # Somebody who is greeting has ten seconds, which are over soon here.
+        load.linked()
         load.release(total * part // parts)
         if part in killed:
             # In the middle of what was just released.
             before = load.links_each
             gateway.kill()
             gateway.start()
-            # Somebody who is greeting has ten seconds, which are over soon here.
             load.linked(before)
         gateway.clock.advance(hours * HOUR_SECONDS / parts)
         assert not load.failure, load.failure
@@ -200,6 +201,7 @@ class _Device(threading.Thread):
         self._todo = deque(load.plan.of(device))
         self._held: dict[str, _Held] = {}
         self.update_bytes = self.links = 0
+        self.is_linked = False
 
     def run(self) -> None:
         """Be linked, and write, until the load is over."""
@@ -219,6 +221,7 @@ class _Device(threading.Thread):
         link = SealedClient(self._port, self._member, source=self._source)
         try:
             self._begin()
+            self.is_linked = True
             self._say(link, [self._open(name) for name, held in self._held.items()])
             while not self._load.over:
                 can_write = self._may_write()
@@ -226,6 +229,7 @@ class _Device(threading.Thread):
                     self._say(link, self._take(record))
                 self._say(link, self._write())
         finally:
+            self.is_linked = False
             link.close()
 
     def _begin(self) -> None:
