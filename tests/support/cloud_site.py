@@ -73,6 +73,8 @@ def settings(broker: MosquittoBroker, port: int = 0, **other: object) -> str:
         "commands": ["orders"],
         **other,
     }
+    if not values.get("tls", True):
+        del values["ca"]
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     return "\n".join(["[mqtt]", *lines, ""])
 

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -98,11 +99,8 @@ class Devices:
 
 def local_latency(folder: Path, port: int, seconds: float) -> Latency:
     """Of one gateway alone, for a look; figures of two of them are compared by ``interleaved``."""
-    devices = Devices(folder, port)
-    try:
+    with closing(Devices(folder, port)) as devices:
         return devices.latency(seconds)
-    finally:
-        devices.close()
 
 
 def interleaved(

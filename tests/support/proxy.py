@@ -6,7 +6,7 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -45,12 +45,17 @@ class Passed:
         self.pieces: list[tuple[bool, bytes]] = []
 
 
+Before = Callable[[Passed, bool, bytes], bool]
+
+
 class Proxy:
     """``with Proxy(port) as proxy``: clients connect to ``proxy.port``.
 
     ``up`` is what clients say, ``down`` what they hear. With ``record`` what came through is kept
     in ``passed``: for each connection its pieces in order, and whether each went up. ``lives``: how
-    many bytes each connection carries, both ways together, before it is lost.
+    many bytes each connection carries, both ways together, before it is lost. ``before(passed, up,
+    data)`` is asked, in the proxy's thread, before bytes go on; False: the connection is lost
+    instead.
     """
 
     def __init__(
@@ -62,9 +67,11 @@ class Proxy:
         down: Shape = FREE,
         record: bool = False,
         lives: Iterator[int] | None = None,
+        before: Before | None = None,
     ) -> None:
         self._target = host, target
         self._lives = lives or itertools.repeat(sys.maxsize)
+        self._before = before
         self._record = record
         self.passed: list[list[tuple[bool, bytes]]] = []
         self.up = Direction(up)
@@ -213,6 +220,9 @@ class Proxy:
                 await asyncio.sleep(rest)
             if sink.transport.is_closing():
                 # What was under way when the link was cut is lost, and no more is taken.
+                continue
+            if self._before is not None and not self._before(passed, way is self.up, data):
+                sink.transport.abort()
                 continue
             data = data[: passed.left]
             passed.left -= len(data)

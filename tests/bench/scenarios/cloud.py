@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.control.messages import ControlError
 from tests.bench.bench import Measure, Result, Run
 from tests.bench.servers import GATEWAY, Server
 from tests.support import slow_lines
@@ -14,7 +15,9 @@ from tests.support.broker import PASSWORD, Authority, MosquittoBroker
 from tests.support.cloud_site import settings
 from tests.support.gateway import eventually
 from tests.support.latency import Devices, interleaved
+from tests.support.mqtt_wire import FullBroker
 from tests.support.proxy import Proxy
+from tests.support.raw import Closed
 from tests.support.store import ask, command
 
 ROUNDS, QUICK_ROUNDS = 9, 3
@@ -103,7 +106,7 @@ def _password(site: Site) -> Made:
 
 @contextmanager
 def _quota(site: Site) -> Made:
-    with slow_lines.FullBroker() as broker:
+    with FullBroker() as broker:
         yield site.toml(broker.port, tls=False), None
 
 
@@ -142,29 +145,29 @@ def broken(run: Run) -> Result:
     )
     with ExitStack() as stack:
         folder = run.folder / "off"
-        off = stack.enter_context(Server(GATEWAY, folder, run.cores))
+        off = Server(GATEWAY, folder, run.cores)
+        stack.callback(off.kill)
+        _start(off)
         command(folder / "data", "claim")
-        calm = Devices(folder / "data", off.port)
-        stack.callback(calm.close)
         for name, case in CASES.items():
             run.say(f"  {name}")
             try:
-                _measure(run, result, name, case, (off, calm))
-            except (AssertionError, OSError) as error:
+                _measure(run, result, name, case, off)
+            except (AssertionError, OSError, Closed) as error:
                 result.failures[name] = f"{error}"[:200]
     return result
 
 
-def _measure(run: Run, result: Result, name: str, case: Case, calm: tuple[Server, Devices]) -> None:
-    with _gateway(run, run.folder / name.replace("/", " a "), case) as (server, said):
-        devices = Devices(server.folder / "data", server.port)
-        try:
-            for one in (calm[1], devices):
-                one.latency(WARM_SECONDS)
-            both = {OFF: calm, name: (server, devices)}
-            found = interleaved(both, run.rounds(ROUNDS, QUICK_ROUNDS), SLICE_SECONDS)
-        finally:
-            devices.close()
+def _measure(run: Run, result: Result, name: str, case: Case, off: Server) -> None:
+    with (
+        _gateway(run, run.folder / name.replace("/", " a "), case) as (server, said),
+        closing(Devices(off.folder / "data", off.port)) as calm,
+        closing(Devices(server.folder / "data", server.port)) as devices,
+    ):
+        for one in (calm, devices):
+            one.latency(WARM_SECONDS)
+        both = {OFF: (off, calm), name: (server, devices)}
+        found = interleaved(both, run.rounds(ROUNDS, QUICK_ROUNDS), SLICE_SECONDS)
         for beside, with_cloud in zip(found[OFF], found[name], strict=True):
             result.add("p50", OFF, beside.p50_ms)
             result.add("p99", OFF, beside.p99_ms)
@@ -183,7 +186,7 @@ def _gateway(run: Run, folder: Path, case: Case) -> Iterator[tuple[Server, str]]
     server = Server(GATEWAY, folder, run.cores, "--config", str(file))
     with ExitStack() as stack:
         stack.callback(server.kill)
-        server.start()
+        _start(server)
         claimed = command(folder / "data", "claim")
         assert claimed["ok"], claimed
         status = ask(folder / "data", "status")
@@ -193,11 +196,24 @@ def _gateway(run: Run, folder: Path, case: Case) -> Iterator[tuple[Server, str]]
         made = case.make(Site(folder, broker, store, peer))
         text, then = stack.enter_context(made)
         file.write_text(text)
-        server.start()
+        _start(server)
         if then is not None:
             eventually(lambda: _cloud(server)["state"] == "cloud-ok")
             then()
         yield server, _reached(server, case, folder)
+
+
+def _start(server: Server) -> None:
+    """Until it also takes commands, which is after it listens."""
+    server.start()
+
+    def answers() -> bool:
+        try:
+            return bool(_cloud(server))
+        except ControlError:
+            return False
+
+    eventually(answers)
 
 
 def _reached(server: Server, case: Case, folder: Path) -> str:
