@@ -70,7 +70,7 @@ class Proxy:
         before: Before | None = None,
     ) -> None:
         self._target = host, target
-        self._lives = lives or itertools.repeat(sys.maxsize)
+        self.lives = lives or itertools.repeat(sys.maxsize)
         self._before = before
         self._record = record
         self.passed: list[list[tuple[bool, bytes]]] = []
@@ -170,7 +170,7 @@ class Proxy:
         self._writers |= {writer, far_writer}
         if not self._up:
             self._cut()
-        passed = Passed(next(self._lives))
+        passed = Passed(next(self.lives))
         self.passed.append(passed.pieces)
         for source, sink, way in ((reader, far_writer, self.up), (far_reader, writer, self.down)):
             self._spawn(self._copy(source, sink, way, passed))
