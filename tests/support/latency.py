@@ -17,6 +17,9 @@ from tests.support.sealed import Member, SealedClient
 
 # As many documents as a busy hour has; each is also to be shown at the cloud.
 DOCUMENTS = 50
+# Two gateways take turns of this length, so that what disturbs the machine disturbs both; what one
+# put off while it was stopped is done at the begin of its turn, which is not measured.
+TURN_SECONDS, BEGIN_SECONDS = 0.5, 0.1
 # Changes follow each other like this, so that none waits for another.
 PAUSE_SECONDS = 0.002
 WRITER, READER = 0xA11, 0xA12
@@ -104,28 +107,36 @@ def local_latency(folder: Path, port: int, seconds: float) -> Latency:
 
 
 def interleaved(
-    devices: Mapping[str, tuple[Running, Devices]], rounds: int, seconds: float
+    devices: Mapping[str, tuple[Running, Devices]], rounds: int, turns: int
 ) -> dict[str, list[Latency]]:
-    """One ``Latency`` a round of each, each round beginning with another one.
+    """One ``Latency`` a round of each, made of so many turns.
 
-    Only who is on its turn runs: what the others put off would disturb. All run afterwards.
+    Only who is on its turn runs. All run afterwards.
     """
-    names = list(devices)
-    found: dict[str, list[Latency]] = {name: [] for name in names}
+    found: dict[str, list[Latency]] = {name: [] for name in devices}
+    for gateway, _ in devices.values():
+        os.kill(gateway.pid, signal.SIGSTOP)
     try:
-        for gateway, _ in devices.values():
-            os.kill(gateway.pid, signal.SIGSTOP)
-        for number in range(rounds):
-            for offset in range(len(names)):
-                name = names[(number + offset) % len(names)]
-                gateway, pair = devices[name]
-                os.kill(gateway.pid, signal.SIGCONT)
-                found[name].append(pair.latency(seconds))
-                os.kill(gateway.pid, signal.SIGSTOP)
+        for _ in range(rounds):
+            times: dict[str, list[float]] = {name: [] for name in devices}
+            for turn in range(turns):
+                # Each begins as often as the others.
+                for name in sorted(devices, reverse=bool(turn % 2)):
+                    times[name] += _turn(*devices[name])
+            for name, measured in times.items():
+                found[name].append(Latency(measured))
     finally:
         for gateway, _ in devices.values():
             os.kill(gateway.pid, signal.SIGCONT)
     return found
+
+
+def _turn(gateway: Running, devices: Devices) -> list[float]:
+    os.kill(gateway.pid, signal.SIGCONT)
+    devices.latency(BEGIN_SECONDS)
+    times = devices.latency(TURN_SECONDS).times
+    os.kill(gateway.pid, signal.SIGSTOP)
+    return times
 
 
 def _answer(client: SealedClient, handle: int) -> None:

@@ -20,8 +20,8 @@ from tests.support.proxy import Proxy
 from tests.support.raw import Closed
 from tests.support.store import ask, command
 
-ROUNDS, QUICK_ROUNDS = 9, 3
-SLICE_SECONDS = 2.0
+ROUNDS, QUICK_ROUNDS = 7, 3
+TURNS = 8
 WARM_SECONDS = 1.0
 # A line that went silent is given up after 20 s and a second for each kB under way.
 STATE_SECONDS = 150.0
@@ -167,7 +167,7 @@ def _measure(run: Run, result: Result, name: str, case: Case, off: Server) -> No
         for one in (calm, devices):
             one.latency(WARM_SECONDS)
         both = {OFF: (off, calm), name: (server, devices)}
-        found = interleaved(both, run.rounds(ROUNDS, QUICK_ROUNDS), SLICE_SECONDS)
+        found = interleaved(both, run.rounds(ROUNDS, QUICK_ROUNDS), TURNS)
         for beside, with_cloud in zip(found[OFF], found[name], strict=True):
             result.add("p50", OFF, beside.p50_ms)
             result.add("p99", OFF, beside.p99_ms)
