@@ -50,7 +50,9 @@ def test_hours_pass_and_a_gateway_that_is_killed_loses_nothing(tmp_path: Path) -
     with TimedGateway(tmp_path / "gateway") as gateway:
         assert command(gateway.folder, "claim")["ok"]
         before = gateway.clock.monotonic()
-        with Load(gateway.folder, gateway.port, updates=UPDATES, orders=ORDERS) as load:
+        with Load(
+            gateway.folder, gateway.port, gateway.clock, updates=UPDATES, orders=ORDERS
+        ) as load:
             outage(load, gateway, hours=6.0, kills=2)
             assert load.acked == set(range(UPDATES))
             assert load.update_bytes > UPDATES * 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.timed_clock import TimedClock, loop_of
+from tests.support.timed_clock import STEP_SECONDS, TimedClock, loop_of
 
 
 def run(clock: TimedClock, main: Coroutine[Any, Any, None]) -> None:
@@ -86,13 +86,58 @@ def test_who_waits_for_nothing_but_a_thread_is_woken_and_gets_later_too(tmp_path
         thread.start()
         await woken.wait()
         thread.join()
-        other = threading.Thread(target=clock.advance, args=(3_600.0,))
+        woken.clear()
+
+        def advance() -> None:
+            clock.advance(3_600.0)
+            loop.call_soon_threadsafe(woken.set)
+
+        other = threading.Thread(target=advance)
         other.start()
-        await asyncio.to_thread(other.join)
+        await woken.wait()
+        other.join()
 
     with TimedClock(tmp_path / "clock") as clock:
         run(clock, main())
         assert clock.behind == 0.0 and clock.added == 3_600.0
+
+
+def test_no_time_passes_while_a_call_is_under_way_in_a_thread(tmp_path: Path) -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+        clock.want(1e6)
+        call = asyncio.ensure_future(asyncio.to_thread(go_on.wait))
+        await asyncio.sleep(0)
+        before = clock.added
+        threading.Timer(0.1, go_on.set).start()
+        await call
+        assert clock.added == before
+        await asyncio.sleep(3_600.0)
+        assert clock.added >= before + 3_590.0
+
+    with TimedClock(tmp_path / "clock") as clock:
+        run(clock, main())
+
+
+def test_time_goes_on_when_the_witnesses_have_looked(tmp_path: Path) -> None:
+    async def main() -> None:
+        clock.watch(2)
+        clock.want(STEP_SECONDS)
+        await asyncio.sleep(0.1)
+        asked = clock.asked
+        assert asked and not clock.added
+        clock.saw(0, asked)
+        await asyncio.sleep(0.1)
+        assert (clock.asked, clock.added) == (asked, 0.0)
+        clock.saw(1, asked)
+        await asyncio.sleep(STEP_SECONDS)
+        assert clock.added == STEP_SECONDS
+        clock.watch(0)
+        clock.want(5 * STEP_SECONDS)
+        await asyncio.sleep(5 * STEP_SECONDS)
+
+    with TimedClock(tmp_path / "clock") as clock:
+        run(clock, main())
 
 
 def test_time_that_runs_by_itself(tmp_path: Path) -> None:

@@ -131,7 +131,9 @@ def test_a_broker_that_is_killed_at_a_step(tmp_path: Path, step: str, forget: bo
         with Proxy(broker.ports[OPEN], before=stop.before) as proxy:
             file.write_text(settings(broker, proxy.port, tls=False, json=COLLECTIONS))
             gateway.start()
-            with Load(gateway.folder, gateway.port, updates=UPDATES, orders=ORDERS) as load:
+            with Load(
+                gateway.folder, gateway.port, gateway.clock, updates=UPDATES, orders=ORDERS
+            ) as load:
                 load.linked()
                 write(load, 1 / 3)
                 if step == "the question whether it is there":
@@ -153,7 +155,9 @@ def test_a_broker_that_is_not_there_when_the_gateway_starts(tmp_path: Path) -> N
     with shop(tmp_path) as (gateway, broker, file):
         file.write_text(settings(broker, broker.ports[OPEN], tls=False, json=COLLECTIONS))
         gateway.start()
-        with Load(gateway.folder, gateway.port, updates=UPDATES, orders=ORDERS) as load:
+        with Load(
+            gateway.folder, gateway.port, gateway.clock, updates=UPDATES, orders=ORDERS
+        ) as load:
             write(load, 0.5)
             eventually(lambda: cloud(gateway)["state"] == "broker-unreachable")
             # It goes on being tried, and the gateway is killed meanwhile.
@@ -174,7 +178,9 @@ def test_a_line_that_breaks_again_and_again(tmp_path: Path) -> None:
         with breaking(broker.ports[OPEN], 4, LIVES) as proxy:
             file.write_text(settings(broker, proxy.port, tls=False, json=COLLECTIONS))
             gateway.start()
-            with Load(gateway.folder, gateway.port, updates=UPDATES, orders=ORDERS) as load:
+            with Load(
+                gateway.folder, gateway.port, gateway.clock, updates=UPDATES, orders=ORDERS
+            ) as load:
                 for share in (0.25, 0.5, 0.75, 1.0):
                     write(load, share)
                     eventually(lambda: gets_on(gateway), 60.0)

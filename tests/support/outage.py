@@ -15,6 +15,7 @@ from tests.support.gateway import eventually
 from tests.support.outage_device import Device
 from tests.support.outage_plan import DEVICES, Plan
 from tests.support.sealed import Member
+from tests.support.timed_clock import TimedClock
 from tests.support.timed_gateway import TimedGateway
 
 # A device that is asked answers before the gateway's time goes on, though others compute.
@@ -31,13 +32,23 @@ DAY_HOURS, HOUR_SECONDS = 24, 3_600.0
 class Load:
     """``with Load(folder, port) as load``: devices of the claimed gateway in ``folder``.
 
+    With its ``clock`` the gateway's time goes on only after all of them took what it said.
+
     They write what was released. ``acked``: the numbers of all updates that the gateway said are on
     its disk; ``update_bytes``: the bytes of all updates that were made, each by itself.
     """
 
     def __init__(
-        self, folder: Path, port: int, *, seed: int = 1, updates: int = 100_000, orders: int = 5_000
+        self,
+        folder: Path,
+        port: int,
+        clock: TimedClock | None = None,
+        *,
+        seed: int = 1,
+        updates: int = 100_000,
+        orders: int = 5_000,
     ) -> None:
+        self.clock = clock
         self.plan = Plan(seed, updates, orders)
         self.acked: set[int] = set()
         self.limit = 0
@@ -52,6 +63,8 @@ class Load:
     def __enter__(self) -> Self:
         self._switch = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
+        if self.clock is not None:
+            self.clock.watch(DEVICES)
         for device in self._devices:
             device.start()
         return self
@@ -63,6 +76,8 @@ class Load:
         trace: TracebackType | None,
     ) -> None:
         self.over = True
+        if self.clock is not None:
+            self.clock.watch(0)
         for device in self._devices:
             device.join()
         sys.setswitchinterval(self._switch)

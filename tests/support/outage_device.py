@@ -11,13 +11,15 @@ from gateway.core import messages as m
 from tests.support.outage_plan import FIELDS, NUMBERS, Change, Plan
 from tests.support.raw import Closed
 from tests.support.sealed import Member, SealedClient
+from tests.support.timed_clock import TimedClock
 
 # What one device has under way without an acknowledgement, and what it says at once.
 WINDOW = 500
 AT_ONCE = 20
 # How soon a device notices that it may write more, or that the gateway is there again.
-LOOK_SECONDS = 0.01
+LOOK_SECONDS = 0.001
 AGAIN_SECONDS = 0.05
+SILENCE_SECONDS = 14.0
 # How a link may end: the gateway stops or is gone, or its time went on faster than our answer.
 PASSING = frozenset({1001, 1005, 1006, 4205, 4408})
 FIRST_CLIENT = 7_000
@@ -26,6 +28,7 @@ FIRST_CLIENT = 7_000
 class Work(Protocol):
     """What devices share. They write what is below ``limit``, until it is ``over``."""
 
+    clock: TimedClock | None
     plan: Plan
     limit: int
     over: bool
@@ -69,6 +72,7 @@ class Device(threading.Thread):
         self._source = f"127.0.1.{device + 1}"
         self._client = FIRST_CLIENT + device
         self._device = device
+        self._now = work.clock.monotonic if work.clock else time.monotonic
         self._todo = deque(work.plan.of(device))
         self._held: dict[str, Held] = {}
         self.update_bytes = self.links = 0
@@ -89,6 +93,7 @@ class Device(threading.Thread):
             raise
 
     def _serve(self) -> None:
+        clock = self._work.clock
         link = SealedClient(self._port, self._member, source=self._source)
         try:
             self._begin()
@@ -96,9 +101,12 @@ class Device(threading.Thread):
             self._say(link, [self._open(name) for name, held in self._held.items()])
             while not self._work.over:
                 can_write = self._may_write()
+                asked = clock.asked if clock else 0.0
                 for record in link.heard(0.0 if can_write else LOOK_SECONDS):
                     self._say(link, self._take(record))
-                self._say(link, self._write())
+                self._say(link, self._write() or self._alive())
+                if clock and asked == clock.asked:
+                    clock.saw(self._device, asked)
         finally:
             self.is_linked = False
             link.close()
@@ -106,6 +114,7 @@ class Device(threading.Thread):
     def _begin(self) -> None:
         """A new link: nothing is bound, nothing is under way."""
         self.links += 1
+        self._said_at = self._now()
         self._handle = self._sent = 0
         # Numbers of updates by the number of the record that brought them, in order.
         self._under_way: deque[tuple[int, str, tuple[int, ...]]] = deque()
@@ -180,6 +189,11 @@ class Device(threading.Thread):
         self._work.told(acked)
         return spoken
 
+    def _alive(self) -> list[m.Record]:
+        """Who said nothing for a while says that it is there (docs/protocol.md, PING)."""
+        return [m.Ping(0)] if self._now() - self._said_at >= SILENCE_SECONDS else []
+
     def _say(self, link: SealedClient, spoken: list[m.Record]) -> None:
         if spoken:
             link.say(*spoken)
+            self._said_at = self._now()
