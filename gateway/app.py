@@ -9,6 +9,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ from gateway.core.noise_transport import sealed_bytes
 from gateway.core.selections import Interest
 from gateway.core.session import Session
 from gateway.core.status import Identity
-from gateway.ports import Link, RelayingStore
+from gateway.ports import Clock, Link, RelayingStore
 from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
@@ -85,6 +86,15 @@ class MonotonicClock:
         return time.monotonic()
 
 
+@dataclass(frozen=True, slots=True)
+class Time:
+    """The time a gateway lives in: its clock, and loops whose timers go by the same."""
+
+    clock: Clock = field(default_factory=MonotonicClock)
+    loop: Callable[[], asyncio.AbstractEventLoop] = new_event_loop
+
+
+REAL_TIME = Time()
 Ready = Callable[[Mapping[str, Any]], None]
 
 
@@ -94,12 +104,14 @@ def run(
     ready: Ready | None,
     pairing: PairingSecret | None = None,
     once: float | None = None,
+    lives_in: Time = REAL_TIME,
 ) -> None:
     """Run the gateway until it is told to stop. Raises ``GatewayError`` for our faults.
 
     ``draw(count)`` gives random bytes; ``ready`` is called once everything listens. Without it
     the device is in the hands of a script, on standard input and output (``gateway.script``).
     ``pairing`` is what it was given to become a member of a store. ``once``: see ``Script``.
+    The store thread, whose pauses are of a disk, lives in real time whatever ``lives_in`` says.
     """
     folder = Path(config.store.folder)
     interests, addresses = mesh_of(config)
@@ -107,11 +119,13 @@ def run(
     try:
         peer = _peer_id(folder, draw(16))
         kept = KeptIdentity(IdentityFolder(folder / IDENTITY), draw)
-        members = Members(peer, kept, MonotonicClock(), draw, config.name, pairing)
+        members = Members(peer, kept, lives_in.clock, draw, config.name, pairing)
         note = CrashNote(folder)
         try:
-            gateway = Gateway(config, peer, store, note, interests, addresses, draw, members)
-            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            gateway = Gateway(
+                config, peer, store, note, interests, addresses, draw, members, lives_in.clock
+            )
+            with asyncio.Runner(loop_factory=lives_in.loop) as runner:
                 runner.run(gateway.run(ready, once))
         finally:
             note.close()
@@ -132,6 +146,7 @@ class Gateway:
         addresses: Sequence[str],
         draw: Callable[[int], bytes],
         members: Members,
+        clock: Clock,
     ) -> None:
         self._config = config
         self._members = members
@@ -140,7 +155,7 @@ class Gateway:
         self._chance = lambda: int.from_bytes(draw(2), "big") / 65_536
         self._store = store
         self._note = note
-        self._clock = MonotonicClock()
+        self._clock = clock
         self._stop = asyncio.Event()
         self._failure: GatewayError | None = None
         suspected = suspects(note, store)

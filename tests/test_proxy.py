@@ -120,3 +120,37 @@ def test_a_way_that_is_stalled_says_nothing_and_goes_on(listener: socket.socket)
             far.settimeout(10.0)
             proxy.carry()
             assert taken(far, 4) == b"late"
+
+
+def test_a_connection_is_lost_after_so_many_bytes_of_both_ways(listener: socket.socket) -> None:
+    with Proxy(listener.getsockname()[1], lives=iter([10, 3]), record=True) as proxy:
+        near, far = ends(listener, proxy)
+        with closing(near), closing(far):
+            near.sendall(b"12345678")
+            assert taken(far, 8) == b"12345678"
+            far.sendall(b"12345")
+            assert taken(near, 5) in (b"12", b"")
+            assert ended(far)
+        near, far = ends(listener, proxy)
+        with closing(near), closing(far):
+            near.sendall(b"1234")
+            assert ended(near)
+        assert [sum(len(data) for _, data in passed) for passed in proxy.passed] == [10, 3]
+
+
+def test_what_is_about_to_go_on_can_be_the_end_of_the_connection(listener: socket.socket) -> None:
+    seen: list[tuple[bool, bytes]] = []
+
+    def before(passed: object, up: bool, data: bytes) -> bool:
+        seen.append((up, data))
+        return b"end" not in data
+
+    with Proxy(listener.getsockname()[1], before=before) as proxy:
+        near, far = ends(listener, proxy)
+        with closing(near), closing(far):
+            far.sendall(b"on")
+            assert taken(near, 2) == b"on"
+            near.sendall(b"the end")
+            assert ended(near)
+            assert ended(far)
+    assert seen == [(False, b"on"), (True, b"the end")]

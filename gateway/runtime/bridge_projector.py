@@ -23,8 +23,10 @@ from gateway.runtime.threads import Helper
 
 # Documents that are on their way at once.
 WORKERS = 8
-# The mark is written this often while documents are sent.
+# The mark is written this often while documents are sent, and after so many of them: a line that
+# breaks sooner than that, again and again, gets on all the same.
 MARK_SECONDS = 10.0
+MARK_PUBLICATIONS = 16
 # How often it is looked whether something is due.
 LOOK_SECONDS = 0.25
 # The JSON of a document above this is made beside the loop.
@@ -64,6 +66,9 @@ class Projector:
         self._now = clock.monotonic
         self._news = asyncio.Event()
         self._sent = asyncio.Event()
+        # Enough was sent since the mark for a new one.
+        self._many = asyncio.Event()
+        self._marked = 0
         # One at a time makes JSON.
         self._making = asyncio.Lock()
         self.published = 0
@@ -118,9 +123,13 @@ class Projector:
             mark = self.projections.mark
             if mark != written:
                 said = json.dumps({"start": mark.start, "number": mark.number}).encode()
+                self._marked = mark.number
+                self._many.clear()
                 await self._publish(link, Publication(topics.projected, said, retain=True), "mark")
                 written = mark
-            await asyncio.sleep(MARK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MARK_SECONDS):
+                    await self._many.wait()
 
     async def _work(self, link: BrokerLink, topics: Topics) -> None:
         while True:
@@ -155,6 +164,8 @@ class Projector:
         if await self._publish(link, publication, document.partition("/")[0]):
             self.published += 1
             self.projections.done(document, digest, self._now())
+            if self.projections.mark.number - self._marked >= MARK_PUBLICATIONS:
+                self._many.set()
         else:
             self.projections.refused(document, self._now())
 

@@ -23,6 +23,7 @@ from tests.bench.machine import describe, file_system
 from tests.bench.processes import Cores
 from tests.bench.scenarios import (
     bluetooth,
+    cloud,
     durability,
     memory,
     mesh,
@@ -58,6 +59,7 @@ SCENARIOS = {
         Scenario("mesh", "gateways among themselves", mesh.mesh),
         Scenario("long-partition", "ten minutes apart, sealed", partition.long, unasked=False),
         Scenario("bluetooth", "phones in the virtual Pi", bluetooth.bluetooth, unasked=False),
+        Scenario("cloud-broken", "changes in the shop while the cloud is broken", cloud.broken),
         Scenario("documents", "100 to 100,000 documents", own.documents),
     )
 }

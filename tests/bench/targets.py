@@ -80,6 +80,18 @@ def _gateways(links: str, case: str) -> list[Target]:
     ]  # fmt: skip
 
 
+def _cloud() -> list[Target]:
+    broken = (
+        "dead", "1 kB/s", "never answers", "went silent", "breaks", "bad certificate",
+        "not authorised", "quota", "topic denied",
+    )  # fmt: skip
+    return [
+        Target(f"a change in the shop, p99, cloud: {case}, beside no cloud", "cloud-broken",
+               "slower", 1.2, case=case, unit=" x")
+        for case in broken
+    ]  # fmt: skip
+
+
 def _bluetooth() -> list[Target]:
     scenario = "bluetooth"
     return [
@@ -135,5 +147,6 @@ TARGETS = (
            case="100000", against="100"),
     Target("relay beside typing in a long text, beside a short one", "texts", "slower", 1.2,
            unit=" x"),
+    *_cloud(),
     *_bluetooth(),
 )  # fmt: skip

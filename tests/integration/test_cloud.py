@@ -4,94 +4,22 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.control.messages import ControlError
-from tests.support.broker import PASSWORD, MosquittoBroker
-from tests.support.gateway import GatewayProcess, eventually
+from tests.support.broker import PASSWORD
+from tests.support.cloud_site import Site, settings, site
+from tests.support.gateway import eventually
 from tests.support.office import Office
 from tests.support.proxy import Proxy
-from tests.support.store import ask, command, run
+from tests.support.store import ask, run
 
 pytestmark = pytest.mark.integration
 
 ORDER = {"station": "grill", "status": "open"}
-
-
-@dataclass
-class Site:
-    """A claimed gateway, its broker, and the topics of both."""
-
-    gateway: GatewayProcess
-    broker: MosquittoBroker
-    config: Path
-    store: str
-    peer: str
-
-    @property
-    def root(self) -> str:
-        return f"store-gateway/{self.store}"
-
-    def topic(self, name: str) -> str:
-        return f"{self.root}/{name}"
-
-    @property
-    def health(self) -> str:
-        return self.topic(f"health/{self.peer}")
-
-    @property
-    def request(self) -> str:
-        return self.topic(f"command/{self.peer}/request")
-
-    @property
-    def cloud(self) -> Any:
-        return ask(self.gateway.folder, "status")["cloud"]
-
-    def put(self, document: str, content: dict[str, Any]) -> None:
-        ask(self.gateway.folder, "put", document=document, content=content)
-
-    def becomes(self, state: str, seconds: float = 30.0) -> Any:
-        """The status of the cloud once it is in this state."""
-
-        def reached() -> Any:
-            said = self.cloud
-            return said if said["state"] == state else None
-
-        return eventually(reached, seconds)
-
-
-def settings(broker: MosquittoBroker, port: int = 0, **other: object) -> str:
-    values: dict[str, object] = {
-        "enabled": True,
-        "host": "localhost",
-        "port": port or broker.ports[PASSWORD],
-        "ca": str(broker.folder / "certs" / "ca.crt"),
-        "user": "gateway",
-        "password_file": str(broker.password_file("gateway")),
-        "json": ["orders", "menu"],
-        "commands": ["orders"],
-        **other,
-    }
-    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-    return "\n".join(["[mqtt]", *lines, ""])
-
-
-@contextmanager
-def site(folder: Path, *, home_assistant: bool = False) -> Iterator[Site]:
-    with MosquittoBroker(folder / "broker") as broker:
-        config = folder / "gateway.toml"
-        config.write_text(settings(broker, home_assistant=home_assistant))
-        with GatewayProcess(folder / "gateway", "--config", str(config)) as gateway:
-            assert ask(gateway.folder, "status")["cloud"]["state"] == "cloud-no-store"
-            assert command(gateway.folder, "claim")["recovery_code"]
-            status = ask(gateway.folder, "status")
-            broker.allow(status["store_id"], status["peer"])
-            yield Site(gateway, broker, config, status["store_id"], status["peer"])
 
 
 @pytest.fixture(scope="module")

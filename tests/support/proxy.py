@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import itertools
+import sys
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -35,11 +37,25 @@ class Direction:
         return max(1, min(CHUNK_BYTES, int(rate * CHUNK_SECONDS))) if rate else CHUNK_BYTES
 
 
+class Passed:
+    """What one connection carried, and may still carry."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.pieces: list[tuple[bool, bytes]] = []
+
+
+Before = Callable[[Passed, bool, bytes], bool]
+
+
 class Proxy:
     """``with Proxy(port) as proxy``: clients connect to ``proxy.port``.
 
     ``up`` is what clients say, ``down`` what they hear. With ``record`` what came through is kept
-    in ``passed``: for each connection its pieces in order, and whether each went up.
+    in ``passed``: for each connection its pieces in order, and whether each went up. ``lives``: how
+    many bytes each connection carries, both ways together, before it is lost. ``before(passed, up,
+    data)`` is asked, in the proxy's thread, before bytes go on; False: the connection is lost
+    instead.
     """
 
     def __init__(
@@ -50,8 +66,12 @@ class Proxy:
         up: Shape = FREE,
         down: Shape = FREE,
         record: bool = False,
+        lives: Iterator[int] | None = None,
+        before: Before | None = None,
     ) -> None:
         self._target = host, target
+        self.lives = lives or itertools.repeat(sys.maxsize)
+        self._before = before
         self._record = record
         self.passed: list[list[tuple[bool, bytes]]] = []
         self.up = Direction(up)
@@ -150,8 +170,8 @@ class Proxy:
         self._writers |= {writer, far_writer}
         if not self._up:
             self._cut()
-        passed: list[tuple[bool, bytes]] = []
-        self.passed.append(passed)
+        passed = Passed(next(self.lives))
+        self.passed.append(passed.pieces)
         for source, sink, way in ((reader, far_writer, self.up), (far_reader, writer, self.down)):
             self._spawn(self._copy(source, sink, way, passed))
 
@@ -166,7 +186,7 @@ class Proxy:
         source: asyncio.StreamReader,
         sink: asyncio.StreamWriter,
         way: Direction,
-        passed: list[tuple[bool, bytes]],
+        passed: Passed,
     ) -> None:
         travelling = Travelling(MOST_CHUNKS)
         arriving = self._spawn(self._arrive(travelling, sink, way, passed))
@@ -190,7 +210,7 @@ class Proxy:
         travelling: Travelling,
         sink: asyncio.StreamWriter,
         way: Direction,
-        passed: list[tuple[bool, bytes]],
+        passed: Passed,
     ) -> None:
         while True:
             due_at, data = await travelling.get()
@@ -201,10 +221,17 @@ class Proxy:
             if sink.transport.is_closing():
                 # What was under way when the link was cut is lost, and no more is taken.
                 continue
+            if self._before is not None and not self._before(passed, way is self.up, data):
+                sink.transport.abort()
+                continue
+            data = data[: passed.left]
+            passed.left -= len(data)
             if self._record:
-                passed.append((way is self.up, data))
+                passed.pieces.append((way is self.up, data))
             way.carried_bytes += len(data)
             self.carried_at = time.monotonic()
             sink.write(data)
             with contextlib.suppress(OSError):
                 await sink.drain()
+            if not passed.left:
+                sink.transport.abort()

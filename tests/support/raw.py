@@ -85,6 +85,11 @@ class RawClient:
                 code = struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else 1005
                 raise Closed(code, payload[2:].decode())
 
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes were read that belong to the next message."""
+        return bool(self._buffer)
+
     def until_closed(self, seconds: float = 10.0) -> Closed:
         """Read on until the gateway closes."""
         deadline = time.monotonic() + seconds
