@@ -30,6 +30,7 @@ from gateway.core.records import StoredDocument
 # Refusals are for inspection, not an archive; the oldest go first. Of all spaces together.
 MAX_REFUSALS = 1_000
 MAX_REFUSED_BYTES = 8_388_608
+TRIM_LOCK: Final = 0x53744749  # "StGI", beside the lock of migrations
 _PLACE: Final = re.compile(r"p(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
 
 
@@ -58,7 +59,7 @@ class PostgresCloud:
             statements += [_new_spaces(columns[0]), (sql.APPEND, columns)]
         if refusals:
             statements += _refusals(refusals)
-            statements.append((sql.TRIM, (MAX_REFUSALS, MAX_REFUSED_BYTES)))
+            statements.append((sql.TRIM, (TRIM_LOCK, MAX_REFUSALS, MAX_REFUSED_BYTES)))
         self._link.together(*statements, notify=bool(changes))
 
     def load(self, space: str, document: str) -> StoredDocument:
@@ -70,7 +71,7 @@ class PostgresCloud:
     def version(self, space: str, document: str) -> int:
         """See ``CloudStore``."""
         rows = self._link.rows(
-            f"SELECT version {sql.FROM} WHERE s.name = %s AND d.name = %s", space, document
+            f"SELECT version FROM document d WHERE {sql.OF_SPACE} AND name = %s", space, document
         )
         return int(rows[0][0]) if rows else 0
 
@@ -82,13 +83,14 @@ class PostgresCloud:
     def held(self, space: str, collections: Sequence[str] | None = None) -> Sequence[Held]:
         """See ``CloudStore``."""
         if collections is None:
-            return self._held(f"{sql.FROM} WHERE s.name = %s ORDER BY d.name", space)
+            return self._held(space, "ORDER BY name")
         within = sql.OF_COLLECTION.format("collection")
-        return self._held(
-            f"{sql.FROM} JOIN unnest(%s::text[]) AS collection ON {within}"
-            " WHERE s.name = %s ORDER BY d.name",
-            sorted(set(collections)), space,
-        )  # fmt: skip
+        query = (
+            f"SELECT {sql.HELD} FROM unnest(%s::text[]) AS collection"
+            f" JOIN document d ON {sql.OF_SPACE} AND {within} ORDER BY name"
+        )
+        rows = self._link.rows(query, sorted(set(collections)), space)
+        return [Held(space, *row) for row in rows]
 
     def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:
         """See ``CloudStore``."""
@@ -98,18 +100,19 @@ class PostgresCloud:
         """See ``CloudStore``."""
         within = f"AND {sql.OF_COLLECTION.format('%s::text')}" if collection else ""
         return self._held(
-            f"{sql.FROM} WHERE s.name = %s AND d.name > %s {within} ORDER BY d.name LIMIT %s",
-            space, after, *([collection] * 2 if collection else []), most,
+            space,
+            f"AND name > %s {within} ORDER BY name LIMIT %s",
+            after, *([collection] * 2 if collection else []), most,
         )  # fmt: skip
 
     def changed(self, space: str, after: str, most: int) -> tuple[Sequence[Held], str]:
         """See ``CloudStore``."""
         transaction, document = self._place(after)
-        of_space = "s.name = %s" if space else "%s = ''"
+        of_space = sql.OF_SPACE if space else "%s = ''"
         rows = self._link.rows(
-            f"SELECT changed, d.id, {sql.HELD} {sql.FROM} WHERE {of_space}"
-            " AND (changed, d.id) > (%s::bigint, %s::bigint)"
-            f" AND changed < (SELECT {sql.HORIZON} FROM meta) ORDER BY changed, d.id LIMIT %s",
+            f"SELECT changed, id, {sql.SPACE_NAME}, {sql.HELD} FROM document d WHERE {of_space}"
+            " AND (changed, id) > (%s::bigint, %s::bigint)"
+            f" AND changed < (SELECT {sql.HORIZON} FROM meta) ORDER BY changed, id LIMIT %s",
             space, transaction, document, most,
         )  # fmt: skip
         if rows:
@@ -174,8 +177,9 @@ class PostgresCloud:
         """See ``CloudStore``."""
         self._link.close()
 
-    def _held(self, rest: str, *values: object) -> list[Held]:
-        return [Held(*row) for row in self._link.rows(f"SELECT {sql.HELD} {rest}", *values)]
+    def _held(self, space: str, rest: str, *values: object) -> list[Held]:
+        query = f"SELECT {sql.HELD} FROM document d WHERE {sql.OF_SPACE} {rest}"
+        return [Held(space, *row) for row in self._link.rows(query, space, *values)]
 
     def _gateways(self, rest: str, *values: object) -> list[CloudGateway]:
         rows = self._link.rows(f"{sql.GATEWAYS} {rest} ORDER BY name, peer", *values)

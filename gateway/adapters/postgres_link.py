@@ -45,14 +45,19 @@ Statement = tuple[str, Sequence[object] | Mapping[str, object]]
 _SETTINGS = """
 SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false),
     set_config('synchronous_commit', CASE current_setting('synchronous_commit')
-        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
+        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+    -- A worker whose machine is gone keeps no lock for hours.
+    set_config('tcp_keepalives_idle', '10', false),
+    set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false)
 """
 # Documents that changed later than the server's next transaction came from another server.
 _MOVED = """
 SELECT FROM meta WHERE ahead + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
     <= (SELECT max(changed) FROM document)
 """
-_GO_ON = "UPDATE meta SET ahead = (SELECT max(changed) FROM document)"
+# Beyond all places that were given out since the backup was made: 2^32 transactions.
+_GO_ON = "UPDATE meta SET ahead = (SELECT max(changed) FROM document) + 4294967296"
 
 
 class PostgresLink:

@@ -48,7 +48,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %b) ON CONFLICT DO NOTHING
 """
 # One worker at a time, so that none waits for another; who comes next trims for both.
 TRIM = """
-DELETE FROM refusal WHERE pg_try_advisory_xact_lock('refusal'::regclass::int) AND id <= (
+DELETE FROM refusal WHERE (SELECT pg_try_advisory_xact_lock(%s)) AND id <= (
     SELECT max(id) FROM (
         SELECT id, row_number() OVER newest AS place, sum(length(bytes)) OVER newest AS size
         FROM refusal WINDOW newest AS (ORDER BY id DESC)
@@ -94,8 +94,10 @@ SETTLE = """
 UPDATE document d SET fingerprint = %b FROM space s
 WHERE d.space = s.id AND s.name = %s AND d.name = %s AND version = %s
 """
-HELD = "s.name, d.name, version, fingerprint, size, version - snapshot"
-FROM = "FROM space s JOIN document d ON d.space = s.id"
+HELD = "name, version, fingerprint, size, version - snapshot"
+# Not by a join: so the index gives documents in their order, and a page reads no more than a page.
+OF_SPACE = "d.space = (SELECT id FROM space WHERE space.name = %s)"
+SPACE_NAME = "(SELECT space.name FROM space WHERE space.id = d.space)"
 # The names of a collection, by the index of names: "0" follows "/".
 OF_COLLECTION = "d.name >= {0} || '/' AND d.name < {0} || '0'"
 HORIZON = "ahead + pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
