@@ -6,7 +6,7 @@ Nothing that is in a request or in an answer gets into the log.
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -102,11 +102,31 @@ def _view(handler: Handler) -> Callable[..., Response]:
 
 
 def _response(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, dict(answer.headers), content_type=answer.type)
+    body = answer.body if isinstance(answer.body, bytes) else _Pieces(answer.body)
+    return Response(body, answer.status, dict(answer.headers), content_type=answer.type)
+
+
+class _Pieces:
+    """An answer that is made bit by bit; a mistake ends it, and is logged like any other."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._pieces
+        except Exception as error:  # noqa: BLE001
+            _tell(error)
+
+    def close(self) -> None:
+        """Called by the server once it is over."""
+        if hasattr(self._pieces, "close"):
+            self._pieces.close()
 
 
 def _request(parts: Mapping[str, str] | None = None, *, checked: bool = True) -> Request:
-    environ = request.environ
+    # What is asked later, while an answer is made bit by bit, is asked of this request too.
+    environ, headers = request.environ, request.headers
     if checked:
         _check_encoding(environ)
     return Request(
@@ -116,7 +136,7 @@ def _request(parts: Mapping[str, str] | None = None, *, checked: bool = True) ->
         parts or {},
         request.host,
         request.remote_addr or "",
-        lambda name: request.headers.get(name, ""),
+        lambda name: headers.get(name, ""),
         _body,
         environ.get("waitress.client_disconnected", lambda: False),
     )
@@ -132,11 +152,12 @@ def _body() -> bytes:
 
 def _check_encoding(environ: Mapping[str, str]) -> None:
     """What is not UTF-8 would be mended silently, and be another name."""
-    query = environ.get("QUERY_STRING", "")
+    uri, query = environ.get("REQUEST_URI", "/"), environ.get("QUERY_STRING", "")
     try:
         environ["PATH_INFO"].encode("latin-1").decode()
         unquote_to_bytes(query.encode("latin-1")).decode()
-        is_sound = not _BAD_ESCAPE.search(environ.get("REQUEST_URI", ""))
+        # With a host in it, it would go on to somewhere else: this is no proxy.
+        is_sound = uri.startswith("/") and not _BAD_ESCAPE.search(uri)
     except UnicodeError:
         is_sound = False
     if not is_sound or query.count("&") >= MAX_QUERY_VALUES:

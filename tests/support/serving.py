@@ -3,9 +3,9 @@
 import json
 import socket
 import threading
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from email.message import Message
 from http.client import HTTPConnection
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +20,7 @@ class Got:
     """An answer."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
     @property
@@ -55,7 +55,7 @@ class Serving:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             link.request(method, path, body, named)
             answer = link.getresponse()
-            return Got(answer.status, dict(answer.getheaders()), answer.read())
+            return Got(answer.status, answer.headers, answer.read())
 
     def get(self, path: str, **headers: str) -> Got:
         """See ``ask``."""
