@@ -70,9 +70,10 @@ class Api:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop: who waits is answered, what is being done has two seconds. Blocks; idempotent."""
+        """Stop: who waits is answered, what is being done has two seconds; idempotent."""
         self._watch.close()
         self._server.stop()
-        if self._thread.ident is not None:
-            self._thread.join()
+        if self._thread.ident is None:
+            self._thread.start()
+        self._thread.join()
         self._pool.close()

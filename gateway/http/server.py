@@ -80,9 +80,10 @@ class Server:
         wasyncore.close_all(listener._map)
 
     def stop(self) -> None:
-        """Make ``run`` return; from any thread."""
-        self._is_stopping = True
-        self._listener.pull_trigger()
+        """Make ``run`` return; from any thread, idempotent."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._listener.pull_trigger()
 
 
 def _bound(host: str, port: int) -> socket.socket:
