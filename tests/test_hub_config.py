@@ -150,10 +150,11 @@ def test_a_token_is_printed_once_with_its_lines(capsys: pytest.CaptureFixture[st
     said = json.loads(capsys.readouterr().out)
     (token,) = read_tokens(said["lines"])
     assert token_of([token], said["token"]) is token
-    assert (token.name, token.stores, token.scopes) == ("office", {STORE}, {"read", "write"})
+    assert token.name == "office" and token.stores == {STORE}
+    assert token.scopes == {"read", "write"}
     assert main(["hub-token"]) == 0
     shown = capsys.readouterr().out
     (other,) = read_tokens("[[token]]" + shown.partition("[[token]]")[2])
     assert token_of([other], shown.split()[0]) is other
-    assert (other.stores, other.scopes) == ({"*"}, {"read"})
+    assert other.stores == {"*"} and other.scopes == {"read"}
     assert main(["hub-token", "--store", "shop"]) == 64
