@@ -26,6 +26,7 @@ from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import Post
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import GatewayError
+from gateway.core.hub_metrics import worker_metrics
 from gateway.core.primitives import public_of
 from gateway.hub_config import HubConfig
 from gateway.ports import CloudStore
@@ -165,7 +166,12 @@ class Hub:
             ),
             partial(_open, self._config, self._folder),
             partial(self._edited, loop),
-            Surroundings(__version__, self._broker, process_figures),
+            Surroundings(
+                __version__,
+                self._broker,
+                process_figures,
+                lambda: worker_metrics(self.worker.counts()),
+            ),
         )
         api.start()
         return api

@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from gateway.core.bridge_items import Ping, Wants
 from tests.support.broker import MosquittoBroker
@@ -41,12 +42,14 @@ class Asking:
         self._address = address
         self._token = token
 
-    def __call__(self, path: str, content: Any = None) -> Any:
+    def request(self, path: str, content: Any = None) -> Request:
         body = None if content is None else json.dumps(content).encode()
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         method = "GET" if body is None else "PUT"
-        asked = Request(f"{self._address}{path}", body, headers, method=method)
-        with urlopen(asked, timeout=30) as answer:
+        return Request(f"{self._address}{path}", body, headers, method=method)
+
+    def __call__(self, path: str, content: Any = None) -> Any:
+        with urlopen(self.request(path, content), timeout=30) as answer:
             return json.loads(answer.read())
 
 
@@ -77,6 +80,17 @@ def test_what_a_gateway_wrote_is_read_and_what_is_put_reaches_it(
             eventually(lambda: hand.content("orders/2") == {"fields": {"from": "office"}})
             changes = ask(f"/api/v1/stores/{store}/changes?after={place}&wait=30")["changes"]
             assert "orders/2" in [row["document"] for row in changes]
+        with urlopen(ask.request("/metrics"), timeout=30) as answer:
+            kinds = {
+                one.labels["kind"]: one.value
+                for family in parsed(answer.read().decode())
+                for one in family.samples
+                if family.name == "store_gateway_hub_work"
+            }
+        assert kinds["changes"] == kinds["edits"] == 1
+        # Each is explained.
+        page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+        assert [kind for kind in kinds if f"`{kind}`" not in page] == []
         assert ask("/readyz") == {"ok": True, "database": "", "broker": ""}
         broker.stop()
         eventually(lambda: not _ready(ask))
