@@ -1,4 +1,4 @@
-"""The API of a hub that really runs: beside its worker, a broker and a gateway."""
+"""The API of a hub that really runs: beside a worker, a broker and a gateway; on PostgreSQL."""
 
 import json
 import signal
@@ -14,11 +14,15 @@ from urllib.request import Request, urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
+from gateway.adapters.postgres_cloud import PostgresCloud
 from gateway.core.bridge_items import Ping, Wants
+from tests.api.test_feed import Events
 from tests.support.broker import MosquittoBroker
 from tests.support.cloud import HandGateway
 from tests.support.gateway import ROOT, eventually
 from tests.support.hub import BrokerGateway, HubWorker, open_to_all
+from tests.support.hub_api import SHOP, HubApi, code
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +100,28 @@ def test_what_a_gateway_wrote_is_read_and_what_is_put_reaches_it(
         eventually(lambda: not _ready(ask))
         assert ask(f"{where}/1") == {"fields": {"total": 3}}
         assert hub.end(signal.SIGTERM) == 0
+
+
+def test_readers_go_on_when_their_database_was_away(tmp_path: Path) -> None:
+    with PostgresServer(tmp_path / "postgres") as server:
+        opened = partial(PostgresCloud.open, server.url)
+        with HubApi(tmp_path / "api", other=opened) as api:
+            api.hub.put(SHOP, "orders/1", number=1)
+            with Events(api, "?after=now&content=true") as events:
+                events.read()
+                place = events.read()["id"]
+                api.hub.put(SHOP, "orders/2", number=2)
+                assert events.data()["content"] == {"fields": {"number": 2}}
+                server.kill()
+                assert code(api.get("/stores")) == (503, "hub-database-unreachable")
+                server.start()
+                # No object of the database that failed is asked any more.
+                assert [api.get("/stores").status for _ in range(5)] == [200] * 5
+                api.hub.put(SHOP, "orders/3", number=3)
+                assert events.data()["content"] == {"fields": {"number": 3}}
+            changes = api.get(f"/stores/{SHOP}/changes?after={place}").json["changes"]
+            assert {"orders/2", "orders/3"} <= {row["document"] for row in changes}
+            assert code(api.get(f"/stores/{SHOP}/changes?after=x")) == (400, "hub-bad-place")
 
 
 def _ready(ask: Asking) -> bool:

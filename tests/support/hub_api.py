@@ -1,7 +1,7 @@
 """The hub's API over a real database in a folder, on a real server."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -31,10 +31,12 @@ READERS = 3
 
 
 class Hub:
-    """What a hub is for its API: a database, and edits. ``fail`` makes the database fail."""
+    """What a hub is for its API: a database, and edits. ``failure`` is how the database fails;
+    ``other`` opens another one than that in a file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, other: Callable[[], CloudStore] | None = None) -> None:
         self._folder = folder
+        self._other = other
         self.failure: GatewayError | None = None
         self.broker = ""
 
@@ -42,6 +44,8 @@ class Hub:
         """An object for a thread."""
         if self.failure is not None:
             raise self.failure
+        if self._other is not None:
+            return self._other()
         store = _Failing.open(self._folder)
         store.hub = self
         return store
@@ -92,10 +96,11 @@ class HubApi:
         heartbeat: float = 15.0,
         edit: Edit | None = None,
         slow_seconds: float = 30.0,
+        other: Callable[[], CloudStore] | None = None,
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.tokens = folder / "tokens.toml"
-        self.hub = Hub(folder / "hub")
+        self.hub = Hub(folder / "hub", other)
         (folder / "hub").mkdir(exist_ok=True)
         self.write_tokens()
         self._watch = Watch(self.hub.open)
