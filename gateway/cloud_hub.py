@@ -46,6 +46,7 @@ SOCKETS: Final = "hub-*.sock"
 GOODBYE_SECONDS: Final = 2.0
 # For an edit by the API; the worker may just be answering somebody who compares.
 EDIT_SECONDS: Final = 20.0
+EX_CANTCREAT: Final = 73
 ID_BYTES: Final = 4
 # Messages that are not done and publications without an answer: several batches, so that the
 # broker, the database and the gateways do not wait for each other.
@@ -72,7 +73,10 @@ def run(config: HubConfig, draw: Callable[[int], bytes], ready: Ready) -> None:
     ``draw(count)`` gives random bytes; ``ready`` is called once the database is open.
     """
     folder = Path(config.folder).absolute()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise GatewayError("hub-folder", f"{folder}: {error.strerror}", EX_CANTCREAT) from error
     signing = read_key(config.key_path, draw)
     store = _open(config, folder)
     try:
