@@ -83,8 +83,9 @@ class Outbox(Protocol):
     """What a store holds that the cloud has not: its log from some number on. Blocking, used as
     ``Store`` is and by its thread. What came from the cloud itself never waits.
 
-    A change waits from the transaction on that wrote it; what was sent is kept in mind with a later
-    transaction, so after a crash some may be sent again. Raises as ``Store`` does.
+    A change waits from the transaction on that wrote it, whatever snapshot replaces it, unless its
+    document is forgotten; what was sent is kept in mind with a later transaction, so after a crash
+    some may be sent again. Raises as ``Store`` does.
     """
 
     def relay(self, collections: Sequence[str] | None) -> None:
@@ -103,7 +104,9 @@ class Outbox(Protocol):
         """What of a document is numbered up to ``last`` waits no more; on the disk later."""
 
     def merge(self, document: str, last: int, update: bytes) -> None:
-        """``update`` waits from now on for all of a document up to ``last``, to save room."""
+        """``update`` is stored in place of what waits of a document up to ``last``, which has to
+        wait itself and is its number from now on; it holds the same and needs less room.
+        """
 
     def leave(self) -> None:
         """Nothing that waits does any more, nor what comes, until ``resume``: there is too much."""

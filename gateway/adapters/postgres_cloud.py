@@ -1,8 +1,8 @@
 """A hub's database on a PostgreSQL server, for any number of workers.
 
-Each verb is one round trip. A transaction locks the documents it changes in the order of their
-names, then figures of their spaces: workers that change the same documents wait for each other's
-commit and nothing else, and never for each other in a circle.
+A verb is one round trip or two, however much it brings. A transaction locks the documents it
+changes in the order of their names, then figures of their spaces: workers that change the same
+documents wait for each other's commit and nothing else, and never for each other in a circle.
 
 A place of the feed is "p", a transaction and a document. Only what transactions did that are older
 than all that run is told; whatever commits later is behind it.
@@ -84,12 +84,7 @@ class PostgresCloud:
         """See ``CloudStore``."""
         if collections is None:
             return self._held(space, "ORDER BY name")
-        within = sql.OF_COLLECTION.format("collection")
-        query = (
-            f"SELECT {sql.HELD} FROM unnest(%s::text[]) AS collection"
-            f" JOIN document d ON {sql.OF_SPACE} AND {within} ORDER BY name"
-        )
-        rows = self._link.rows(query, sorted(set(collections)), space)
+        rows = self._link.rows(sql.HELD_OF, sorted(set(collections)), space)
         return [Held(space, *row) for row in rows]
 
     def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:
@@ -98,12 +93,11 @@ class PostgresCloud:
 
     def page(self, space: str, collection: str, after: str, most: int) -> Sequence[Held]:
         """See ``CloudStore``."""
-        within = f"AND {sql.OF_COLLECTION.format('%s::text')}" if collection else ""
-        return self._held(
-            space,
-            f"AND name > %s {within} ORDER BY name LIMIT %s",
-            after, *([collection] * 2 if collection else []), most,
-        )  # fmt: skip
+        start = f"{collection}/" if collection else ""
+        query = f"AND name > %s ORDER BY name LIMIT {int(most)}"
+        rows = self._held(space, query, max(after, start))
+        # With an end in the statement the planner would expect less than a page, and read all.
+        return [held for held in rows if held.document.startswith(start)]
 
     def changed(self, space: str, after: str, most: int) -> tuple[Sequence[Held], str]:
         """See ``CloudStore``."""
@@ -112,8 +106,9 @@ class PostgresCloud:
         rows = self._link.rows(
             f"SELECT changed, id, {sql.SPACE_NAME}, {sql.HELD} FROM document d WHERE {of_space}"
             " AND (changed, id) > (%s::bigint, %s::bigint)"
-            f" AND changed < (SELECT {sql.HORIZON} FROM meta) ORDER BY changed, id LIMIT %s",
-            space, transaction, document, most,
+            f" AND changed < (SELECT {sql.HORIZON} FROM meta)"
+            f" ORDER BY changed, id LIMIT {int(most)}",
+            space, transaction, document,
         )  # fmt: skip
         if rows:
             transaction, document = rows[-1][:2]
@@ -158,10 +153,10 @@ class PostgresCloud:
         """See ``CloudStore``."""
         rows = self._link.rows(
             f"SELECT name, {sql.FIGURES} FROM"
-            " (SELECT id, name FROM space WHERE name > %s ORDER BY name LIMIT %s) AS s"
+            f" (SELECT id, name FROM space WHERE name > %s ORDER BY name LIMIT {int(most)}) AS s"
             " LEFT JOIN figure f ON f.space = id GROUP BY name ORDER BY name",
-            after, most,
-        )  # fmt: skip
+            after,
+        )
         return [CloudSpace(name, *(figure or 0 for figure in rest)) for name, *rest in rows]
 
     def totals(self) -> Mapping[str, int]:

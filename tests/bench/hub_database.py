@@ -4,12 +4,12 @@ Prints a table for docs/hub-database.md. PostgreSQL is the one of the tests, wit
 buffers, on this machine.
 """
 
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 
 from gateway.adapters.postgres_cloud import PostgresCloud
@@ -19,10 +19,15 @@ from gateway.ports import CloudStore
 from tests.support.postgres import PostgresServer
 
 SECONDS = 4.0
+WORKERS = 4
 DOCUMENTS = 10_000
 UPDATE = bytes(range(120))
 SHOP = "a1" * 16
-Open = Callable[[], CloudStore]
+
+
+def opened(url: str) -> CloudStore:
+    """A database by its address: a server's, or a folder."""
+    return PostgresCloud.open(url) if "://" in url else SqliteCloud.open(Path(url))
 
 
 def shop(number: int) -> str:
@@ -38,49 +43,51 @@ def changes(space: str, turn: int, many: int) -> list[CloudChange]:
     ]
 
 
-def appends(opened: Open, many: int, workers: int, *, one_store: bool) -> float:
-    """Changes a second in transactions of so many, by workers side by side."""
-    counts = [0] * workers
-
-    def work(worker: int, store: CloudStore) -> None:
-        space = shop(0 if one_store else worker)
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
-            store.append(changes(space, counts[worker], many))
-            counts[worker] += 1
-
-    stores = [opened() for _ in range(workers)]
-    threads = [threading.Thread(target=work, args=each) for each in enumerate(stores)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for store in stores:
-        store.close()
-    return sum(counts) * many / SECONDS
+def work(url: str, space: str, many: int, end: float) -> int:
+    """Append transactions of so many changes until a moment; how many changes."""
+    with closing(opened(url)) as store:
+        turn = 0
+        while time.time() < end:
+            store.append(changes(space, turn, many))
+            turn += 1
+    return turn * many
 
 
-def milliseconds(verb: Callable[[], object], times: int = 20) -> float:
+def appends(pool: ProcessPoolExecutor, url: str, many: int, spaces: list[str]) -> float:
+    """Changes a second in transactions of so many, by a process for each space named."""
+    begun = time.time()
+    works = [pool.submit(work, url, space, many, begun + SECONDS) for space in spaces]
+    return sum(each.result() for each in works) / (time.time() - begun)
+
+
+def milliseconds(verb: Callable[[], object], turns: int = 20) -> float:
     """The median of a verb."""
     taken = []
-    for _ in range(times):
+    for _ in range(turns):
         begun = time.perf_counter()
         verb()
         taken.append(time.perf_counter() - begun)
-    return sorted(taken)[times // 2] * 1_000
+    return sorted(taken)[turns // 2] * 1_000
 
 
-def measured(opened: Open) -> Iterator[tuple[str, float]]:
-    """What is measured, and its figure."""
-    for many in (1, 10, 100):
-        figure = appends(opened, many, 1, one_store=True)
-        yield f"changes/s, transactions of {many}", figure
-    for many in (1, 100):
-        figure = appends(opened, many, 4, one_store=False)
-        yield f"changes/s, 4 workers and 4 stores, {many}", figure
-        figure = appends(opened, many, 4, one_store=True)
-        yield f"changes/s, 4 workers and 1 store, {many}", figure
-    with closing(opened()) as store:
+def rates(url: str) -> Iterator[tuple[str, float]]:
+    """Changes a second, by one and by several processes."""
+    opened(url).close()
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+        # The processes are there before anything counts.
+        appends(pool, url, 1, [shop(number) for number in range(WORKERS)])
+        for many in (1, 10, 100):
+            yield f"changes/s, transactions of {many}", appends(pool, url, many, [SHOP])
+        for many in (1, 100):
+            each = [shop(number) for number in range(WORKERS)]
+            yield f"changes/s, 4 workers, a store each, {many}", appends(pool, url, many, each)
+            same = [SHOP] * WORKERS
+            yield f"changes/s, 4 workers, the same store, {many}", appends(pool, url, many, same)
+
+
+def times(url: str) -> Iterator[tuple[str, float]]:
+    """Milliseconds of what is read of 10,000 documents of a store."""
+    with closing(opened(url)) as store:
         for turn in range(DOCUMENTS // 100):
             store.append(changes(SHOP, turn, 100))
         for turn in range(DOCUMENTS // 1_000):
@@ -97,21 +104,18 @@ def measured(opened: Open) -> Iterator[tuple[str, float]]:
         yield "ms, totals", milliseconds(store.totals)
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[Open]:
-    """A server of our own."""
-    with PostgresServer(folder) as server:
-        yield lambda: PostgresCloud.open(server.url)
-
-
 def main() -> None:
     """Measure both and print the table."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
-        lite = dict(measured(lambda: SqliteCloud.open(folder / "lite")))
-        print("SQLite is done", file=sys.stderr)
-        with postgres(folder) as opened:
-            server = dict(measured(opened))
+        url = str(folder / "lite")
+        lite = {**dict(rates(url)), **dict(times(url))}
+        with PostgresServer(folder) as running:
+            server = dict(rates(running.url))
+            with closing(running.connect()) as connection:
+                # As it would by itself soon after so many changes.
+                connection.execute("VACUUM ANALYZE")
+            server.update(times(running.url))
     print("| | SQLite | PostgreSQL |\n|---|---:|---:|")
     for what, figure in lite.items():
         digits = 1 if what.startswith("ms") else 0

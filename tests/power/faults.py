@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gateway.adapters import sqlite_file, sqlite_store
+from gateway.adapters import sqlite_file, sqlite_outbox, sqlite_store
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
 from tests.power import shim, workload
@@ -24,6 +24,8 @@ CHECKPOINT_PAGES = 8
 # Removes what the second snapshot replaced.
 SWEEP_BYTES = 1_000
 COMMITS = 12
+# Sends what waits each time.
+COMMITS_TO_SEND = 4
 SEED = 5
 # A fault that no run gets past would go on for ever.
 MOST_CALLS = 2_000
@@ -52,6 +54,8 @@ class _Run:
 
     def __init__(self, folder: Path) -> None:
         self.acked = 0
+        # Up to where a cloud may have taken what it was sent.
+        self.sent = 0
         self.codes = Counter[str]()
         self._folder = folder
 
@@ -65,9 +69,13 @@ class _Run:
             self._note(error)
 
     def _work(self, store: SqliteStore) -> None:
+        self._insist(store, partial(store.relay, None))
         for index in range(COMMITS):
             self._insist(store, partial(store.append, [workload.change(SEED, index)]))
             self.acked += 1
+            if index % COMMITS_TO_SEND == COMMITS_TO_SEND - 1:
+                self.sent = self.acked
+                self._insist(store, partial(workload.send_all, store))
             if index == COMMITS // 2:
                 self._insist(store, partial(_compact, store))
                 # What a backup meets is not the store's own disk.
@@ -122,7 +130,8 @@ def run_all(base: Path, fault: Fault) -> dict[str, object]:
         with closing(SqliteStore.open(folder)) as store:
             recovered = store.status().recovered
             assert not recovered, recovered
-            lost += len(set(range(run.acked)) - workload.held(store, SEED))
+            missing = set(range(run.acked)) - workload.held(store, SEED)
+            lost += len(missing | workload.unsent(store, SEED, run.sent, run.acked))
         codes += run.codes
         if not reached:
             return {"runs": first, "lost": lost, "codes": dict(codes)}
@@ -133,6 +142,8 @@ def main() -> None:
     """Run one kind of fault."""
     sqlite_file.CHECKPOINT_PAGES = CHECKPOINT_PAGES
     sqlite_store.SWEEP_BYTES = SWEEP_BYTES
+    # The mark goes along with the commit after that, or alone.
+    sqlite_outbox.MARK_ROWS, sqlite_outbox.MARK_ALONE_ROWS = 1, COMMITS_TO_SEND + 1
     print(json.dumps(run_all(Path(sys.argv[1]), FAULTS[sys.argv[2]])))
 
 
