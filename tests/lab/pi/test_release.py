@@ -42,7 +42,6 @@ def test_the_host_s_own_release_needs_nothing(programs: Path) -> None:
     assert release.release("bookworm").options() == []
 
 
-
 def test_a_bare_apt_has_nothing_installed_whatever_the_host_has(
     programs: Path, tmp_path: Path
 ) -> None:
