@@ -334,7 +334,8 @@ class BrokerLink(Protocol):
         """Publish at QoS 1; the broker has it on return. A few go at the same time, others wait.
 
         Raises ``GatewayError``: ``broker-topic-denied``, ``broker-quota``, ``broker-limits`` or
-        ``broker-refused`` when it takes this one not; the connection goes on.
+        ``broker-refused`` when it takes this one not, ``broker-nobody`` when this one was to be
+        heard, and the broker says that nobody listens; the connection goes on.
         """
 
     async def subscribe(self, topics: Sequence[str]) -> None:

@@ -15,12 +15,16 @@ STEADY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A message of ours. ``correlation`` goes with an answer (MQTT 5.0 section 3.3.2.3.6)."""
+    """A message of ours. ``correlation`` goes with an answer (MQTT 5.0 section 3.3.2.3.6).
+
+    ``heard``: it is of no use where nobody listens.
+    """
 
     topic: str
     payload: bytes
     retain: bool = False
     correlation: bytes = b""
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,22 @@ _CAUSES = (
         broken=True,
     ),
 )
-CAUSES = {cause.code: cause for cause in _CAUSES}
+_HUB_CAUSES = (
+    Cause(
+        "hub-silent",
+        "The hub does not answer; what is to be there waits",
+        "Look whether the hub runs at this broker, whether mqtt.root is its root and mqtt.hub its"
+        " public key.",
+        broken=True,
+    ),
+    Cause(
+        "hub-no-certificate",
+        "This device was paired and is no gateway of its store, so a hub does not hear it",
+        "Claim it as a gateway, or take mqtt.hub out of the settings.",
+        broken=True,
+    ),
+)
+CAUSES = {cause.code: cause for cause in (*_CAUSES, *_HUB_CAUSES)}
 _MISTAKE = Cause(
     "cloud-mistake",
     "A mistake of this program ended the connection to the cloud",
