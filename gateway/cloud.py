@@ -11,12 +11,12 @@ from gateway.adapters.mqtt import Mqtt
 from gateway.adapters.mqtt_pipe import Settings
 from gateway.adapters.rtnetlink import Network
 from gateway.core.bridge_topics import Topics
-from gateway.core.home_assistant import STATUS
 from gateway.core.projections import Projections
 from gateway.ports import BrokerLink, Clock, Store
 from gateway.runtime.bridge import Bridge
 from gateway.runtime.bridge_commands import Commands
 from gateway.runtime.bridge_health import Health
+from gateway.runtime.bridge_inbox import Declined, Inbox
 from gateway.runtime.bridge_projector import Projector
 from gateway.runtime.local import Local
 from gateway.runtime.members import Members
@@ -65,10 +65,10 @@ class Cloud:
         self._projector = Projector(
             Projections(json, draw(START_BYTES).hex()), local, helper, self._names, refused, clock
         )
-        self._commands = Commands(local, commands, refused)
+        self._declined = Declined()
+        self._commands = Commands(local, commands, refused, self._declined)
         device = (peer, name, version) if home_assistant else None
         self._health = Health(self._figures, device, refused, clock)
-        self._others = {STATUS: self._health.heard} if home_assistant else {}
         # When all that was published so far, and nothing waited.
         self._last_sync: str | None = None
         self._synced = -1
@@ -88,10 +88,13 @@ class Cloud:
 
     def over(self, link: BrokerLink, topics: Topics) -> Sequence[Coroutine[None, None, None]]:
         """See ``bridge.Work``."""
+        commands = self._commands.topics(topics)
+        inbox = Inbox(link, [*commands, *self._health.topics], self._declined)
         return (
+            inbox.serve(),
             self._projector.serve(link, topics),
-            self._commands.serve(link, topics, self._others),
-            self._health.serve(link, topics),
+            self._health.serve(link, topics, inbox),
+            *([self._commands.serve(link, topics, inbox)] if commands else []),
         )
 
     def waiting(self) -> int:
@@ -103,7 +106,7 @@ class Cloud:
         return {
             "published": self._projector.published,
             "commands": self._commands.done,
-            "refused": self._commands.declined,
+            "refused": self._declined.count,
         }
 
     def _topics(self) -> Topics | None:
