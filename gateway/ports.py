@@ -115,6 +115,10 @@ class Outbox(Protocol):
         """Figures about what waits."""
 
 
+class RelayingStore(Store, Outbox, Protocol):
+    """A store that also holds what waits for the cloud."""
+
+
 class Link(Protocol):
     """One connection that delivers byte messages reliably and in order, or closes."""
 

@@ -48,6 +48,9 @@ class Work(Protocol):
     def counts(self) -> dict[str, int]:
         """Figures since the start."""
 
+    def hub(self) -> Mapping[str, Any]:
+        """What the status says of updates both ways; nothing where there are none."""
+
 
 class Bridge(Watcher):
     """``topics()``: those of this gateway, None while it is of no store; ``host``: the broker's.
@@ -115,6 +118,7 @@ class Bridge(Watcher):
             waiting=self._work.waiting(),
             retry_seconds=None if self._retry_at is None else self._retry_at - now,
             counts=self._work.counts(),
+            hub=self._work.hub(),
         )
 
     async def keep(self, network: Network) -> None:
@@ -244,7 +248,9 @@ class Bridge(Watcher):
         if cause is self._cause:
             return
         self._cause, self._since = cause, self._now()
-        level = logging.WARNING if cause.code.startswith(("broker-", MISTAKE)) else logging.INFO
+        level = (
+            logging.WARNING if cause.code.startswith(("broker-", "hub-", MISTAKE)) else logging.INFO
+        )
         log.log(level, "%s%s", cause.what, f" ({detail})" if detail else "")
 
 
