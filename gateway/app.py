@@ -23,7 +23,7 @@ from gateway.adapters.rtnetlink import own_addresses
 from gateway.adapters.sqlite_recovery import BACKUP
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.adapters.websocket import WebSocketCaller, WebSocketLink, WebSocketServer
-from gateway.config import Config, peer_url
+from gateway.config import ALL, Config, peer_url
 from gateway.control.server import ControlServer
 from gateway.core import messages
 from gateway.core.allowance import Allowance, Terms
@@ -39,7 +39,7 @@ from gateway.core.noise_transport import sealed_bytes
 from gateway.core.selections import Interest
 from gateway.core.session import Session
 from gateway.core.status import Identity
-from gateway.ports import Link, Store
+from gateway.ports import Link, RelayingStore
 from gateway.runtime.backups import keep_backup
 from gateway.runtime.budget import Budget
 from gateway.runtime.caller import keep_calling
@@ -126,7 +126,7 @@ class Gateway:
         self,
         config: Config,
         peer: bytes,
-        store: Store,
+        store: RelayingStore,
         note: CrashNote,
         interests: Sequence[Interest],
         addresses: Sequence[str],
@@ -236,6 +236,8 @@ class Gateway:
             self._cloud.bridge.status if self._cloud else None,
         )
         self._gossip.attach(self._performer)
+        if self._cloud is not None:
+            self._cloud.attach(self._performer, self._store)
         self._store_state = StoreState(
             bytes.fromhex(self._peer), self._members, self._performer, self._draw
         )
@@ -314,7 +316,6 @@ class Gateway:
                     spawn, self._members, self._store_state, self._places, self._draw
                 )
             if self._cloud is not None:
-                self._cloud.attach(self._performer, self._store)
                 spawn(self._cloud.keep())
             for url in self._addresses_to_call:
                 spawn(self._keep_calling(url, script))
@@ -391,15 +392,18 @@ class Gateway:
         # Who has no cloud does without its library.
         from gateway.adapters.mqtt_pipe import Settings
         from gateway.cloud import Cloud
+        from gateway.runtime.bridge_hub import HubTerms
 
         of = self._config.mqtt
         settings = Settings(
             of.host, of.port_used, of.tls, f"store-gateway-{self._peer}", of.ca, of.certificate,
             of.key, of.user, of.password_file,
         )  # fmt: skip
+        up = None if ALL in of.up else of.up
+        terms = HubTerms(bytes.fromhex(of.hub), up, of.down, of.outbox_bytes) if of.hub else None
         return Cloud(
             settings, of.root, of.json, of.commands, self._config.name, __version__,
-            home_assistant=of.home_assistant, members=self._members, local=self._local,
+            home_assistant=of.home_assistant, terms=terms, members=self._members, local=self._local,
             helper=self._helper, ask=self._ask, draw=self._draw, clock=self._clock,
             chance=self._chance,
         )  # fmt: skip

@@ -3,6 +3,7 @@
 Only imported where it is on: its library takes some megabytes.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -11,12 +12,13 @@ from gateway.adapters.mqtt import Mqtt
 from gateway.adapters.mqtt_pipe import Settings
 from gateway.adapters.rtnetlink import Network
 from gateway.core.bridge_topics import Topics
-from gateway.core.home_assistant import STATUS
 from gateway.core.projections import Projections
-from gateway.ports import BrokerLink, Clock, Store
+from gateway.ports import BrokerLink, Clock, RelayingStore
 from gateway.runtime.bridge import Bridge
 from gateway.runtime.bridge_commands import Commands
 from gateway.runtime.bridge_health import Health, will
+from gateway.runtime.bridge_hub import HubTerms, HubWork
+from gateway.runtime.bridge_inbox import Declined, Inbox
 from gateway.runtime.bridge_projector import Projector
 from gateway.runtime.local import Local
 from gateway.runtime.members import Members
@@ -31,7 +33,8 @@ FIRST_YEAR = 2025
 
 class Cloud:
     """``settings`` without the client's id; ``root``, ``json``, ``commands``,
-    ``home_assistant``: see ``config.Mqtt``. ``ask``: the verbs of this device.
+    ``home_assistant``: see ``config.Mqtt``; ``terms``: with a hub, if there is one. ``ask``: the
+    verbs of this device.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Cloud:
         version: str,
         *,
         home_assistant: bool,
+        terms: HubTerms | None,
         members: Members,
         local: Local,
         helper: Helper,
@@ -56,8 +60,11 @@ class Cloud:
         self._members = members
         self._name, self._version = name, version
         self._ask = ask
+        self._terms = terms
+        self._helper, self._draw, self._clock, self._chance = helper, draw, clock, chance
+        self._hub: HubWork | None = None
         self._performer: Performer | None = None
-        self._store: Store | None = None
+        self._store: RelayingStore | None = None
         peer = members.peer.hex()
         # Also who is told what is on the disk (``Watcher``).
         self.bridge = Bridge(Mqtt(settings), settings.host, self._topics, will, clock, chance)
@@ -65,46 +72,67 @@ class Cloud:
         self._projector = Projector(
             Projections(json, draw(START_BYTES).hex()), local, helper, self._names, refused, clock
         )
-        self._commands = Commands(local, commands, refused)
+        self._declined = Declined()
+        self._commands = Commands(local, commands, refused, self._declined)
         device = (peer, name, version) if home_assistant else None
         self._health = Health(self._figures, device, refused, clock)
-        self._others = {STATUS: self._health.heard} if home_assistant else {}
         # When all that was published so far, and nothing waited.
         self._last_sync: str | None = None
         self._synced = -1
         self.bridge.attach(self)
 
-    def attach(self, performer: Performer, store: Store) -> None:
-        """Whose documents these are; before ``keep``."""
+    def attach(self, performer: Performer, store: RelayingStore) -> None:
+        """Whose documents these are; before the store's thread is started."""
         self._performer, self._store = performer, store
+        if self._terms is not None:
+            self._hub = HubWork(
+                self._terms, self._members, performer, store, self._helper, self._declined,
+                self.bridge.refused, self._draw, self._clock, self._chance,
+            )  # fmt: skip
 
     async def keep(self) -> None:
         """Be connected whenever it can be, for ever."""
-        await self.bridge.keep(Network())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.bridge.keep(Network()))
+            if self._hub is not None:
+                tasks.create_task(self._hub.keep())
 
     def stored(self, documents: Collection[str]) -> None:
         """See ``bridge.Work``."""
         self._projector.stored(documents)
+        if self._hub is not None:
+            self._hub.stored(documents)
 
     def over(self, link: BrokerLink, topics: Topics) -> Sequence[Coroutine[None, None, None]]:
         """See ``bridge.Work``."""
+        commands = self._commands.topics(topics)
+        of_hub = [] if self._hub is None else [topics.down, topics.hub]
+        inbox = Inbox(link, [*commands, *self._health.topics, *of_hub], self._declined)
         return (
+            inbox.serve(),
             self._projector.serve(link, topics),
-            self._commands.serve(link, topics, self._others),
-            self._health.serve(link, topics),
+            self._health.serve(link, topics, inbox),
+            *([self._commands.serve(link, topics, inbox)] if commands else []),
+            *([] if self._hub is None else self._hub.over(link, topics, inbox)),
         )
 
     def waiting(self) -> int:
         """See ``bridge.Work``."""
-        return self._projector.projections.waiting
+        there = self._projector.projections.waiting
+        return there if self._hub is None else there + self._hub.waiting()
 
     def counts(self) -> dict[str, int]:
         """See ``bridge.Work``."""
         return {
             "published": self._projector.published,
             "commands": self._commands.done,
-            "refused": self._commands.declined,
+            "refused": self._declined.count,
+            **({} if self._hub is None else self._hub.counts()),
         }
+
+    def hub(self) -> Mapping[str, Any]:
+        """See ``bridge.Work``."""
+        return {} if self._hub is None else self._hub.status()
 
     def _topics(self) -> Topics | None:
         membership = self._members.membership
@@ -124,7 +152,7 @@ class Cloud:
     async def _figures(self) -> Mapping[str, Any]:
         status = await self._ask("status", {})
         waiting = self.waiting()
-        published = self._projector.published
+        published = self._projector.published + (0 if self._hub is None else self._hub.sent)
         if not waiting and published != self._synced:
             self._last_sync, self._synced = _now(), published
         return {

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from gateway.core.allowance import MIN_BYTES_PER_SECOND
 from gateway.core.announcement import is_this_machine
+from gateway.core.bridge_items import MAX_WANTED
 from gateway.core.errors import GatewayError, PeerError
 from gateway.core.messages import MAX_PAIR_VALUE_BYTES
 from gateway.core.names import check_collection
@@ -30,6 +31,9 @@ EX_CONFIG = 78
 DEFAULT_PORT = 8787
 DEFAULT_PAGES_PORT = 8788
 GIB = 1_073_741_824
+MIB = 1_048_576
+# All collections, where some are named.
+ALL = "*"
 # A topic has 65,535 bytes; ours, with a document's name, about 700.
 MAX_ROOT = 200
 # Of MQTT it might be 65,535 bytes.
@@ -54,6 +58,10 @@ def _is_collection(value: Any) -> bool:
     except PeerError:
         return False
     return True
+
+
+def _are_named(value: Any) -> bool:
+    return isinstance(value, list) and ALL not in value and all(map(_is_collection, value))
 
 
 def _is_host(value: Any) -> bool:
@@ -135,6 +143,21 @@ _COLLECTIONS = {
         lambda value: isinstance(value, list) and all(map(_is_collection, value)),
     )
 }
+_HUB = {
+    "rule": _Rule(
+        'the public key of a hub, 64 hex digits, or ""',
+        lambda value: (
+            isinstance(value, str) and re.fullmatch(r"([0-9a-f]{64})?", value) is not None
+        ),
+    )
+}
+_SENT = {
+    "rule": _Rule(
+        'a list of collections such as ["orders"], or ["*"] for all',
+        lambda value: value == [ALL] or _are_named(value),
+    )
+}
+_TAKEN = {"rule": _Rule('a list of collections such as ["menu"], each by its name', _are_named)}
 _NAMES = {
     "rule": _Rule(
         'a list of host names such as ["shop.example"]',
@@ -218,7 +241,9 @@ class Mqtt:
 
     ``port``: 0 stands for 8883 with TLS and 1883 without. ``ca``: trusted instead of the system's
     certificates. ``json``: collections that are shown there; ``commands``: those that commands from
-    there may read and write.
+    there may read and write. ``hub``: the public key of a hub, with which updates are exchanged:
+    those of the collections ``up`` are sent, and those it sends are taken in ``down``.
+    ``outbox_bytes``: of what waits for it at most.
     """
 
     enabled: bool = field(default=False, metadata=_FLAG)
@@ -234,6 +259,10 @@ class Mqtt:
     json: tuple[str, ...] = field(default=(), metadata=_COLLECTIONS)
     commands: tuple[str, ...] = field(default=(), metadata=_COLLECTIONS)
     home_assistant: bool = field(default=False, metadata=_FLAG)
+    hub: str = field(default="", metadata=_HUB)
+    up: tuple[str, ...] = field(default=(ALL,), metadata=_SENT)
+    down: tuple[str, ...] = field(default=(), metadata=_TAKEN)
+    outbox_bytes: int = field(default=256 * MIB, metadata=_whole(MIB, 64 * GIB))
 
     @property
     def port_used(self) -> int:
@@ -311,6 +340,10 @@ def _wrong_mqtt(mqtt: Mqtt) -> str:
         return "mqtt.key is set and mqtt.certificate is missing; both belong together"
     if not mqtt.tls and (mqtt.ca or mqtt.certificate):
         return "mqtt.tls is false, so mqtt.ca and mqtt.certificate have no meaning; leave them out"
+    if mqtt.down and not mqtt.hub:
+        return "mqtt.down is set and mqtt.hub is missing; name the key of the hub"
+    if len(mqtt.down) > MAX_WANTED:
+        return f"mqtt.down names more than {MAX_WANTED} collections"
     return ""
 
 

@@ -115,6 +115,10 @@ class Outbox(Protocol):
         """Figures about what waits."""
 
 
+class RelayingStore(Store, Outbox, Protocol):
+    """A store that also holds what waits for the cloud."""
+
+
 class Link(Protocol):
     """One connection that delivers byte messages reliably and in order, or closes."""
 
@@ -334,7 +338,8 @@ class BrokerLink(Protocol):
         """Publish at QoS 1; the broker has it on return. A few go at the same time, others wait.
 
         Raises ``GatewayError``: ``broker-topic-denied``, ``broker-quota``, ``broker-limits`` or
-        ``broker-refused`` when it takes this one not; the connection goes on.
+        ``broker-refused`` when it takes this one not, ``broker-nobody`` when this one was to be
+        heard, and the broker says that nobody listens; the connection goes on.
         """
 
     async def subscribe(self, topics: Sequence[str]) -> None:

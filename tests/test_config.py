@@ -87,6 +87,15 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ('[mqtt]\nroot = "a/+"', ["mqtt.root is 'a/+'", "without + # and $"]),
         ('[mqtt]\njson = "orders"', ["mqtt.json is 'orders'", "a list of collections"]),
         ('[mqtt]\ncommands = ["a/b"]', ["mqtt.commands", "a list of collections"]),
+        ('[mqtt]\nhub = "abc"', ["mqtt.hub is 'abc'", "64 hex digits"]),
+        ('[mqtt]\nup = ["*", "orders"]', ["mqtt.up", '["*"] for all']),
+        ('[mqtt]\ndown = ["*"]', ["mqtt.down", "each by its name"]),
+        ('[mqtt]\ndown = ["menu"]', ["mqtt.down is set", "mqtt.hub is missing"]),
+        (
+            f'[mqtt]\nhub = "{"0" * 64}"\ndown = {[f"c{n}" for n in range(257)]}',
+            ["mqtt.down", "more than 256"],
+        ),
+        ("[mqtt]\noutbox_bytes = 5", ["mqtt.outbox_bytes is '5'", "a whole number from 1048576"]),
         ("[mqtt]\njson = [5]", ["mqtt.json", "a list of collections"]),
         (
             "[mqtt]\npassword = 'x'",

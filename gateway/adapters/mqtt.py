@@ -48,6 +48,9 @@ TICK_SECONDS: Final = 1.0
 
 log = logging.getLogger("gateway.cloud")
 
+# PUBACK, MQTT 5.0 section 3.4.2.1; not every broker says so.
+NO_SUBSCRIBERS: Final = 0x10
+
 # MQTT 5.0 section 2.4; of CONNACK in 3.1.1 paho makes the same.
 _REASONS: Final = {
     0x84: "broker-version", 0x86: "broker-not-authorised", 0x87: "broker-not-authorised",
@@ -203,6 +206,8 @@ class MqttLink:
             reason: ReasonCode = await self._answer(PacketTypes.PUBACK, info.mid, size)
         if reason.is_failure:
             raise _refusal(reason)
+        if publication.heard and reason.value == NO_SUBSCRIBERS:
+            raise broker_error("broker-nobody", "nobody listens there")
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """See ``BrokerLink``."""

@@ -8,16 +8,17 @@ sequence number and its bytes.
 import os
 import sqlite3
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from gateway.adapters import sqlite_file, sqlite_recovery
-from gateway.adapters.sqlite_errors import EX_SOFTWARE, EX_USAGE, damaged, translated
+from gateway.adapters.sqlite_database import Database, listed
+from gateway.adapters.sqlite_errors import EX_USAGE, damaged, translated
 from gateway.adapters.sqlite_file import FILE_NAME, checksum
 from gateway.adapters.sqlite_folder import (
     FolderLock,
@@ -26,6 +27,8 @@ from gateway.adapters.sqlite_folder import (
     sync_folder,
     with_side_files,
 )
+from gateway.adapters.sqlite_log import ROW_BYTES, UNKNOWN, Log, collection
+from gateway.adapters.sqlite_outbox import SqliteOutbox
 from gateway.core.errors import GatewayError
 from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
 
@@ -37,9 +40,6 @@ REBUILD_RECORDS = 1_000
 # Changes that a snapshot replaced are removed once they are so many bytes. A page of the log
 # holds changes of several documents; removed one document at a time it would be written as often.
 SWEEP_BYTES = 1_048_576
-# What a change costs beside its update: keys, checksum, peer.
-ROW_BYTES = 64
-_UNKNOWN = -1  # the number of no document
 
 _FORGET = (
     "DELETE FROM change WHERE document IN (SELECT value FROM json_each(?))",
@@ -47,34 +47,29 @@ _FORGET = (
     "DELETE FROM document WHERE id IN (SELECT value FROM json_each(?))",
 )
 
+# Bytes of some rows, and of the snapshot of a document.
+_SIZES = (
+    "SELECT (SELECT ifnull(sum(length(bytes)), 0) FROM json_each(?)"
+    " CROSS JOIN change ON sequence = value),"
+    " ifnull((SELECT length(bytes) FROM snapshot WHERE document = ?), 0)"
+)
+
 Record = Change | Refusal
 
 
-class SqliteStore:
-    """One folder with one database. Satisfies ``Store``; made by ``open``."""
+class SqliteStore(SqliteOutbox):
+    """One folder with one database. Satisfies ``Store`` and ``Outbox``; made by ``open``."""
 
     def __init__(self, folder: Path, lock: FolderLock, recovered: str) -> None:
-        self._folder = folder
+        super().__init__(folder, Database(folder), Log())
         self._lock = lock
         self._recovered = recovered
-        self._failure: GatewayError | None = None
-        self._documents: dict[str, int] = {}
-        # The same by collection.
-        self._names: defaultdict[str, list[str]] = defaultdict(list)
-        # The sequence numbers of each document's changes, by the document's number.
-        self._changes: defaultdict[int, array[int]] = defaultdict(_no_numbers)
-        # Those of changes that a snapshot replaced and that are there still; their bytes.
-        self._replaced = array("q")
-        self._replaced_bytes = 0
-        self._usage = Counter[str]()
-        self._sequence = 0
-        with translated(folder):
-            self._database = sqlite_file.connect(folder / FILE_NAME)
-            try:
-                self._count()
-            except BaseException:
-                self._database.close()
-                raise
+        try:
+            with self._database.guarded():
+                self._log.read(self._database)
+        except BaseException:
+            self._database.close()
+            raise
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -102,38 +97,38 @@ class SqliteStore:
     def append(self, records: Sequence[Record]) -> None:
         """See ``Store``."""
         made: dict[str, int] = {}
-        grown = Counter[str]()
-        written: list[tuple[int, int]] = []
+        written: list[tuple[int, int, Change]] = []
         quarantined = False
-        with self._transaction():
-            for sequence, record in enumerate(records, self._sequence + 1):
+        with self._writing():
+            for sequence, record in enumerate(records, self._log.sequence + 1):
                 if isinstance(record, Change):
                     number = self._number(record.document, made)
                     self._insert(sequence, number, record)
-                    written.append((number, sequence))
-                    grown[_collection(record.document)] += len(record.update)
+                    written.append((sequence, number, record))
                 else:
                     self._quarantine(sequence, record)
                     quarantined = True
             if quarantined:
                 self._trim_quarantine()
-        self._learn(made)
-        self._sequence += len(records)
-        self._usage.update(grown)
-        for number, sequence in written:
-            self._changes[number].append(sequence)
+        self._log.learn(made)
+        self._log.sequence += len(records)
+        for sequence, number, change in written:
+            size = len(change.update)
+            self._log.changes[number].append(sequence)
+            self._log.usage[collection(change.document)] += size
+            self._note(change.document, sequence, change.peer, size)
 
     def load(self, document: str) -> StoredDocument:
         """See ``Store``. A row whose checksum is wrong raises ``store-damaged``."""
-        with self._guarded():
-            number = self._documents.get(document, _UNKNOWN)
-            snapshot = self._rows(
+        with self._database.guarded():
+            number = self._log.documents.get(document, UNKNOWN)
+            snapshot = self._database.rows(
                 "SELECT sequence, bytes, checksum FROM snapshot WHERE document = ?", number
             )
-            changes = self._rows(
+            changes = self._database.rows(
                 "SELECT sequence, bytes, checksum FROM json_each(?) CROSS JOIN change"
                 " ON sequence = value ORDER BY sequence",
-                _listed(self._changes.get(number, ())),
+                listed(self._log.changes.get(number, ())),
             )
             for sequence, raw, check in snapshot + changes:
                 if check != checksum(document, sequence, raw):
@@ -144,15 +139,15 @@ class SqliteStore:
 
     def history(self, document: str) -> Sequence[StoredRow]:
         """See ``Store``."""
-        with self._guarded():
-            number = self._documents.get(document, _UNKNOWN)
-            snapshot = self._rows(
+        with self._database.guarded():
+            number = self._log.documents.get(document, UNKNOWN)
+            snapshot = self._database.rows(
                 "SELECT sequence, '', length(bytes), 1 FROM snapshot WHERE document = ?", number
             )
-            changes = self._rows(
+            changes = self._database.rows(
                 "SELECT sequence, peer, length(bytes), 0 FROM json_each(?) CROSS JOIN change"
                 " ON sequence = value ORDER BY sequence",
-                _listed(self._changes.get(number, ())),
+                listed(self._log.changes.get(number, ())),
             )
         return [
             StoredRow(sequence, peer, size, bool(whole))
@@ -161,47 +156,41 @@ class SqliteStore:
 
     def compact(self, document: str, snapshot: bytes, keep: Sequence[bytes]) -> None:
         """See ``Store``. One transaction: before it all is old, after it all is new."""
-        made: dict[str, int] = {}
-        sequence = self._sequence + 1
-        with self._transaction():
+        log, made = self._log, dict[str, int]()
+        sequence = log.sequence + 1
+        with self._writing():
             number = self._number(document, made)
-            ((rows_bytes, snapshot_bytes),) = self._rows(
-                "SELECT (SELECT ifnull(sum(length(bytes)), 0) FROM json_each(?)"
-                " CROSS JOIN change ON sequence = value),"
-                " ifnull((SELECT length(bytes) FROM snapshot WHERE document = ?), 0)",
-                _listed(self._changes[number]), number,
-            )  # fmt: skip
-            replaced = self._replaced + self._changes[number]
-            replaced_bytes = (
-                self._replaced_bytes + rows_bytes + ROW_BYTES * len(self._changes[number])
-            )
-            self._rows(
+            old = log.changes[number]
+            ((rows_bytes, snapshot_bytes),) = self._database.rows(_SIZES, listed(old), number)
+            self._database.rows(
                 "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)",
                 number, sequence, snapshot, checksum(document, sequence, snapshot),
             )  # fmt: skip
             for place, update in enumerate(keep, sequence + 1):
                 self._insert(place, number, Change(document, update, ""))
+            free, free_bytes = self._free(document, old, rows_bytes)
+            replaced, replaced_bytes = log.replaced + free, log.replaced_bytes + free_bytes
             if replaced_bytes >= SWEEP_BYTES:
-                self._rows(
+                self._database.rows(
                     "DELETE FROM change WHERE sequence IN (SELECT value FROM json_each(?))",
-                    _listed(replaced),
+                    listed(replaced),
                 )
                 replaced, replaced_bytes = array("q"), 0
-        self._learn(made)
-        self._sequence = sequence + len(keep)
-        self._changes[number] = array("q", range(sequence + 1, self._sequence + 1))
-        self._replaced, self._replaced_bytes = replaced, replaced_bytes
+        log.learn(made)
+        log.sequence = sequence + len(keep)
+        log.changes[number] = array("q", range(sequence + 1, log.sequence + 1))
+        log.replaced, log.replaced_bytes = replaced, replaced_bytes
         new_bytes = len(snapshot) + sum(map(len, keep))
-        self._usage[_collection(document)] += new_bytes - rows_bytes - snapshot_bytes
+        log.usage[collection(document)] += new_bytes - rows_bytes - snapshot_bytes
 
     def names(self, collection: str = "") -> Sequence[str]:
         """See ``Store``."""
-        return sorted(self._names.get(collection, ()) if collection else self._documents)
+        return sorted(self._log.names(collection))
 
     def held(self) -> Sequence[tuple[str, int]]:
         """See ``Store``."""
-        with self._guarded():
-            return self._rows(
+        with self._database.guarded():
+            return self._database.rows(
                 "SELECT name, sum(size) FROM ("
                 " SELECT document, sequence, length(bytes) AS size FROM change UNION ALL"
                 " SELECT document, sequence, length(bytes) FROM snapshot"
@@ -210,57 +199,49 @@ class SqliteStore:
 
     def forget(self, documents: Sequence[str]) -> None:
         """See ``Store``."""
-        known = [name for name in documents if name in self._documents]
-        numbers = _listed(self._documents[name] for name in known)
+        known = [name for name in documents if name in self._log.documents]
+        numbers = {name: self._log.documents[name] for name in known}
         freed = Counter[str]()
-        with self._transaction():
+        with self._writing():
             # What a snapshot replaced is not counted as used, but goes as well.
-            for name in known:
-                number = self._documents[name]
-                ((freed_bytes,),) = self._rows(
-                    "SELECT (SELECT ifnull(sum(length(bytes)), 0) FROM json_each(?)"
-                    " CROSS JOIN change ON sequence = value) +"
-                    " ifnull((SELECT length(bytes) FROM snapshot WHERE document = ?), 0)",
-                    _listed(self._changes[number]), number,
-                )  # fmt: skip
-                freed[_collection(name)] += freed_bytes
+            for name, number in numbers.items():
+                ((rows_bytes, snapshot_bytes),) = self._database.rows(
+                    _SIZES, listed(self._log.changes[number]), number
+                )
+                freed[collection(name)] += rows_bytes + snapshot_bytes
             for query in _FORGET:
-                self._rows(query, numbers)
+                self._database.rows(query, listed(numbers.values()))
         for name in known:
-            self._changes.pop(self._documents.pop(name), None)
-            self._names[_collection(name)].remove(name)
-        self._usage -= freed
-
-    def _learn(self, made: Mapping[str, int]) -> None:
-        self._documents.update(made)
-        for name in made:
-            self._names[_collection(name)].append(name)
+            self._forget(name)
+        self._log.forget(known, freed)
 
     def quarantined(self) -> frozenset[bytes]:
         """See ``Store``."""
-        with self._guarded():
-            return frozenset(digest for (digest,) in self._rows("SELECT digest FROM quarantine"))
+        with self._database.guarded():
+            return frozenset(
+                digest for (digest,) in self._database.rows("SELECT digest FROM quarantine")
+            )
 
     def status(self) -> StoreStatus:
         """See ``Store``."""
-        with self._guarded():
+        with self._database.guarded():
             return StoreStatus(
-                documents=len(self._documents),
-                changes=sum(map(len, self._changes.values())),
-                snapshots=self._one("SELECT count(*) FROM snapshot"),
-                quarantined=self._one("SELECT count(*) FROM quarantine"),
+                documents=len(self._log.documents),
+                changes=sum(map(len, self._log.changes.values())),
+                snapshots=self._database.one("SELECT count(*) FROM snapshot"),
+                quarantined=self._database.one("SELECT count(*) FROM quarantine"),
                 file_bytes=sum(
                     file.stat().st_size for file in with_side_files(self._folder / FILE_NAME)
                 ),
-                last_sequence=self._sequence,
-                usage=dict(self._usage),
+                last_sequence=self._log.sequence,
+                usage=dict(self._log.usage),
                 recovered=self._recovered,
             )
 
     def backup(self, target: Path) -> None:
         """See ``Store``. The file appears whole or not at all, readable by its owner only."""
         unfinished = target.with_name(f"{target.name}.unfinished")
-        database = self._open()
+        database = self._database.connection
         if target.resolve().parent == self._folder.resolve() or target.is_dir():
             raise GatewayError(
                 "store-backup-target",
@@ -285,16 +266,15 @@ class SqliteStore:
 
     def close(self) -> None:
         """See ``Store``."""
-        if self._failure is not None and self._failure.code == "store-closed":
+        if self._database.closed:
             return
-        self._failure = GatewayError(
-            "store-closed", "the store is closed; open it again", EX_SOFTWARE
-        )
         try:
-            with translated(self._folder):
-                self._database.close()
+            self._save()
         finally:
-            self._lock.release()
+            try:
+                self._database.close()
+            finally:
+                self._lock.release()
 
     def _take(self, unseen: Iterable[Record]) -> None:
         """Append what was found behind the end of the log; some of it may be here already."""
@@ -304,108 +284,48 @@ class SqliteStore:
         if new:
             self.append(new)
 
-    def _count(self) -> None:
-        """Read what is kept in memory about the database; after that it is kept up to date."""
-        self._learn(dict(self._rows("SELECT name, id FROM document")))
-        self._sequence = self._one(sqlite_file.LAST_SEQUENCE)
-        snapshots = self._rows("SELECT document, sequence, length(bytes) FROM snapshot")
-        starts = {number: sequence for number, sequence, _ in snapshots}
-        sizes = Counter[int]({number: size for number, _, size in snapshots})
-        for number, sequence, size in self._database.execute(
-            "SELECT document, sequence, length(bytes) FROM change ORDER BY sequence"
-        ):
-            if sequence < starts.get(number, 0):
-                self._replaced.append(sequence)
-                self._replaced_bytes += size + ROW_BYTES
-            else:
-                self._changes[number].append(sequence)
-                sizes[number] += size
-        collections = {number: _collection(name) for name, number in self._documents.items()}
-        for number, size in sizes.items():
-            self._usage[collections[number]] += size
-
-    def _open(self) -> sqlite3.Connection:
-        if self._failure is not None:
-            raise self._failure
-        return self._database
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Translate errors; after one that is not passing the store does nothing any more."""
-        self._open()
-        try:
-            with translated(self._folder):
-                yield
-        except GatewayError as error:
-            if error.code != "store-full":
-                self._failure = error
-            raise
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._guarded():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                # SQLite rolls back by itself after some errors.
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
+    def _free(self, document: str, changes: "array[int]", size: int) -> tuple["array[int]", int]:
+        """What of a document's changes (of so many bytes) does not wait, and its bytes."""
+        waiting = dict(self._waiting.rows(document))
+        free = array("q", (sequence for sequence in changes if sequence not in waiting))
+        kept = sum(waiting.get(sequence, 0) for sequence in changes)
+        return free, size - kept + ROW_BYTES * len(free)
 
     def _number(self, name: str, made: dict[str, int]) -> int:
         """The number of a document; one it had to be given goes into ``made`` too."""
-        known = self._documents.get(name) or made.get(name)
+        known = self._log.documents.get(name) or made.get(name)
         if known is not None:
             return known
-        cursor = self._database.execute("INSERT INTO document (name) VALUES (?)", (name,))
+        cursor = self._database.connection.execute(
+            "INSERT INTO document (name) VALUES (?)", (name,)
+        )
         assert cursor.lastrowid is not None
         made[name] = cursor.lastrowid
         return cursor.lastrowid
 
     def _insert(self, sequence: int, number: int, change: Change) -> None:
         check = checksum(change.document, sequence, change.update)
-        self._database.execute(
+        self._database.connection.execute(
             "INSERT INTO change VALUES (?, ?, ?, ?, ?)",
             (sequence, number, change.peer, change.update, check),
         )
 
     def _quarantine(self, sequence: int, refusal: Refusal) -> None:
         digest = blake2b(refusal.update, digest_size=16).digest()
-        self._rows(
+        self._database.rows(
             "INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?)",
             sequence, digest, refusal.document, refusal.peer, refusal.code, refusal.reason,
             refusal.update,
         )  # fmt: skip
 
     def _trim_quarantine(self) -> None:
-        self._rows(
+        self._database.rows(
             "DELETE FROM quarantine WHERE sequence <= ("
             " SELECT max(sequence) FROM (SELECT sequence, row_number() OVER newest AS place,"
             " sum(length(bytes)) OVER newest AS size FROM quarantine"
             " WINDOW newest AS (ORDER BY sequence DESC)) WHERE place > ? OR size > ?)",
             MAX_QUARANTINE_ROWS, MAX_QUARANTINE_BYTES,
         )  # fmt: skip
-
-    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._database.execute(query, values).fetchall()
-
-    def _one(self, query: str) -> Any:
-        return self._database.execute(query).fetchone()[0]
-
-
-def _no_numbers() -> "array[int]":
-    return array("q")
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    """Numbers as SQL takes them."""
-    return str(list(numbers))
-
-
-def _collection(document: str) -> str:
-    return document.partition("/")[0]
 
 
 def _fill(folder: Path, records: Iterable[Record]) -> None:
@@ -414,5 +334,5 @@ def _fill(folder: Path, records: Iterable[Record]) -> None:
     with closing(SqliteStore.open(folder)) as store:
         while group := list(islice(rest, REBUILD_RECORDS)):
             store.append(group)
-        with store._guarded():
-            sqlite_file.fold(store._database)
+        with store._database.guarded():
+            sqlite_file.fold(store._database.connection)

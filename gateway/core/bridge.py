@@ -3,6 +3,7 @@
 docs/mqtt.md. Nothing here knows a library or a clock.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,16 @@ STEADY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A message of ours. ``correlation`` goes with an answer (MQTT 5.0 section 3.3.2.3.6)."""
+    """A message of ours. ``correlation`` goes with an answer (MQTT 5.0 section 3.3.2.3.6).
+
+    ``heard``: it is of no use where nobody listens.
+    """
 
     topic: str
     payload: bytes
     retain: bool = False
     correlation: bytes = b""
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +173,22 @@ _CAUSES = (
         broken=True,
     ),
 )
-CAUSES = {cause.code: cause for cause in _CAUSES}
+_HUB_CAUSES = (
+    Cause(
+        "hub-silent",
+        "The hub does not answer; what is to be there waits",
+        "Look whether the hub runs at this broker, whether mqtt.root is its root and mqtt.hub its"
+        " public key.",
+        broken=True,
+    ),
+    Cause(
+        "hub-no-certificate",
+        "This device was paired and is no gateway of its store, so a hub does not hear it",
+        "Claim it as a gateway, or take mqtt.hub out of the settings.",
+        broken=True,
+    ),
+)
+CAUSES = {cause.code: cause for cause in (*_CAUSES, *_HUB_CAUSES)}
 _MISTAKE = Cause(
     "cloud-mistake",
     "A mistake of this program ended the connection to the cloud",
@@ -214,11 +234,12 @@ def section(
     waiting: int = 0,
     retry_seconds: float | None = None,
     counts: dict[str, int] | None = None,
+    hub: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the status says of the cloud; ``detail``: what was met, more exactly.
 
     ``waiting``: documents that are not known to be at the broker; ``retry_seconds``: until it is
-    tried again.
+    tried again; ``hub``: what is said of updates both ways, if there are any.
     """
     return {
         "state": cause.code,
@@ -230,4 +251,5 @@ def section(
         "waiting": waiting,
         "retry_s": None if retry_seconds is None else round(max(0.0, retry_seconds), 1),
         "counters": counts or {},
+        **(hub or {}),
     }

@@ -19,7 +19,10 @@ class Court(Protocol):
     selections: Selections
 
     def hold(self, session: Session, size: int) -> None:
-        """Count bytes held of a session; less if negative. Raises ``PeerError`` TOO_BIG."""
+        """Count bytes held of a session; less if negative, and nothing once it is gone.
+
+        Raises ``PeerError`` TOO_BIG.
+        """
 
     def queue(self, room: Room, updates: list[Incoming], *, alone: bool) -> None:
         """Have updates applied with the next turn. See ``Room.receive``."""
@@ -50,8 +53,7 @@ class Doubts:
         effects: list[Effect] = [Wake(author) for author in room.ask_authors()]
         for doubt in room.authors.settled():
             session = doubt.batch[0].session
-            if session in self._hub.sessions:
-                self._hub.hold(session, -cost(doubt.batch))
+            self._hub.hold(session, -cost(doubt.batch))
             if doubt.forged:
                 effects += self._refuse(room, doubt)
             else:

@@ -214,6 +214,8 @@ class Hub:
 
     def hold(self, session: Session, size: int) -> None:
         """See ``doubts.Court``."""
+        if session not in self._held and size < 0:
+            return
         self._held[session] += size
         if size > 0 and self._held[session] > MAX_HELD_BYTES:
             raise PeerError(Code.TOO_BIG, "too much that waits for what has not come")

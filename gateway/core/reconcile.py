@@ -176,16 +176,26 @@ class Answer:
     finished: bool
 
 
-def opening(catalogue: Catalogue, salt: bytes) -> bytes:
-    """The first payload: one digest of everything.
+def opening(catalogue: Catalogue, salt: bytes, collections: Iterable[str] | None = None) -> bytes:
+    """The first payload: one digest of everything, or one of each of some collections.
 
-    ``salt``: 8 random bytes, new for each exchange and not to be guessed before it.
+    ``salt``: 8 random bytes, new for each exchange and not to be guessed before it. Of a few
+    hundred collections; what is not in them does not take part, whatever the other side holds.
     """
     if len(salt) != SALT_BYTES:
         raise ValueError(f"a salt is {SALT_BYTES} bytes")
     writer = _Writer(salt, MAX_PAYLOAD_BYTES)
-    writer.add(_digest(catalogue, b"", b"", salt))
+    for lower, upper in _bounds(collections):
+        writer.add(_digest(catalogue, lower, upper, salt))
     return bytes(writer.payload)
+
+
+def _bounds(collections: Iterable[str] | None) -> list[tuple[bytes, bytes]]:
+    """The ranges of collections, in order; None: everything."""
+    if collections is None:
+        return [(b"", b"")]
+    # No name is between the last of "orders/" and "orders0", which follows the stroke.
+    return sorted((f"{name}/".encode(), f"{name}0".encode()) for name in set(collections))
 
 
 def answer(catalogue: Catalogue, payload: bytes, max_bytes: int = MAX_PAYLOAD_BYTES) -> Answer:

@@ -14,7 +14,7 @@ from gateway.core.events import Compact, Incoming
 from gateway.core.guard import UpdateFacts
 from gateway.core.outbox import Answer, Relay
 from gateway.core.presence import Presence
-from gateway.core.records import Change, Refusal, StoredDocument
+from gateway.core.records import CLOUD, Change, Refusal, StoredDocument
 from gateway.core.session import Session
 
 # Compaction pays when the tail outweighs the snapshot; below this it is not worth a write.
@@ -252,7 +252,7 @@ class Room:
             accepted = [item for index, item in enumerate(batch) if index not in aside]
             everybody = bool(waiting or applied.early)
             woken |= self._relay(accepted, Relay(applied.delta), everybody=everybody)
-            records.append(Change(self.name, applied.delta, batch[0].session.identity))
+            records.append(Change(self.name, applied.delta, _brought_by(batch)))
         for index in applied.early:
             item = batch[index]
             if item.update not in waiting:
@@ -289,3 +289,10 @@ class Room:
                 if author is not member:
                     member.offer(self.name, relay)
         return authors
+
+
+def _brought_by(batch: Sequence[Incoming]) -> str:
+    """Who counts for what a batch changed: one row holds it, which waits for the cloud unless all
+    of it came from there."""
+    identities = [item.session.identity for item in batch]
+    return next((identity for identity in identities if identity != CLOUD), CLOUD)

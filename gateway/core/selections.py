@@ -233,6 +233,11 @@ class Selections:
         self._inventory.whole = True
         return _bringing(self._exchanges.resume(now))
 
+    def catalogue(self) -> Catalogue | None:
+        """All that this device holds, as it is now; it goes on changing. None: it has to be
+        surveyed first."""
+        return self._inventory.everything() if self._inventory.whole else None
+
     def bring(self, session: Session, document: str) -> list[Effect]:
         """A document, which is in memory, differs: open it, or ask for it again."""
         room = self._hub.rooms[document]

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
@@ -19,24 +18,22 @@ from gateway.core.bridge_topics import Topics
 from gateway.core.errors import GatewayError
 from gateway.core.text import shown
 from gateway.ports import BrokerLink
+from gateway.runtime.bridge_inbox import Inbox
 from gateway.runtime.bridge_projector import REFUSED, REST
 from gateway.runtime.edits import edit
 from gateway.runtime.local import Local
 
-# A flood of what is refused must not fill the disk: of more than this every so many-th is logged.
-LOGGED = 100
 # After a command that took so long, of a large document, none is done for so many times as long,
 # but not longer than the most: devices come first, however many commands wait.
 SLOW_SECONDS = 0.1
 MOST_REST_SECONDS = 5.0
 
-log = logging.getLogger("gateway.cloud")
-
 
 class Commands:
     """``collections``: those that commands may read and write.
 
-    ``refused(what, error)`` is told what the broker does not take, and by None that it does.
+    ``refused(what, error)`` is told what the broker does not take, and by None that it does;
+    ``decline`` what is not done.
     """
 
     def __init__(
@@ -44,48 +41,42 @@ class Commands:
         local: Local,
         collections: Collection[str],
         refused: Callable[[str, GatewayError | None], None],
+        decline: Callable[[str], None],
     ) -> None:
         self._local = local
         self._collections = frozenset(collections)
         self._refused = refused
+        self._decline = decline
         self._answers = Answers()
         # What is being done; it goes on when the connection is lost, and is not done twice.
         self._doing: dict[str, tuple[bytes, asyncio.Task[Mapping[str, Any]]]] = {}
-        # Those that were done, and that were not.
-        self.done = self.declined = 0
+        self.done = 0
 
-    async def serve(self, link: BrokerLink, topics: Topics, others: Mapping[str, Any]) -> None:
-        """Hear commands until the connection is lost.
+    def topics(self, topics: Topics) -> list[str]:
+        """Where commands come."""
+        return [topics.request] if self._collections else []
 
-        ``others``: what is called with messages of other topics. Raises ``GatewayError``.
+    async def serve(self, link: BrokerLink, topics: Topics, inbox: Inbox) -> None:
+        """Do commands, if there may be any, until the connection is lost.
+
+        Raises ``GatewayError``.
         """
-        heard = [*([topics.request] if self._collections else []), *others]
-        if heard:
-            await self._subscribe(link, heard)
+        await self._subscribe(link, topics.request)
         while True:
-            message = await link.message()
-            if message.topic in others:
-                others[message.topic](message)
-            elif message.topic != topics.request or not self._collections:
-                self._decline("a message of a topic that was not asked for")
-            elif message.retained:
+            message = await inbox.message(topics.request)
+            if message.retained:
                 self._decline("a retained command, which would be done again and again")
             else:
                 await self._answer(message, link, topics)
             link.done(message)
 
-    async def _subscribe(self, link: BrokerLink, topics: list[str]) -> None:
+    async def _subscribe(self, link: BrokerLink, topic: str) -> None:
         try:
-            await link.subscribe(topics)
+            await link.subscribe([topic])
         except GatewayError as error:
             if error.code not in REFUSED:
                 raise
             self._refused("commands", error)
-
-    def _decline(self, why: str) -> None:
-        self.declined += 1
-        if self.declined <= LOGGED or self.declined % LOGGED == 0:
-            log.warning("refused from the broker: %s", why)
 
     async def _answer(self, message: Message, link: BrokerLink, topics: Topics) -> None:
         loop = asyncio.get_running_loop()

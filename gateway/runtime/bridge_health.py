@@ -5,11 +5,12 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from gateway.core.bridge import Message, Publication
+from gateway.core.bridge import Publication
 from gateway.core.bridge_topics import Topics
 from gateway.core.errors import GatewayError
-from gateway.core.home_assistant import ONLINE, discovery, discovery_topic
+from gateway.core.home_assistant import ONLINE, STATUS, discovery, discovery_topic
 from gateway.ports import BrokerLink, Clock
+from gateway.runtime.bridge_inbox import Inbox
 from gateway.runtime.bridge_projector import REFUSED
 
 # It is said when it changes, but not more often than this, and now and then anyway.
@@ -44,17 +45,18 @@ class Health:
         self._now = clock.monotonic
         self._appeared = asyncio.Event()
 
-    def heard(self, message: Message) -> None:
-        """Home Assistant says whether it is there."""
-        if message.payload == ONLINE:
-            self._appeared.set()
+    @property
+    def topics(self) -> list[str]:
+        """Where Home Assistant says whether it is there."""
+        return [] if self._device is None else [STATUS]
 
-    async def serve(self, link: BrokerLink, topics: Topics) -> None:
+    async def serve(self, link: BrokerLink, topics: Topics, inbox: Inbox) -> None:
         """Say it until the connection is lost. Raises ``GatewayError``."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_telling(link, topics))
             if self._device is not None:
                 tasks.create_task(self._keep_describing(link, topics, self._device))
+                tasks.create_task(self._keep_hearing(link, inbox))
 
     async def _keep_telling(self, link: BrokerLink, topics: Topics) -> None:
         said: Mapping[str, Any] = {}
@@ -67,6 +69,14 @@ class Health:
                 await self._publish(link, Publication(topics.health, payload, retain=True))
                 said, said_at = figures, now
             await asyncio.sleep(LEAST_SECONDS)
+
+    async def _keep_hearing(self, link: BrokerLink, inbox: Inbox) -> None:
+        await self._try("home assistant", link.subscribe([STATUS]))
+        while True:
+            message = await inbox.message(STATUS)
+            if message.payload == ONLINE:
+                self._appeared.set()
+            link.done(message)
 
     async def _keep_describing(
         self, link: BrokerLink, topics: Topics, device: tuple[str, str, str]
@@ -81,11 +91,14 @@ class Health:
             await self._appeared.wait()
 
     async def _publish(self, link: BrokerLink, publication: Publication) -> None:
+        await self._try("health", link.publish(publication))
+
+    async def _try(self, what: str, attempt: Awaitable[None]) -> None:
         try:
-            await link.publish(publication)
+            await attempt
         except GatewayError as error:
             if error.code not in REFUSED:
                 raise
-            self._refused("health", error)
+            self._refused(what, error)
         else:
-            self._refused("health", None)
+            self._refused(what, None)

@@ -60,6 +60,11 @@ class Members:
         self._called: dict[str, Calling] = {}
         self._performer: Performer | None = None
         self._on_gained: Callable[[str], None] | None = None
+        self._on_revoked: list[Callable[[Iterable[bytes]], None]] = []
+
+    def watch(self, on_revoked: Callable[[Iterable[bytes]], None]) -> None:
+        """Who is told of revocations that were not known here."""
+        self._on_revoked.append(on_revoked)
 
     def attach(self, performer: Performer, on_gained: Callable[[str], None]) -> None:
         """Whose sessions these are; before anything below is called.
@@ -164,6 +169,8 @@ class Members:
             elif session is not source:
                 session.revoked(entries)
                 self._wake(session)
+        for tell in self._on_revoked:
+            tell(entries)
         self.identity.keep_revocations(membership.revocations)
 
     def links(self) -> Mapping[str, str]:

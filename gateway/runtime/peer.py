@@ -42,7 +42,7 @@ async def serve(
                     else:
                         if isinstance(event, Subscribed | Unsubscribed):
                             turns.forget(event.number)
-                        await _take(session, event, performer, helper)
+                        await take(session, event, performer, helper)
                     while link.congested and _waits(session, event):
                         await link.writable()
                     if not place % TURN_MESSAGES:
@@ -57,6 +57,19 @@ async def serve(
         performer.leave(session)
 
 
+async def take(session: Session, event: Event, performer: Performer, helper: Helper) -> None:
+    """Let the hub decide on an event; a large update is inspected beside the loop."""
+    if not isinstance(event, UpdateReceived) or len(event.update) < HEAVY_BYTES:
+        await performer.take(session, event)
+        return
+    try:
+        facts = await helper.run(inspect_update, event.update, performer.hub.limits)
+    except PeerError as error:
+        performer.perform(performer.hub.refused(session, event, error))
+    else:
+        await performer.take(session, event, facts)
+
+
 def _lives(session: Session) -> bool:
     return session.state is not State.CLOSED
 
@@ -68,18 +81,6 @@ def _waits(session: Session, event: Event) -> bool:
     """
     small = isinstance(event, UpdateReceived) and len(session.outbox.records) < MOST_RECORDS
     return _lives(session) and not small
-
-
-async def _take(session: Session, event: Event, performer: Performer, helper: Helper) -> None:
-    if not isinstance(event, UpdateReceived) or len(event.update) < HEAVY_BYTES:
-        await performer.take(session, event)
-        return
-    try:
-        facts = await helper.run(inspect_update, event.update, performer.hub.limits)
-    except PeerError as error:
-        performer.perform(performer.hub.refused(session, event, error))
-    else:
-        await performer.take(session, event, facts)
 
 
 async def keep_time(performer: Performer, clock: Clock) -> None:

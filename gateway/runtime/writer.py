@@ -44,6 +44,7 @@ class _Read:
 class _Call:
     function: Callable[[], object]
     answer: asyncio.Future[object]
+    commits: bool
 
 
 _Job = Persist | Compact | _Read | _Call | None
@@ -100,13 +101,14 @@ class Writer:
         self._put(_Read(document, answer))
         return await answer
 
-    async def call(self, function: Callable[[], object]) -> object:
-        """Run ``function`` in the store's thread, after all submitted before.
+    async def call(self, function: Callable[[], object], *, commits: bool = True) -> object:
+        """Run ``function`` in the store's thread, after all submitted before is on the disk.
 
+        Without ``commits`` what waits for company goes on waiting, and is not on the disk.
         Raises what it raises as ``GatewayError``, and when the store is lost.
         """
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._put(_Call(function, answer))
+        self._put(_Call(function, answer, commits))
         return await answer
 
     def close(self) -> None:
@@ -134,6 +136,8 @@ class Writer:
                     case _Read():
                         # It shows what waits too: a commit for each document that is
                         # opened would wear the disk.
+                        self._single(job)
+                    case _Call(commits=False):
                         self._single(job)
                     case _:
                         self._commit()

@@ -118,6 +118,23 @@ def test_a_command_goes_there_and_an_answer_back(broker: MosquittoBroker) -> Non
     run(work())
 
 
+def test_what_is_to_be_heard_is_known_to_be_heard_by_nobody(broker: MosquittoBroker) -> None:
+    async def work() -> None:
+        topic = f"{ROOT}/answer/x"
+        async with connected(settings(broker)) as gateway:
+            await gateway.publish(Publication(topic, b"whatever"))
+            with pytest.raises(GatewayError) as met:
+                await gateway.publish(Publication(topic, b"important", heard=True))
+            assert met.value.code == "broker-nobody"
+            office = Publication("x", b"")
+            async with connected(settings(broker, user="office"), office) as listening:
+                await listening.subscribe([topic])
+                await gateway.publish(Publication(topic, b"important", heard=True))
+                assert (await listening.message()).payload == b"important"
+
+    run(work())
+
+
 def test_a_password_file_as_some_editors_write_it(broker: MosquittoBroker, tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_bytes(b"\xef\xbb\xbfa secret of the gateway\r\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters import sqlite_store
+from gateway.adapters import sqlite_log, sqlite_store
 from gateway.adapters.sqlite_file import FILE_NAME
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
@@ -51,7 +51,7 @@ def code(error: pytest.ExceptionInfo[GatewayError]) -> str:
 
 def database(store: SqliteStore) -> sqlite3.Connection:
     """The store's own connection, to look at it or to harm it."""
-    return store._database
+    return store._database.connection
 
 
 def test_every_commit_is_synced(store: SqliteStore) -> None:
@@ -114,7 +114,7 @@ def test_a_failed_group_leaves_nothing(store: SqliteStore, tmp_path: Path) -> No
 def test_replaced_changes_are_removed_together(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sqlite_store, "SWEEP_BYTES", 4 * (sqlite_store.ROW_BYTES + 3))
+    monkeypatch.setattr(sqlite_store, "SWEEP_BYTES", 4 * (sqlite_log.ROW_BYTES + 3))
 
     def rows() -> int:
         with closing(sqlite3.connect(tmp_path / "store" / FILE_NAME)) as database:

@@ -45,7 +45,9 @@ def test_every_cause_says_what_to_do() -> None:
 
 
 def test_every_cause_is_in_the_documentation() -> None:
-    told = set(re.findall(r"`((?:broker|cloud)-[a-z-]+)`", DOCUMENT.read_text(encoding="utf-8")))
+    told = set(
+        re.findall(r"`((?:broker|cloud|hub)-[a-z-]+)`", DOCUMENT.read_text(encoding="utf-8"))
+    )
     assert told == {*CAUSES, "cloud-off", "cloud-no-store", "cloud-no-network", "cloud-connecting",
                     "cloud-ok", "cloud-mistake"}  # fmt: skip
 

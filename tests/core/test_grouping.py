@@ -2,7 +2,7 @@
 
 from gateway.core.document import Document
 from gateway.core.grouping import SMALL_BYTES, grouped
-from gateway.core.records import Change, Refusal
+from gateway.core.records import CLOUD, Change, Refusal
 from tests.core.edits import Author
 
 REFUSAL = Refusal("o/1", b"bad", "ada", 4422, "no such thing")
@@ -22,6 +22,19 @@ def test_small_changes_of_a_document_are_one() -> None:
     first, *rest = rows
     assert rest == [REFUSAL, other] and first.peer == "ada"
     assert whole(first.update) == whole(*mine, hers)
+
+
+def test_what_came_from_the_cloud_stays_apart() -> None:
+    ada, cloud = Author(1), Author(2)
+    mine, theirs = [ada.write("a"), ada.write("b")], [cloud.set("n", 1), cloud.set("m", 2)]
+    changes = [
+        Change("o/1", update, peer)
+        for pair in zip(theirs, mine, strict=True)
+        for update, peer in zip(pair, (CLOUD, "ada"), strict=True)
+    ]
+    rows = grouped(changes)
+    assert [row.peer for row in rows] == [CLOUD, "ada"]
+    assert whole(rows[0].update) == whole(*theirs) and whole(rows[1].update) == whole(*mine)
 
 
 def test_what_waits_for_something_still_waits() -> None:

@@ -28,7 +28,7 @@ from gateway.core.events import (
 )
 from gateway.core.hub import DAY_SECONDS, LARGE_BYTES, TURNS_PUT_OFF, Hub, Quotas
 from gateway.core.presence import EXPIRY_SECONDS
-from gateway.core.records import Refusal, StoredDocument
+from gateway.core.records import CLOUD, Change, Refusal, StoredDocument
 from gateway.core.session import State
 from gateway.core.y_messages import awareness_payload
 from tests.core.edits import Author, facts
@@ -179,6 +179,22 @@ def test_with_many_authors_everybody_gets_the_merged_change() -> None:
     for peer in peers:
         (update,) = store.hear(peer)
         assert read(update) == {"1": 1, "2": 2, "3": 3}
+
+
+@pytest.mark.parametrize(
+    ("identities", "counts"), [((CLOUD, "ada"), "ada"), (("ada", CLOUD), "ada"), ((CLOUD,), CLOUD)]
+)
+def test_what_a_device_and_the_cloud_changed_together_is_of_the_device(
+    identities: tuple[str, ...], counts: str
+) -> None:
+    store = Store()
+    peers = [RecordingSession(identity) for identity in identities]
+    store.join(*peers)
+    for number, peer in enumerate(peers, 1):
+        store.update(peer, Author(number).set(str(number), number))
+    (persist,) = [effect for effect in store.turn() if isinstance(effect, Persist)]
+    (record,) = persist.records
+    assert isinstance(record, Change) and record.peer == counts
 
 
 def test_a_known_update_is_acked_and_nothing_else() -> None:

@@ -26,6 +26,7 @@ MEMORY = Path("/dev/shm")  # a tmpfs, where the folders can be written at no cos
 CUTS_OF_A_TRACE = 600
 CUTS_OF_RECOVERY = 150
 CUTS_OF_FAILING_SYNCS = 300
+CUTS_OF_A_RELAY = 300
 TRACES_OF_FAILING_SYNCS = 3
 # Where recovery changes entries of the folder it is cut this often, each time differently.
 CUTS_AROUND_ENTRIES = 16
@@ -131,6 +132,22 @@ def check_load(seed: int, *, in_order: bool = True) -> Check:
     return check
 
 
+def check_relay(seed: int) -> Check:
+    """``check_load``, and what was not sent to the cloud waits for it."""
+
+    def check(folder: Path, marks: list[str]) -> int:
+        with closing(SqliteStore.open(folder)) as store:
+            recovered = store.status().recovered
+            assert not recovered, recovered
+            found = workload.held(store, seed, in_order=False)
+            since = [int(mark.split()[1]) for mark in marks if mark.startswith("sending")]
+            acked, _ = _acked(marks)
+            unsent = workload.unsent(store, seed, since[-1] if since else 0, acked)
+        return len((set(range(acked)) - found) | unsent)
+
+    return check
+
+
 def check_rebuild(seed: int, expected: set[int]) -> Check:
     """A rebuilding that was cut loses nothing that one in peace finds."""
 
@@ -165,6 +182,15 @@ def load_cuts(base: Path, library: Path, cuts: int, seed: int, scenario: str = "
     # What a failed sync left unclear is written a second time.
     check = check_load(seed, in_order=scenario != "failing-syncs")
     return cut(disk, trace, cuts, seed, base / "image", check)
+
+
+def relay_cuts(base: Path, library: Path, cuts: int, seed: int) -> Result:
+    """Cut a store whose changes go to a cloud now and then."""
+    folder, trace = base / f"relay-{seed}", base / f"relay-{seed}.trace"
+    folder.mkdir()
+    disk = Disk(folder)
+    shim.run(library, "tests.power.workload", "relay", folder, trace, seed)
+    return cut(disk, trace, cuts, seed, base / "image", check_relay(seed))
 
 
 def rebuild_cuts(base: Path, library: Path, cuts: int, seed: int) -> Result:
@@ -218,10 +244,10 @@ def _made(folder: Path, seed: int) -> set[int]:
         return workload.held(store, seed)
 
 
-def wear(base: Path, library: Path, group: int) -> float:
+def wear(base: Path, library: Path, group: int, scenario: str = "wear") -> float:
     """Bytes written to the disk for each byte of small updates, so many in one commit."""
-    trace = base / f"wear-{group}.trace"
-    shim.run(library, "tests.power.workload", "wear", base / f"wear-{group}", trace, group)
+    trace = base / f"{scenario}-{group}.trace"
+    shim.run(library, "tests.power.workload", scenario, trace.with_suffix(""), trace, group)
     written = sum(len(step.data) for step in shim.operations(trace) if step.kind == "w")
     return written / (workload.WEAR_UPDATES * workload.WEAR_BYTES)
 
@@ -233,6 +259,7 @@ def campaign(cuts: int, seed: int) -> Result:
         library = shim.build(base)
         for make in (rebuild_cuts, restore_cuts):
             _add(total, make(base, library, CUTS_OF_RECOVERY, seed))
+        _add(total, relay_cuts(base, library, CUTS_OF_A_RELAY, seed))
         for other in range(seed, seed + TRACES_OF_FAILING_SYNCS):
             _add(total, load_cuts(base, library, CUTS_OF_FAILING_SYNCS, other, "failing-syncs"))
         while total.cuts < cuts:

@@ -2,7 +2,8 @@
 
 A child appends to one store as fast as it can and says what was acknowledged; it is killed
 at a random moment. The next one goes on with the same store, which must open as it is and
-hold everything that was ever acknowledged.
+hold everything that was ever acknowledged. Every other store relays to a cloud too: there, what
+was not sent has to wait.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 import os
 import random
 import signal
+import struct
 import tempfile
 import time
 from contextlib import closing
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from gateway.adapters import sqlite_store
+from gateway.adapters import sqlite_outbox, sqlite_store
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
 from tests.power import workload
@@ -26,7 +28,10 @@ from tests.power import workload
 KILLS_OF_A_STORE = 20
 # From the first acknowledgement to the kill; spans several commits, a fold, a compaction.
 MOST_SECONDS = 0.05
-_NUMBER_BYTES = 4
+# A relaying child sends everything at this rate, in commits.
+COMMITS_TO_SEND = 5
+# Up to where it is acknowledged, and up to where it may have been sent.
+_SAID = struct.Struct(">II")
 
 
 @dataclass
@@ -39,32 +44,43 @@ class Result:
     unopened: list[str] = field(default_factory=list)
 
 
-def child(folder: Path, seed: int, first: int, say: int) -> None:
+def child(folder: Path, seed: int, first: int, say: int, *, relays: bool) -> None:
     """Append for ever, numbered from ``first``; says how far it is acknowledged."""
     sqlite_store.SWEEP_BYTES = workload.SWEEP_BYTES
-    store, chance = SqliteStore.open(folder), random.Random(seed << 32 | first)
+    sqlite_outbox.MARK_ROWS = workload.MARK_ROWS
+    sqlite_outbox.MARK_ALONE_ROWS = workload.MARK_ALONE_ROWS
+    store = workload.relaying(folder) if relays else SqliteStore.open(folder)
+    chance, sending = random.Random(seed << 32 | first), 0
     for turn in count():
         group = [workload.change(seed, first + i) for i in range(chance.choice((1, 1, 5, 50)))]
         store.append(group)
         first += len(group)
-        os.write(say, first.to_bytes(_NUMBER_BYTES))
+        os.write(say, _SAID.pack(first, sending))
+        if relays:
+            workload.send_some(store, chance)
+        if relays and turn % COMMITS_TO_SEND == COMMITS_TO_SEND - 1:
+            sending = first
+            os.write(say, _SAID.pack(first, sending))
+            workload.send_all(store)
         if turn % 8 == 7:
             workload.compact(store, chance)
 
 
-def kill_one(folder: Path, seed: int, first: int, chance: random.Random) -> int:
-    """Start a child, kill it at some moment; up to where it had acknowledged."""
+def kill_one(
+    folder: Path, seed: int, first: int, chance: random.Random, *, relays: bool
+) -> tuple[int, int]:
+    """Start a child, kill it at some moment; up to where it had acknowledged, and sent."""
     hear, say = os.pipe()
     process = os.fork()
     if process == 0:
         os.close(hear)
         try:
-            child(folder, seed, first, say)
+            child(folder, seed, first, say, relays=relays)
         finally:
             os._exit(1)
     os.close(say)
     with os.fdopen(hear, "rb") as acks:
-        heard = acks.read(_NUMBER_BYTES)
+        heard = acks.read(_SAID.size)
         assert heard, "the child died by itself"
         # What a random wait hits is the point.
         time.sleep(chance.uniform(0, MOST_SECONDS))
@@ -72,11 +88,12 @@ def kill_one(folder: Path, seed: int, first: int, chance: random.Random) -> int:
         heard += acks.read()
     _, status = os.waitpid(process, 0)
     assert os.WIFSIGNALED(status), "the child ended by itself"
-    return int.from_bytes(heard[-_NUMBER_BYTES:])
+    acked, sending = _SAID.unpack(heard[-_SAID.size :])
+    return acked, sending
 
 
-def check(folder: Path, seed: int, acked: set[int]) -> tuple[int, int]:
-    """How many acknowledged updates are missing, and the first number not in use.
+def check(folder: Path, seed: int, acked: set[int], sent: int, *, relays: bool) -> tuple[int, int]:
+    """How many acknowledged updates are missing or do not wait, and the first number not in use.
 
     Of the group that was not acknowledged any part may be there: what the log holds of it
     is taken.
@@ -84,22 +101,29 @@ def check(folder: Path, seed: int, acked: set[int]) -> tuple[int, int]:
     with closing(SqliteStore.open(folder)) as store:
         recovered = store.status().recovered
         assert not recovered, recovered
-        found = workload.held(store, seed)
-    return len(acked - found), max(found, default=-1) + 1
+        # What was merged is a second time in a snapshot.
+        found = workload.held(store, seed, in_order=not relays)
+        lost = acked - found
+        if relays:
+            lost |= acked & workload.unsent(store, seed, sent, max(acked, default=-1) + 1)
+    return len(lost), max(found, default=-1) + 1
 
 
 def campaign(kills: int, seed: int, base: Path) -> Result:
     """Kill ``kills`` children."""
-    result, chance = Result(), random.Random(seed)
+    result, chance, relays = Result(), random.Random(seed), False
     while result.kills < kills:
-        folder, first, acked = base / f"store-{result.kills}", 0, set[int]()
+        folder, first, acked, sent = base / f"store-{result.kills}", 0, set[int](), 0
+        relays = not relays
         for _ in range(min(KILLS_OF_A_STORE, kills - result.kills)):
-            new = range(first, kill_one(folder, seed, first, chance))
+            upto, sending = kill_one(folder, seed, first, chance, relays=relays)
+            new = range(first, upto)
             acked.update(new)
+            sent = max(sent, sending)
             result.kills += 1
             result.acked += len(new)
             try:
-                lost, first = check(folder, seed, acked)
+                lost, first = check(folder, seed, acked, sent, relays=relays)
             except (AssertionError, GatewayError) as error:
                 result.unopened.append(str(error))
                 break

@@ -77,3 +77,9 @@ def test_no_fault_of_the_disk_loses_anything_and_each_has_its_code(
 def test_group_commits_spare_the_card(base: Path, library: Path) -> None:
     assert cuts.wear(base, library, 50) <= MOST_WEAR_IN_GROUPS
     assert cuts.wear(base, library, 1) > MOST_WEAR_IN_GROUPS
+
+
+def test_relaying_to_a_cloud_wears_the_card_no_more(base: Path, library: Path) -> None:
+    alone = cuts.wear(base, library, 50)
+    assert cuts.wear(base, library, 50, "wear-waiting") <= 1.005 * alone
+    assert cuts.wear(base, library, 50, "wear-sent") <= 1.02 * alone

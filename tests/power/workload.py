@@ -1,14 +1,13 @@
 """What the store is made to do while it is recorded, and what must be left of it.
 
 Run below the shim: ``python -m tests.power.workload SCENARIO FOLDER TRACE SEED`` (for the
-scenario ``wear`` the size of a group in place of the seed). An update says which it is, so a
+scenarios ``wear…`` the size of a group in place of the seed). An update says which it is, so a
 reader knows what is missing and that nothing was invented.
 """
 
 import errno
 import os
 import random
-import sqlite3
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-from gateway.adapters import sqlite_file, sqlite_store
+from gateway.adapters import sqlite_file, sqlite_outbox, sqlite_store
 from gateway.adapters.sqlite_recovery import restore
 from gateway.adapters.sqlite_store import SqliteStore
 from gateway.core.errors import GatewayError
@@ -32,6 +31,8 @@ LARGE_BYTES = 60_000
 CHECKPOINT_PAGES = 120
 # Likewise for removing what snapshots replaced.
 SWEEP_BYTES = 4_000
+# And for writing down what was acknowledged by the cloud.
+MARK_ROWS, MARK_ALONE_ROWS = 16, 64
 # At most so many syncs go well before one fails.
 SYNCS_BETWEEN = 12
 WEAR_UPDATES, WEAR_BYTES = 5_000, 60
@@ -81,8 +82,7 @@ def load(folder: Path, seed: int, mark: Callable[[str], None], *, control: bool 
     store = SqliteStore.open(folder)
     for number in range(ROUNDS):
         if control:
-            connection = store._database
-            assert isinstance(connection, sqlite3.Connection)
+            connection = store._database.connection
             connection.execute("PRAGMA synchronous = NORMAL")
         group = [change(seed, count + i) for i in range(chance.choice((1, 1, 3, 10, 40)))]
         store.append([*group, refusal(number)] if number % 15 == 14 else group)
@@ -98,6 +98,71 @@ def load(folder: Path, seed: int, mark: Callable[[str], None], *, control: bool 
             store = SqliteStore.open(folder)
     store.close()
     mark("closed")
+
+
+def relay(folder: Path, seed: int, mark: Callable[[str], None]) -> None:
+    """Append and compact while a cloud takes some of it; a mark before it takes everything."""
+    chance, count = random.Random(seed), 0
+    store = relaying(folder)
+    for number in range(ROUNDS):
+        group = [change(seed, count + i) for i in range(chance.choice((1, 1, 3, 10, 40)))]
+        store.append(group)
+        count += len(group)
+        mark(f"acked {count} 0")
+        send_some(store, chance)
+        if number % 4 == 3:
+            compact(store, chance)
+        if number % 7 == 6:
+            mark(f"sending {count}")
+            send_all(store)
+        if number % 20 == 13:
+            store.close()
+            store = relaying(folder)
+    store.close()
+    mark("closed")
+
+
+def relaying(folder: Path) -> SqliteStore:
+    """A store whose changes wait for a cloud."""
+    store = SqliteStore.open(folder)
+    store.relay(None)
+    return store
+
+
+def send_some(store: SqliteStore, chance: random.Random) -> None:
+    """Merge what waits of a document, and send some other that is not quiet."""
+    merged, gone = (chance.choice([*store.waiting(DOCUMENTS), ""]) for _ in range(2))
+    waiting = store.read(merged)
+    store.merge(merged, waiting.last, b"".join(waiting.updates))
+    if not is_quiet(gone):
+        store.sent(gone, store.read(gone).last)
+
+
+def send_all(store: SqliteStore) -> None:
+    """Nothing waits any more."""
+    for name in store.waiting(DOCUMENTS):
+        store.sent(name, store.read(name).last)
+
+
+def is_quiet(document: str) -> bool:
+    """Whether a document is only sent when all are."""
+    return int(document[-1:] or 0) % 2 == 1
+
+
+def unsent(store: SqliteStore, seed: int, since: int, acked: int) -> set[int]:
+    """Updates of quiet documents that were acknowledged to devices and not sent since, but do not
+    wait; ``store`` was just opened."""
+    store.relay(None)
+    waiting = {
+        int.from_bytes(update[4:8])
+        for name in store.waiting(DOCUMENTS)
+        for update in separate(b"".join(store.read(name).updates))
+    }
+    return {
+        index
+        for index in range(since, acked)
+        if index not in waiting and is_quiet(change(seed, index).document)
+    }
 
 
 def failing_syncs(folder: Path, seed: int) -> None:
@@ -123,22 +188,29 @@ def compact(store: SqliteStore, chance: random.Random) -> None:
     """Fold some document into a snapshot, its last few updates kept apart."""
     name = chance.choice(store.names())
     stored = store.load(name)
-    updates = list(separate(stored.snapshot + b"".join(stored.changes)))
+    # What was merged may be in the snapshot already.
+    updates = list(dict.fromkeys(separate(stored.snapshot + b"".join(stored.changes))))
     # What is kept apart are changes, never a part of the last snapshot.
     cut = len(updates) - chance.randrange(min(4, len(stored.changes) + 1))
     store.compact(name, b"".join(updates[:cut]), updates[cut:])
 
 
-def small_updates(folder: Path, group: int) -> None:
+def small_updates(folder: Path, group: int, *, relayed: bool = False, sent: bool = False) -> None:
     """Append many updates of 60 bytes, so many in one commit; for the wear of a card."""
     with closing(SqliteStore.open(folder)) as store:
+        if relayed:
+            store.relay(None)
         for first in range(0, WEAR_UPDATES, group):
             store.append(
                 [
-                    Change(f"orders/{i % DOCUMENTS}", random.Random(i).randbytes(WEAR_BYTES), "")
+                    Change(
+                        f"orders/{i % DOCUMENTS}", random.Random(i).randbytes(WEAR_BYTES), "phone"
+                    )
                     for i in range(first, min(first + group, WEAR_UPDATES))
                 ]
             )
+            if sent:
+                send_all(store)
 
 
 def rebuild(folder: Path) -> None:
@@ -157,9 +229,10 @@ def bring_back(folder: Path) -> None:
 def main() -> None:
     """Record one scenario."""
     scenario, folder, trace, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    if scenario != "wear":
+    if not scenario.startswith("wear"):
         sqlite_file.CHECKPOINT_PAGES = CHECKPOINT_PAGES
         sqlite_store.SWEEP_BYTES = SWEEP_BYTES
+        sqlite_outbox.MARK_ROWS, sqlite_outbox.MARK_ALONE_ROWS = MARK_ROWS, MARK_ALONE_ROWS
     shim.watch(folder)
     shim.record(os.open(trace, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
     if scenario == "rebuild":
@@ -168,8 +241,11 @@ def main() -> None:
         bring_back(folder)
     elif scenario == "failing-syncs":
         failing_syncs(folder, seed)
-    elif scenario == "wear":
-        small_updates(folder, seed)
+    elif scenario == "relay":
+        relay(folder, seed, shim.mark)
+    elif scenario.startswith("wear"):
+        relayed, sent = scenario != "wear", scenario == "wear-sent"
+        small_updates(folder, seed, relayed=relayed, sent=sent)
     else:
         load(folder, seed, shim.mark, control=scenario == "control")
 

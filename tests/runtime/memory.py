@@ -5,7 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.core.errors import GatewayError
-from gateway.core.records import Change, Refusal, StoredDocument, StoredRow, StoreStatus
+from gateway.core.records import (
+    CLOUD,
+    Change,
+    OutboxStatus,
+    Refusal,
+    StoredDocument,
+    StoredRow,
+    StoreStatus,
+    Waiting,
+)
 
 
 class MemoryStore:
@@ -69,6 +78,66 @@ class MemoryStore:
 
     def close(self) -> None:
         self.gate.set()
+
+
+class MemoryOutbox(MemoryStore):
+    """Satisfies ``RelayingStore``; of all collections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: dict[str, int] = {}
+        self.merged: dict[str, tuple[int, bytes]] = {}
+        self.left_at: int | None = None
+        self.relayed: list[Sequence[str] | None] = []
+        self.loads: list[str] = []
+        self.reads: list[str] = []
+
+    def relay(self, collections: Sequence[str] | None) -> None:
+        self.relayed.append(collections)
+
+    def load(self, document: str) -> StoredDocument:
+        self.loads.append(document)
+        return super().load(document)
+
+    def waiting(self, most: int) -> Sequence[str]:
+        names = [row.document for row in self.rows if self._waits(row.document)]
+        return list(dict.fromkeys(names))[:most]
+
+    def read(self, document: str) -> Waiting:
+        self.reads.append(document)
+        rows = self._waits(document)
+        return Waiting(rows[-1][0] if rows else 0, tuple(update for _, update in rows))
+
+    def sent(self, document: str, last: int) -> None:
+        self.done[document] = max(last, self.done.get(document, 0))
+
+    def merge(self, document: str, last: int, update: bytes) -> None:
+        self.merged[document] = last, update
+
+    def leave(self) -> None:
+        self.left_at = len(self.rows)
+        self.done = {row.document: len(self.rows) for row in self.rows}
+
+    def resume(self) -> None:
+        self.done.update({row.document: len(self.rows) for row in self.rows})
+        self.left_at = None
+
+    def outbox_status(self) -> OutboxStatus:
+        waiting = {row.document: self._waits(row.document) for row in self.rows}
+        size = sum(len(update) for rows in waiting.values() for _, update in rows)
+        return OutboxStatus(sum(map(bool, waiting.values())), size, self.left_at is not None)
+
+    def _waits(self, document: str) -> list[tuple[int, bytes]]:
+        if self.left_at is not None:
+            return []
+        place, update = self.merged.get(document, (0, b""))
+        rows = [
+            (number, row.update)
+            for number, row in enumerate(self.rows, 1)
+            if row.document == document and row.peer != CLOUD and number > place
+        ]
+        rows = [(place, update), *rows] if place else rows
+        return [row for row in rows if row[0] > self.done.get(document, 0)]
 
 
 class MemoryNote:

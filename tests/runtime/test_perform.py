@@ -32,8 +32,8 @@ BROKEN = b"\x01\x01\x01\x00\x84\x00"
 class Running:
     """A performer over a memory store."""
 
-    def __init__(self, watcher: Watcher | None = None) -> None:
-        self.store = MemoryStore()
+    def __init__(self, watcher: Watcher | None = None, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
         self.note = MemoryNote()
         self.failed: list[GatewayError] = []
         quotas = Quotas(1 << 30, 1 << 30, 1 << 30)
@@ -50,8 +50,10 @@ class Running:
 
 
 @asynccontextmanager
-async def running(watcher: Watcher | None = None) -> AsyncIterator[Running]:
-    one = Running(watcher)
+async def running(
+    watcher: Watcher | None = None, store: MemoryStore | None = None
+) -> AsyncIterator[Running]:
+    one = Running(watcher, store)
     one.performer.writer.start()
     try:
         yield one
