@@ -102,6 +102,10 @@ class CloudWorker:
         names = ("messages", "changes", "refused", "wrong", "answered", "published", "edits")
         return {**{name: self._counts[name] for name in names}, "unsent": self._post.unsent}
 
+    def hub(self) -> Mapping[str, Any]:
+        """See ``Work``: it is the hub."""
+        return {}
+
     def limit(self, link: BrokerLink) -> int:
         """Bytes of a batch over a connection."""
         return self._post.limit(link.most_bytes)
