@@ -81,12 +81,12 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class SharedCollections:
-    """See ``core.cloud_shares.Share``."""
+    """See ``core.cloud_shares.Share``. Who writes has to be said, as any store may be there."""
 
     name: str = field(default="", metadata=_SHARE_NAME)
     collections: tuple[str, ...] = field(default=(), metadata=_BROKER["json"])
     stores: tuple[str, ...] = field(default=(EVERY,), metadata=_SOME)
-    writers: tuple[str, ...] = field(default=(EVERY,), metadata=_SOME)
+    writers: tuple[str, ...] = field(default=(), metadata=_SOME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,6 @@ def _wrong_broker(broker: Broker) -> str:
 
 def _unnamed(config: HubConfig) -> str:
     for share in config.share:
-        if not (share.name and share.collections):
-            return "each [[share]] needs a name and collections"
+        if not (share.name and share.collections and share.writers):
+            return "each [[share]] needs a name, collections and writers"
     return ""

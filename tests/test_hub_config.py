@@ -33,6 +33,7 @@ writers = ["{STORE}"]
 [[share]]
 name = "staff"
 collections = ["staff"]
+writers = ["*"]
 stores = ["{STORE}"]
 """
 
@@ -74,9 +75,13 @@ def test_all_settings(tmp_path: Path) -> None:
         ("[share]\nname = 'menu'", "[[share]]"),
         ("[[share]]\nnane = 'menu'", "share.nane is not a setting"),
         ("[[share]]\nname = 'a b'", "share.name is"),
-        ("[[share]]\nname = 'menu'", "needs a name and collections"),
+        ("[[share]]\nname = 'menu'", "needs a name, collections and writers"),
+        ("[[share]]\nname = 'menu'\ncollections = ['menu']", "collections and writers"),
         ("[[share]]\nname = 'menu'\ncollections = ['menu']\nwriters = ['all']", "share.writers"),
-        (2 * "[[share]]\nname = 'menu'\ncollections = ['menu']\n", "two shares are called menu"),
+        (
+            2 * "[[share]]\nname = 'menu'\ncollections = ['menu']\nwriters = ['*']\n",
+            "two shares are called menu",
+        ),
         ("[broker]\nkey = 'x'", "broker.certificate is missing"),
         ("[broker]\nca = 'x'", "no meaning without TLS"),
     ],

@@ -67,6 +67,7 @@ class Desk:
         self._revocations = CloudRevocations()
         self._learned: dict[str, float] = {}
         self._heard: dict[Address, float] = {}
+        self._silenced: dict[Address, float] = {}
 
     def take(self, messages: Sequence[Message], limit: int) -> Taken:
         """Write what is in the messages. Raises ``GatewayError`` as ``CloudStore`` does: nobody
@@ -78,6 +79,7 @@ class Desk:
             self._revocations = CloudRevocations()
             self._learned.clear()
             self._heard.clear()
+            self._silenced.clear()
             raise
 
     def relayed(
@@ -133,6 +135,8 @@ class Desk:
                 raise PeerError(Code.FORBIDDEN, "a store that is not served")
             self._learn(letter)
             if self._revocations.is_revoked(letter.root, letter.certificate):
+                # Another worker may have heard what it wants before it knew.
+                self._silence(Address(letter.store, letter.peer))
                 raise PeerError(Code.REVOKED, "the gateway was shut out")
             return letter, contents(letter, self._shares)
         except PeerError as error:
@@ -154,15 +158,24 @@ class Desk:
 
     def _note(self, sender: Address, letter: Letter, held: Contents) -> None:
         """That a gateway was heard, what it wants, and whom it says was revoked."""
-        now = self._now()
-        if held.wants is not None or now - self._heard.get(sender, -HEARD_SECONDS) >= HEARD_SECONDS:
+        if held.wants is not None or self._is_due(self._heard, sender):
             self._store.greet(sender.store, sender.peer, held.wants)
-            self._heard[sender] = now
+            self._heard[sender] = self._now()
             _shorten(self._heard)
         fresh = [entry for entry in held.revoked if self._is_new(letter.root, entry, held)]
         if fresh:
             self._store.revoke(sender.store, fresh)
             self._forget(sender.store, {shut_out(entry, letter.root) for entry in fresh})
+
+    def _silence(self, sender: Address) -> None:
+        """Nothing is sent to a gateway any more."""
+        if self._is_due(self._silenced, sender):
+            self._store.greet(sender.store, sender.peer, ())
+            self._silenced[sender] = self._now()
+            _shorten(self._silenced)
+
+    def _is_due(self, times: dict[Address, float], sender: Address) -> bool:
+        return self._now() - times.get(sender, -HEARD_SECONDS) >= HEARD_SECONDS
 
     def _is_new(self, root: bytes, entry: bytes, held: Contents) -> bool:
         try:

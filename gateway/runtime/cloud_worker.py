@@ -6,7 +6,7 @@ gateways compare again (docs/hub.md).
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ from gateway.ports import BrokerLink, Intake
 from gateway.runtime.cloud_answering import Answering, Question
 from gateway.runtime.cloud_desk import Desk, Taken
 from gateway.runtime.cloud_edits import CloudEdits, Verb
+from gateway.runtime.cloud_questions import Questions
 from gateway.runtime.threads import Helper
 
 # Workers that share the messages of a broker.
@@ -196,17 +197,16 @@ class Shift:
         self._link = link
         self._intake = intake
         self._limit = worker.limit(link)
-        self._messages: deque[Message] = deque()
-        self._news = asyncio.Event()
-        self._questions: deque[Question] = deque()
-        self._asked = asyncio.Event()
+        # The next batch; what is beyond it the intake holds, within its bounds.
+        self._messages: asyncio.Queue[Message] = asyncio.Queue(MAX_BATCH)
+        self._questions = Questions()
         self._taking = 0
         self._told: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
         """Messages that are not acknowledged."""
-        return len(self._messages) + self._taking + len(self._questions)
+        return self._messages.qsize() + self._taking + self._questions.count
 
     async def run(self) -> None:
         """Raises ``GatewayError`` once the connection, or the intake, is lost."""
@@ -226,39 +226,30 @@ class Shift:
 
     async def _hear(self) -> None:
         while True:
-            self._messages.append(await self._intake.message())
-            self._news.set()
+            await self._messages.put(await self._intake.message())
 
     async def _take(self) -> None:
         while True:
-            while not self._messages:
-                self._news.clear()
-                await self._news.wait()
-            count = self._taking = min(len(self._messages), MAX_BATCH)
-            messages = [self._messages.popleft() for _ in range(count)]
+            messages = [await self._messages.get()]
+            while not self._messages.empty() and len(messages) < MAX_BATCH:
+                messages.append(self._messages.get_nowait())
+            self._taking = len(messages)
             taken = await self._worker.database(self._worker.desk.take, messages, self._limit)
             self._worker.note(taken)
             await self._worker.publish(self._link, taken.publications)
-            for message in taken.done:
+            too_many = [one.message for one in taken.questions if not self._questions.add(one)]
+            for message in (*taken.done, *too_many):
                 self._intake.done(message)
             self._taking = 0
-            self._questions += taken.questions
-            self._asked.set()
 
     async def _answer(self) -> None:
-        """A slice of one question, then of the next: none holds up the others."""
         while True:
-            while not self._questions:
-                self._asked.clear()
-                await self._asked.wait()
-            question = self._questions[0]
+            question = await self._questions.next()
             await self._worker.publish(self._link, await self._slice(question))
-            self._questions.popleft()
+            self._questions.went_on(question)
             if question.is_answered:
                 self._intake.done(question.message)
                 self._worker.answered()
-            else:
-                self._questions.append(question)
 
     async def _slice(self, question: Question) -> Sequence[Publication]:
         try:

@@ -17,7 +17,7 @@ from gateway.core.cloud_shares import EVERY, Share, Shares
 from gateway.core.document import Document
 from gateway.core.errors import GatewayError
 from gateway.core.revocations import Kind, Revocation, revoke
-from gateway.runtime import cloud_worker
+from gateway.runtime import cloud_questions, cloud_worker
 from gateway.runtime.cloud_answering import Answering
 from gateway.runtime.cloud_desk import Desk
 from gateway.runtime.cloud_documents import CloudDocuments
@@ -274,6 +274,23 @@ def test_a_gateway_that_was_shut_out_is_not_heard_and_hears_nothing() -> None:
     run(work, one, two)
 
 
+def test_a_gateway_that_says_too_late_what_it_wants_hears_nothing() -> None:
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        await world.say(two, Wants(("orders",)))
+        world.store.revoke(one.store.hex(), [revocation(two)])
+        # This worker did not know yet, and does with the next message.
+        await world.say(two, Wants(("orders",)))
+        world.now = 5.0
+        await world.say(two, Ping(1))
+        await world.say(two, Ping(2))
+        await world.say(one, one.put("orders/1", total=3))
+        assert not two.heard and world.store.told[two.store.hex(), two.peer.hex()].wants == ()
+
+    run(work, one, two)
+
+
 def test_a_revocation_that_another_worker_kept_counts_soon() -> None:
     one, two = pair()
 
@@ -465,6 +482,24 @@ def test_a_question_that_we_fail_at_is_given_up(
         assert "could not be answered" in caplog.text
 
     run(work, one)
+
+
+def test_of_one_gateway_so_many_questions_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = pair()
+    monkeypatch.setattr(cloud_questions, "MAX_OF_ONE", 2)
+
+    async def work(world: World) -> None:
+        await world.say(one, one.put("orders/1", n=1))
+        for _ in range(20):
+            world.link.put(*two.say(Wants(("orders",)), Ask("orders/1", b"\0")))
+        world.link.put(*one.say(Wants(("orders",)), Ask("orders/1", b"\0")))
+        await world.settle()
+        # All are acknowledged, and nobody else waits.
+        assert len(world.link.acknowledged) >= 22
+        assert 2 <= sum(isinstance(item, Answer) for item in two.heard) < 20
+        assert sum(isinstance(item, Answer) for item in one.heard) == 1
+
+    run(work, one, two)
 
 
 def test_a_turn_that_is_wrong_is_not_answered() -> None:

@@ -1,0 +1,52 @@
+"""Each asker has its turn."""
+
+import asyncio
+from collections import deque
+
+from gateway.core.bridge import Message
+from gateway.core.cloud_answers import Address
+from gateway.runtime.cloud_answering import Question
+from gateway.runtime.cloud_questions import MAX_OF_ONE, Questions
+
+ONE, TWO = Address("a", "1"), Address("a", "2")
+
+
+def question(asker: Address, slices: int = 1) -> Question:
+    asks = deque([("orders/1", b"\0")] * slices)
+    return Question(Message("x", b""), asker, asks, None)
+
+
+async def go_on(questions: Questions) -> Address:
+    found = await questions.next()
+    found.asks.popleft()
+    questions.went_on(found)
+    return found.asker
+
+
+def test_askers_take_turns() -> None:
+    async def work() -> None:
+        questions = Questions()
+        for one in (question(ONE, 3), question(ONE), question(TWO), question(TWO)):
+            assert questions.add(one)
+        assert [await go_on(questions) for _ in range(6)] == [ONE, TWO, ONE, TWO, ONE, ONE]
+        assert questions.count == 0
+
+    asyncio.run(work())
+
+
+def test_one_asker_has_so_many() -> None:
+    questions = Questions()
+    assert all(questions.add(question(ONE)) for _ in range(MAX_OF_ONE))
+    assert not questions.add(question(ONE)) and questions.add(question(TWO))
+    assert questions.count == MAX_OF_ONE + 1
+
+
+def test_who_comes_is_waited_for() -> None:
+    async def work() -> None:
+        questions = Questions()
+        waiting = asyncio.ensure_future(go_on(questions))
+        await asyncio.sleep(0)
+        questions.add(question(TWO))
+        assert await waiting == TWO
+
+    asyncio.run(work())
