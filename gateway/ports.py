@@ -388,22 +388,25 @@ class Broker(Protocol):
 
 
 class Intake(Protocol):
-    """Messages for the workers of a hub, each for one of them; used once.
-
-    Every verb raises ``GatewayError`` ``broker-…`` once it is lost.
+    """Messages for hub workers, each to one of them; used once. Every verb raises ``GatewayError``
+    ``broker-…`` once it is lost.
     """
 
     async def message(self) -> Message:
-        """The next message. Another worker gets it when this one is lost before it is ``done``."""
+        """The next message, its topic in MQTT's form. It is ours until it is ``done``; if that does
+        not happen here it comes again, to this worker or another.
+        """
 
     def done(self, message: Message) -> None:
-        """The broker need not keep a message any more."""
+        """The broker need not keep a message any more. Once it is lost nothing happens: the message
+        comes again.
+        """
 
     async def lost(self) -> GatewayError:
         """Why the connection ended, once it did."""
 
     async def close(self, seconds: float) -> None:
-        """Say goodbye, at most for so long; idempotent."""
+        """Say goodbye; what is not done comes to others. At most for so long. Idempotent."""
 
 
 class CloudStore(Protocol):
