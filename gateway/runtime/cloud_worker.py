@@ -29,6 +29,8 @@ STARTED: Final = b"compare"
 MAX_BATCH: Final = 100
 # A database is near; a worker that waits longer is idle longer.
 LONGEST_PAUSE_SECONDS: Final = 10.0
+# To an intake that is another connection.
+GOODBYE_SECONDS: Final = 1.0
 # Complaints that are logged one by one, then each that is a multiple of it.
 COMPLAINTS: Final = 100
 
@@ -166,6 +168,8 @@ class CloudWorker:
             await self._shift.run()
         finally:
             self._shift = None
+            if intake is not link:
+                await intake.close(GOODBYE_SECONDS)
 
     async def _publish(self, link: BrokerLink, publication: Publication) -> None:
         try:

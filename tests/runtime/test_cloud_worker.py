@@ -17,6 +17,7 @@ from gateway.core.cloud_shares import EVERY, Share, Shares
 from gateway.core.document import Document
 from gateway.core.errors import GatewayError
 from gateway.core.revocations import Kind, Revocation, revoke
+from gateway.ports import BrokerLink, Intake
 from gateway.runtime import cloud_questions, cloud_worker
 from gateway.runtime.cloud_answering import Answering
 from gateway.runtime.cloud_desk import Desk
@@ -639,6 +640,35 @@ def test_what_was_not_told_when_the_connection_is_lost_is_not_acknowledged() -> 
         world.helper.close()
 
     asyncio.run(work())
+
+
+def test_messages_may_come_from_elsewhere() -> None:
+    one = HandGateway(1)
+
+    async def work(world: World) -> None:
+        queue = FakeLink()
+
+        async def queued(link: BrokerLink, topics: HubTopics) -> Intake:
+            assert link is world.link and topics is TOPICS
+            return queue
+
+        world.worker._hear = queued
+        link = world.link = FakeLink()
+        (serving,) = [asyncio.ensure_future(w) for w in world.worker.over(link, TOPICS)]
+        queue.put(*one.say(Ping(1)))
+        await eventually(lambda: len(link.sent) == 1)
+        assert len(queue.acknowledged) == 1 and not link.acknowledged
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        assert (await queue.lost()).code == "broker-lost"
+
+    run(work, one)
+
+
+async def eventually(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not check():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 def test_a_change_of_the_cloud_that_cannot_be_told_is_no_failure() -> None:
