@@ -42,8 +42,7 @@ class World:
             self.stores.append(ask(gateway.folder, "status")["store_id"])
         self.settings = folder / "hub.toml"
         self.settings.write_text(
-            "[[share]]\nname = 'menu'\ncollections = ['menu']\n"
-            f"writers = ['{self.stores[0]}']\n"
+            f"[[share]]\nname = 'menu'\ncollections = ['menu']\nwriters = ['{self.stores[0]}']\n"
         )
 
     def worker(self) -> HubWorker:
