@@ -156,6 +156,7 @@ class Hub:
             **self._facts(),
             "pid": os.getpid(),
             "version": __version__,
+            "hearing": self.worker.is_hearing,
             "broker": broker,
             "database": {
                 "state": trouble.code if trouble else "ok",

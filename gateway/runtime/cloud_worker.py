@@ -95,6 +95,11 @@ class CloudWorker:
         """See ``Work``."""
         return (self._serve(link, topics),)
 
+    @property
+    def is_hearing(self) -> bool:
+        """Whether messages of gateways come here."""
+        return self._shift is not None
+
     def waiting(self) -> int:
         """Messages that are not acknowledged."""
         return self._shift.waiting if self._shift else 0

@@ -163,7 +163,7 @@ def pair() -> tuple[HandGateway, HandGateway]:
 def test_a_worker_says_that_it_started_and_shares_the_messages() -> None:
     async def work(world: World) -> None:
         assert world.link.shared == [(GROUP, [TOPICS.up])]
-        assert world.link.sent == [compare(TOPICS)]
+        assert world.link.sent == [compare(TOPICS)] and world.worker.is_hearing
 
     run(work)
 
@@ -602,7 +602,7 @@ def test_the_cloud_writes_without_a_broker_too() -> None:
     async def work() -> None:
         world = World()
         assert await world.worker.edit("a" * 32, "orders/1", "put", {"x": 1})
-        assert world.worker.waiting() == 0
+        assert world.worker.waiting() == 0 and not world.worker.is_hearing
         world.worker.stored(["orders/1"])
         world.helper.close()
 

@@ -56,7 +56,7 @@ class HubWorker:
         line = self._process.stdout.readline()
         assert line, self.log()
         self.facts = json.loads(line)
-        eventually(lambda: self.status()["broker"]["state"] == "cloud-ok")
+        eventually(lambda: self.status()["hearing"])
         return self
 
     def __exit__(
