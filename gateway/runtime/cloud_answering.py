@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway.core.bridge import Message, Publication
+from gateway.core.bridge import Publication
 from gateway.core.bridge_items import Item
 from gateway.core.cloud_answers import Address, Post, asked, slice_of, turned
 from gateway.core.cloud_records import Held
@@ -22,12 +22,12 @@ ASKS_AT_ONCE = 10
 
 @dataclass(slots=True)
 class Question:
-    """What one message asks; the message is done when all of it is answered.
+    """What one message of ``size`` bytes asks.
 
     ``settled`` and ``unsettled``: the documents of the store, once they are looked at.
     """
 
-    message: Message
+    size: int
     asker: Address
     asks: deque[tuple[str, bytes]]
     turn: bytes | None

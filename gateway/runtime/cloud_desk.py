@@ -39,7 +39,6 @@ class Taken:
     that were not, of messages that were."""
 
     publications: list[Publication] = field(default_factory=list)
-    done: list[Message] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     changes: int = 0
@@ -104,7 +103,6 @@ class Desk:
         for message in messages:
             found = self._read(message, taken)
             if found is None:
-                taken.done.append(message)
                 continue
             letter, held = found
             sender = Address(letter.store, letter.peer)
@@ -112,9 +110,8 @@ class Desk:
             heard.append((sender, held))
             if held.asks or held.turn is not None:
                 asks = deque(held.asks.items())
-                taken.questions.append(Question(message, sender, asks, held.turn))
-            else:
-                taken.done.append(message)
+                size = len(message.payload)
+                taken.questions.append(Question(size, sender, asks, held.turn))
         changes = [(sender, change) for sender, held in heard for change in held.changes]
         refusals = [refusal for _, held in heard for refusal in held.refusals]
         if changes or refusals:

@@ -8,6 +8,8 @@ from gateway.runtime.cloud_answering import Question
 
 # As many messages as a gateway has under way at a time.
 MAX_OF_ONE = 16
+# Of the messages of all. Beyond that no more are taken: the broker keeps them.
+MAX_BYTES = 33_554_432
 
 
 class Questions:
@@ -16,6 +18,8 @@ class Questions:
     def __init__(self) -> None:
         self._by_asker: dict[Address, deque[Question]] = {}
         self._asked = asyncio.Event()
+        self._room = asyncio.Event()
+        self._size = 0
         self.count = 0
 
     def add(self, question: Question) -> bool:
@@ -25,8 +29,15 @@ class Questions:
             return False
         own.append(question)
         self.count += 1
+        self._size += question.size
         self._asked.set()
         return True
+
+    async def room(self) -> None:
+        """Wait until more may come."""
+        while self._size > MAX_BYTES:
+            self._room.clear()
+            await self._room.wait()
 
     async def next(self) -> Question:
         """The one to go on with; it stays until it is answered, by ``went_on``."""
@@ -41,5 +52,7 @@ class Questions:
         if question.is_answered:
             own.popleft()
             self.count -= 1
+            self._size -= question.size
+            self._room.set()
         if own:
             self._by_asker[question.asker] = own

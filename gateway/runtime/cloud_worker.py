@@ -1,7 +1,7 @@
 """A worker of a hub: takes messages, writes many at once, tells what follows, acknowledges.
 
-It holds nothing that would be missed: what it did not acknowledge goes to another worker, or the
-gateways compare again (docs/hub.md).
+It holds nothing that would be missed: what it did not acknowledge goes to another worker, and when
+one is lost the gateways compare again (docs/hub.md).
 """
 
 import asyncio
@@ -10,29 +10,33 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from gateway.core.bridge import Message, Pauses, Publication
+from gateway.core.bridge import Pauses, Publication
 from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import Post
-from gateway.core.cloud_records import CloudChange
 from gateway.core.errors import GatewayError
 from gateway.ports import BrokerLink, Intake
-from gateway.runtime.cloud_answering import Answering, Question
+from gateway.runtime.cloud_answering import Answering
 from gateway.runtime.cloud_desk import Desk, Taken
 from gateway.runtime.cloud_edits import CloudEdits, Verb
-from gateway.runtime.cloud_questions import Questions
+from gateway.runtime.cloud_shift import Shift
 from gateway.runtime.threads import Helper
 
 # Workers that share the messages of a broker.
 GROUP: Final = "hub"
 STARTED: Final = b"compare"
-# Messages of one transaction. More gain little: 100 share what the disk takes for one.
-MAX_BATCH: Final = 100
 # A database is near; a worker that waits longer is idle longer.
 LONGEST_PAUSE_SECONDS: Final = 10.0
 # To an intake that is another connection.
 GOODBYE_SECONDS: Final = 1.0
 # Complaints that are logged one by one, then each that is a multiple of it.
 COMPLAINTS: Final = 100
+
+# Messages, and of these those that were not taken, that asked, were answered or given up; changes,
+# and those that were refused; messages that were sent; writes of the cloud.
+COUNTS: Final = (
+    "messages", "wrong", "asked", "answered", "given_up",
+    "changes", "refused", "published", "edits",
+)  # fmt: skip
 
 Result = TypeVar("Result")
 Hearing = Callable[[BrokerLink, HubTopics], Awaitable[Intake]]
@@ -101,14 +105,12 @@ class CloudWorker:
         return self._shift is not None
 
     def waiting(self) -> int:
-        """Messages that are not acknowledged."""
+        """Messages that are not written, or not answered."""
         return self._shift.waiting if self._shift else 0
 
     def counts(self) -> dict[str, int]:
-        """Figures since the start: ``messages``, ``changes``, ``refused``, ``wrong``, ``answered``,
-        ``published``, ``edits``."""
-        names = ("messages", "changes", "refused", "wrong", "answered", "published", "edits")
-        return {**{name: self._counts[name] for name in names}, "unsent": self._post.unsent}
+        """Figures since the start."""
+        return {**{name: self._counts[name] for name in COUNTS}, "unsent": self._post.unsent}
 
     def hub(self) -> Mapping[str, Any]:
         """See ``Work``: it is the hub."""
@@ -151,16 +153,20 @@ class CloudWorker:
         """Publish all of it. Raises ``GatewayError`` when the connection is lost."""
         await asyncio.gather(*(self._publish(link, one) for one in publications))
 
-    def note(self, taken: Taken) -> None:
+    def note(self, messages: int, taken: Taken) -> None:
         """Count what became of messages, and say what was wrong with them."""
+        self._counts["messages"] += messages
         self._counts["changes"] += taken.changes
         self._counts["refused"] += taken.refused
-        self._counts["messages"] += len(taken.done) + len(taken.questions)
         for word in taken.wrong:
             self._counts["wrong"] += 1
             number = self._counts["wrong"]
             if number <= COMPLAINTS or number % COMPLAINTS == 0:
                 log.warning("message %d that is not taken: %s", number, word)
+
+    def held(self, *, fits: bool) -> None:
+        """A question waits for its answer, or is given up as its asker has too many."""
+        self._counts["asked" if fits else "given_up"] += 1
 
     def answered(self) -> None:
         """All that a message asked was answered."""
@@ -196,85 +202,3 @@ class CloudWorker:
         elif error is None and self.trouble is not None:
             log.warning("the database is there again")
         self.trouble = error
-
-
-class Shift:
-    """The work over one connection; what it does not finish it leaves to others."""
-
-    def __init__(self, worker: CloudWorker, link: BrokerLink, intake: Intake) -> None:
-        self._worker = worker
-        self._link = link
-        self._intake = intake
-        self._limit = worker.limit(link)
-        # The next batch; what is beyond it the intake holds, within its bounds.
-        self._messages: asyncio.Queue[Message] = asyncio.Queue(MAX_BATCH)
-        self._questions = Questions()
-        self._taking = 0
-        self._told: set[asyncio.Task[None]] = set()
-
-    @property
-    def waiting(self) -> int:
-        """Messages that are not acknowledged."""
-        return self._messages.qsize() + self._taking + self._questions.count
-
-    async def run(self) -> None:
-        """Raises ``GatewayError`` once the connection, or the intake, is lost."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for work in (self._hear(), self._take(), self._answer()):
-                    tasks.create_task(work)
-        finally:
-            for task in self._told:
-                task.cancel()
-
-    def tell(self, change: CloudChange) -> None:
-        """Tell a change of the cloud itself to the gateways that want it, soon."""
-        task = asyncio.ensure_future(self._tell(change))
-        self._told.add(task)
-        task.add_done_callback(self._told.discard)
-
-    async def _hear(self) -> None:
-        while True:
-            await self._messages.put(await self._intake.message())
-
-    async def _take(self) -> None:
-        while True:
-            messages = [await self._messages.get()]
-            while not self._messages.empty() and len(messages) < MAX_BATCH:
-                messages.append(self._messages.get_nowait())
-            self._taking = len(messages)
-            taken = await self._worker.database(self._worker.desk.take, messages, self._limit)
-            self._worker.note(taken)
-            await self._worker.publish(self._link, taken.publications)
-            too_many = [one.message for one in taken.questions if not self._questions.add(one)]
-            for message in (*taken.done, *too_many):
-                self._intake.done(message)
-            self._taking = 0
-
-    async def _answer(self) -> None:
-        while True:
-            question = await self._questions.next()
-            await self._worker.publish(self._link, await self._slice(question))
-            self._questions.went_on(question)
-            if question.is_answered:
-                self._intake.done(question.message)
-                self._worker.answered()
-
-    async def _slice(self, question: Question) -> Sequence[Publication]:
-        try:
-            go_on = self._worker.answering.go_on
-            return await self._worker.database(go_on, question, self._limit)
-        except Exception:
-            # A mistake of ours: the gateway asks again with its next exchange.
-            log.exception("a question could not be answered")
-            question.give_up()
-            return ()
-
-    async def _tell(self, change: CloudChange) -> None:
-        try:
-            relayed = self._worker.desk.relayed
-            found = await self._worker.database(relayed, [(None, change)], self._limit)
-            await self._worker.publish(self._link, found)
-        except GatewayError:
-            # The gateways are told when they compare.
-            log.info("a change of the cloud was not told to all")

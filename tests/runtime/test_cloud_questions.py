@@ -3,8 +3,10 @@
 import asyncio
 from collections import deque
 
-from gateway.core.bridge import Message
+import pytest
+
 from gateway.core.cloud_answers import Address
+from gateway.runtime import cloud_questions
 from gateway.runtime.cloud_answering import Question
 from gateway.runtime.cloud_questions import MAX_OF_ONE, Questions
 
@@ -13,7 +15,7 @@ ONE, TWO = Address("a", "1"), Address("a", "2")
 
 def question(asker: Address, slices: int = 1) -> Question:
     asks = deque([("orders/1", b"\0")] * slices)
-    return Question(Message("x", b""), asker, asks, None)
+    return Question(10, asker, asks, None)
 
 
 async def go_on(questions: Questions) -> Address:
@@ -39,6 +41,22 @@ def test_one_asker_has_so_many() -> None:
     assert all(questions.add(question(ONE)) for _ in range(MAX_OF_ONE))
     assert not questions.add(question(ONE)) and questions.add(question(TWO))
     assert questions.count == MAX_OF_ONE + 1
+
+
+def test_of_too_much_no_more_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        monkeypatch.setattr(cloud_questions, "MAX_BYTES", 19)
+        questions = Questions()
+        questions.add(question(ONE))
+        await questions.room()
+        questions.add(question(TWO, 2))
+        waiting = asyncio.ensure_future(questions.room())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await go_on(questions)
+        await waiting
+
+    asyncio.run(work())
 
 
 def test_who_comes_is_waited_for() -> None:

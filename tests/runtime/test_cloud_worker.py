@@ -496,9 +496,24 @@ def test_of_one_gateway_so_many_questions_are_held(monkeypatch: pytest.MonkeyPat
         world.link.put(*one.say(Wants(("orders",)), Ask("orders/1", b"\0")))
         await world.settle()
         # All are acknowledged, and nobody else waits.
-        assert len(world.link.acknowledged) >= 22
+        assert len(world.link.acknowledged) >= 22 and world.worker.counts()["given_up"] > 0
         assert 2 <= sum(isinstance(item, Answer) for item in two.heard) < 20
         assert sum(isinstance(item, Answer) for item in one.heard) == 1
+
+    run(work, one, two)
+
+
+def test_messages_are_acknowledged_in_their_order() -> None:
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        messages = [
+            *one.say(one.put("orders/1", n=1)), *two.say(two.opening()), *one.say(Ping(1)),
+            *two.say(Ask("orders/1", b"\0")), *one.say(one.put("orders/2", n=1)),
+        ]  # fmt: skip
+        world.link.put(*messages)
+        await world.settle()
+        assert world.link.acknowledged[: len(messages)] == messages
 
     run(work, one, two)
 
