@@ -1,8 +1,8 @@
 """A hub's database on a PostgreSQL server, for any number of workers.
 
-Each verb is one round trip. A transaction locks the documents it changes in the order of their
-names, then figures of their spaces: workers that change the same documents wait for each other's
-commit and nothing else, and never for each other in a circle.
+A verb is one round trip or two, however much it brings. A transaction locks the documents it
+changes in the order of their names, then figures of their spaces: workers that change the same
+documents wait for each other's commit and nothing else, and never for each other in a circle.
 
 A place of the feed is "p", a transaction and a document. Only what transactions did that are older
 than all that run is told; whatever commits later is behind it.
@@ -30,6 +30,7 @@ from gateway.core.records import StoredDocument
 # Refusals are for inspection, not an archive; the oldest go first. Of all spaces together.
 MAX_REFUSALS = 1_000
 MAX_REFUSED_BYTES = 8_388_608
+TRIM_LOCK: Final = 0x53744749  # "StGI", beside the lock of migrations
 _PLACE: Final = re.compile(r"p(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
 
 
@@ -58,7 +59,7 @@ class PostgresCloud:
             statements += [_new_spaces(columns[0]), (sql.APPEND, columns)]
         if refusals:
             statements += _refusals(refusals)
-            statements.append((sql.TRIM, (MAX_REFUSALS, MAX_REFUSED_BYTES)))
+            statements.append((sql.TRIM, (TRIM_LOCK, MAX_REFUSALS, MAX_REFUSED_BYTES)))
         self._link.together(*statements, notify=bool(changes))
 
     def load(self, space: str, document: str) -> StoredDocument:
@@ -70,7 +71,7 @@ class PostgresCloud:
     def version(self, space: str, document: str) -> int:
         """See ``CloudStore``."""
         rows = self._link.rows(
-            f"SELECT version {sql.FROM} WHERE s.name = %s AND d.name = %s", space, document
+            f"SELECT version FROM document d WHERE {sql.OF_SPACE} AND name = %s", space, document
         )
         return int(rows[0][0]) if rows else 0
 
@@ -82,13 +83,9 @@ class PostgresCloud:
     def held(self, space: str, collections: Sequence[str] | None = None) -> Sequence[Held]:
         """See ``CloudStore``."""
         if collections is None:
-            return self._held(f"{sql.FROM} WHERE s.name = %s ORDER BY d.name", space)
-        within = sql.OF_COLLECTION.format("collection")
-        return self._held(
-            f"{sql.FROM} JOIN unnest(%s::text[]) AS collection ON {within}"
-            " WHERE s.name = %s ORDER BY d.name",
-            sorted(set(collections)), space,
-        )  # fmt: skip
+            return self._held(space, "ORDER BY name")
+        rows = self._link.rows(sql.HELD_OF, sorted(set(collections)), space)
+        return [Held(space, *row) for row in rows]
 
     def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:
         """See ``CloudStore``."""
@@ -96,21 +93,22 @@ class PostgresCloud:
 
     def page(self, space: str, collection: str, after: str, most: int) -> Sequence[Held]:
         """See ``CloudStore``."""
-        within = f"AND {sql.OF_COLLECTION.format('%s::text')}" if collection else ""
-        return self._held(
-            f"{sql.FROM} WHERE s.name = %s AND d.name > %s {within} ORDER BY d.name LIMIT %s",
-            space, after, *([collection] * 2 if collection else []), most,
-        )  # fmt: skip
+        start = f"{collection}/" if collection else ""
+        query = f"AND name > %s ORDER BY name LIMIT {int(most)}"
+        rows = self._held(space, query, max(after, start))
+        # With an end in the statement the planner would expect less than a page, and read all.
+        return [held for held in rows if held.document.startswith(start)]
 
     def changed(self, space: str, after: str, most: int) -> tuple[Sequence[Held], str]:
         """See ``CloudStore``."""
         transaction, document = self._place(after)
-        of_space = "s.name = %s" if space else "%s = ''"
+        of_space = sql.OF_SPACE if space else "%s = ''"
         rows = self._link.rows(
-            f"SELECT changed, d.id, {sql.HELD} {sql.FROM} WHERE {of_space}"
-            " AND (changed, d.id) > (%s::bigint, %s::bigint)"
-            f" AND changed < (SELECT {sql.HORIZON} FROM meta) ORDER BY changed, d.id LIMIT %s",
-            space, transaction, document, most,
+            f"SELECT changed, id, {sql.SPACE_NAME}, {sql.HELD} FROM document d WHERE {of_space}"
+            " AND (changed, id) > (%s::bigint, %s::bigint)"
+            f" AND changed < (SELECT {sql.HORIZON} FROM meta)"
+            f" ORDER BY changed, id LIMIT {int(most)}",
+            space, transaction, document,
         )  # fmt: skip
         if rows:
             transaction, document = rows[-1][:2]
@@ -155,10 +153,10 @@ class PostgresCloud:
         """See ``CloudStore``."""
         rows = self._link.rows(
             f"SELECT name, {sql.FIGURES} FROM"
-            " (SELECT id, name FROM space WHERE name > %s ORDER BY name LIMIT %s) AS s"
+            f" (SELECT id, name FROM space WHERE name > %s ORDER BY name LIMIT {int(most)}) AS s"
             " LEFT JOIN figure f ON f.space = id GROUP BY name ORDER BY name",
-            after, most,
-        )  # fmt: skip
+            after,
+        )
         return [CloudSpace(name, *(figure or 0 for figure in rest)) for name, *rest in rows]
 
     def totals(self) -> Mapping[str, int]:
@@ -174,8 +172,9 @@ class PostgresCloud:
         """See ``CloudStore``."""
         self._link.close()
 
-    def _held(self, rest: str, *values: object) -> list[Held]:
-        return [Held(*row) for row in self._link.rows(f"SELECT {sql.HELD} {rest}", *values)]
+    def _held(self, space: str, rest: str, *values: object) -> list[Held]:
+        query = f"SELECT {sql.HELD} FROM document d WHERE {sql.OF_SPACE} {rest}"
+        return [Held(space, *row) for row in self._link.rows(query, space, *values)]
 
     def _gateways(self, rest: str, *values: object) -> list[CloudGateway]:
         rows = self._link.rows(f"{sql.GATEWAYS} {rest} ORDER BY name, peer", *values)

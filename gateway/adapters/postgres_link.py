@@ -17,6 +17,7 @@ from gateway.core.errors import GatewayError
 
 SCHEMA_VERSION: Final = 1
 OLDEST_SERVER: Final = 150_000
+ENCODING: Final = "UTF8"
 # Its own, so that the hub may live in a database that others use too.
 SCHEMA: Final = "store_gateway"
 CHANNEL: Final = "store_gateway_hub"
@@ -45,14 +46,22 @@ Statement = tuple[str, Sequence[object] | Mapping[str, object]]
 _SETTINGS = """
 SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false),
     set_config('synchronous_commit', CASE current_setting('synchronous_commit')
-        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
+        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+    -- One plan a statement is enough: planning takes longer than most of them. What a plan depends
+    -- on, how many rows are wanted, is written out in the statement.
+    set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),
+    -- A worker whose machine is gone keeps no lock for hours.
+    set_config('tcp_keepalives_idle', '10', false),
+    set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false)
 """
 # Documents that changed later than the server's next transaction came from another server.
 _MOVED = """
 SELECT FROM meta WHERE ahead + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
     <= (SELECT max(changed) FROM document)
 """
-_GO_ON = "UPDATE meta SET ahead = (SELECT max(changed) FROM document)"
+# Beyond all places that were given out since the backup was made: 2^32 transactions.
+_GO_ON = "UPDATE meta SET ahead = (SELECT max(changed) FROM document) + 4294967296"
 
 
 class PostgresLink:
@@ -197,7 +206,7 @@ def _refuse_server(connection: Connection) -> None:
             f"the hub needs PostgreSQL 15 or newer; this is {info.server_version // 10_000}",
             EX_CONFIG,
         )
-    if info.parameter_status("server_encoding") != "UTF8":
+    if info.parameter_status("server_encoding") != ENCODING:
         raise GatewayError(
             "hub-database-encoding",
             "the hub's database must have the encoding UTF8; make one with ENCODING 'UTF8'",

@@ -13,20 +13,21 @@ SELECT space, {SLOT}, documents, size, gateways FROM counted ORDER BY space
 ON CONFLICT (space, slot) DO UPDATE SET documents = f.documents + EXCLUDED.documents,
     size = f.size + EXCLUDED.size, gateways = f.gateways + EXCLUDED.gateways
 """
+# The planner expects ten changes; the joins are by hashing then, which thousands bear too.
 # A document that has as many versions as changes came is new.
 APPEND = f"""
 WITH given AS MATERIALIZED (
-    SELECT space.id AS space, g.name, g.peer, g.bytes, g.place
+    SELECT (SELECT id FROM space WHERE space.name = g.space) AS space, name, peer, bytes, place
     FROM unnest(%s::text[], %s::text[], %s::text[], %b::bytea[])
         WITH ORDINALITY AS g (space, name, peer, bytes, place)
-    JOIN space ON space.name = g.space
 ), grown AS MATERIALIZED (
     SELECT space, name COLLATE "C" AS name, count(*) AS changes, sum(length(bytes))::bigint AS size
     FROM given GROUP BY 1, 2
 ), touched AS (
     INSERT INTO document AS d (space, name, version, size, changed)
-    SELECT space, name, changes, size, ahead + pg_current_xact_id()::text::bigint
-    FROM grown, meta ORDER BY space, name
+    SELECT space, name, changes, size,
+        (SELECT ahead FROM meta) + pg_current_xact_id()::text::bigint
+    FROM grown ORDER BY space, name
     ON CONFLICT (space, name) DO UPDATE SET version = d.version + EXCLUDED.version,
         size = d.size + EXCLUDED.size, changed = EXCLUDED.changed, fingerprint = ''
     RETURNING space, name, id, version
@@ -48,7 +49,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %b) ON CONFLICT DO NOTHING
 """
 # One worker at a time, so that none waits for another; who comes next trims for both.
 TRIM = """
-DELETE FROM refusal WHERE pg_try_advisory_xact_lock('refusal'::regclass::int) AND id <= (
+DELETE FROM refusal WHERE (SELECT pg_try_advisory_xact_lock(%s)) AND id <= (
     SELECT max(id) FROM (
         SELECT id, row_number() OVER newest AS place, sum(length(bytes)) OVER newest AS size
         FROM refusal WINDOW newest AS (ORDER BY id DESC)
@@ -94,10 +95,18 @@ SETTLE = """
 UPDATE document d SET fingerprint = %b FROM space s
 WHERE d.space = s.id AND s.name = %s AND d.name = %s AND version = %s
 """
-HELD = "s.name, d.name, version, fingerprint, size, version - snapshot"
-FROM = "FROM space s JOIN document d ON d.space = s.id"
+HELD = "name, version, fingerprint, size, version - snapshot"
+# Not by a join: so the index gives documents in their order, and a page reads no more than a page.
+OF_SPACE = "d.space = (SELECT id FROM space WHERE space.name = %s)"
+SPACE_NAME = "(SELECT space.name FROM space WHERE space.id = d.space)"
 # The names of a collection, by the index of names: "0" follows "/".
 OF_COLLECTION = "d.name >= {0} || '/' AND d.name < {0} || '0'"
+# OFFSET 0: each collection by the index, instead of all documents of the space by each collection.
+HELD_OF = f"""
+SELECT found.* FROM unnest(%s::text[]) AS collection CROSS JOIN LATERAL (
+    SELECT {HELD} FROM document d WHERE {OF_SPACE} AND {OF_COLLECTION.format("collection")} OFFSET 0
+) AS found ORDER BY name
+"""
 HORIZON = "ahead + pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 END = "ahead + pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 GREET = f"""

@@ -47,9 +47,12 @@ FROM space JOIN document ON document.space = space.id
 JOIN change ON change.document = document.id
 WHERE space.name = ? AND document.name = ? ORDER BY change.version
 """
-_HELD = """
-SELECT space.name, document.name, version, fingerprint, document.size, version - snapshot
-FROM space JOIN document ON document.space = space.id
+_COLUMNS = "space.name, document.name, version, fingerprint, document.size, version - snapshot"
+_HELD = f"SELECT {_COLUMNS} FROM space JOIN document ON document.space = space.id "
+# CROSS: the collections are gone through, not all documents.
+_HELD_OF = f"""
+SELECT {_COLUMNS} FROM json_each(?2) AS of CROSS JOIN space CROSS JOIN document
+ON document.space = space.id
 """
 # The names of a collection, by the index of names: "0" follows "/".
 _OF_COLLECTION = "document.name >= {0} || '/' AND document.name < {0} || '0'"
@@ -142,11 +145,13 @@ class SqliteCloud:
         if collections is None:
             return self._held("WHERE space.name = ? ORDER BY document.name", space)
         listed = json.dumps(sorted(set(collections)))
-        return self._held(
-            f"JOIN json_each(?2) AS of ON {_OF_COLLECTION.format('of.value')}"
-            " WHERE space.name = ?1 ORDER BY document.name",
-            space, listed,
-        )  # fmt: skip
+        with self._guarded():
+            rows = self._rows(
+                f"{_HELD_OF} WHERE space.name = ?1 AND {_OF_COLLECTION.format('of.value')}"
+                " ORDER BY document.name",
+                space, listed,
+            )  # fmt: skip
+        return [Held(*row) for row in rows]
 
     def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:
         """See ``CloudStore``."""
@@ -174,8 +179,8 @@ class SqliteCloud:
         of_space = "space.name = ?1" if space else "?1 = ''"
         with self._guarded():
             rows = self._rows(
-                _HELD.replace("SELECT", "SELECT changed,")
-                + f"WHERE {of_space} AND changed > ?2 ORDER BY changed LIMIT ?3",
+                f"SELECT changed, {_COLUMNS} FROM space JOIN document ON document.space = space.id"
+                f" WHERE {of_space} AND changed > ?2 ORDER BY changed LIMIT ?3",
                 space, place, most,
             )  # fmt: skip
         return [Held(*row[1:]) for row in rows], f"s{rows[-1][0] if rows else place}"

@@ -2,8 +2,11 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.adapters import postgres_link
 from gateway.adapters.postgres_cloud import PostgresCloud
 from gateway.adapters.postgres_link import SCHEMA
 from gateway.core.errors import GatewayError
@@ -28,6 +32,10 @@ from tests.support.postgres import PostgresServer
 from tests.support.postgres_cluster import PASSWORD
 
 pytestmark = pytest.mark.integration
+
+DISK_BYTES = 200_000_000
+# Left for the server; the log, made in files of 16 MB, has room for as much already.
+ROOM_BYTES = 4_000_000
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +71,11 @@ def opening(url: str) -> str:
 
 class TestPostgresCloud(CloudStoreContract):
     @pytest.fixture
-    def open_it(self, server: PostgresServer) -> Open:
+    def open_it(self, server: PostgresServer) -> Iterator[Open]:
         self.server = server
-        return lambda: PostgresCloud.open(server.url)
+        yield lambda: PostgresCloud.open(server.url)
+        # Workers wait for each other in one order.
+        assert "deadlock detected" not in server.log()
 
     def empty(self) -> None:
         with self.server.connect() as connection:
@@ -97,6 +107,19 @@ def test_a_newer_schema_is_left_alone(server: PostgresServer) -> None:
     do(server, "UPDATE meta SET version = 99")
     assert opening(server.url) == "hub-database-newer"
     assert do(server, "SELECT version FROM meta") == [(99,)]
+
+
+def test_an_old_server_is_refused(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_link, "OLDEST_SERVER", 990_000)
+    assert opening(server.url) == "hub-database-old"
+
+
+def test_another_encoding_is_refused(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server of the tests makes no other.
+    monkeypatch.setattr(postgres_link, "ENCODING", "LATIN1")
+    assert opening(server.url) == "hub-database-encoding"
 
 
 def test_a_user_without_rights_is_told(server: PostgresServer) -> None:
@@ -136,6 +159,54 @@ def test_it_connects_again_when_the_server_is_back(tmp_path: Path) -> None:
         store.append([change("a/1", b"z")])
         assert store.load(SHOP, "a/1").changes == (b"x", b"z")
         assert store.wait_for_changes(0)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A small disk for a server, which only root can make."""
+    place = Path(tempfile.mkdtemp(prefix="store-gateway-disk-"))
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=755", "none", str(place)]
+    if subprocess.run(command, capture_output=True).returncode:
+        place.rmdir()
+        pytest.skip("a disk of its own can only be mounted by root")
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        place.rmdir()
+
+
+def test_a_full_disk_passes_when_there_is_room(disk: Path, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    written = []
+    with PostgresServer(tmp_path) as server, closing(PostgresCloud.open(server.url)) as store:
+        filler = disk / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(disk).free - ROOM_BYTES))
+
+        def fill() -> None:
+            for _ in range(ROOM_BYTES // 1_000_000 + 1):
+                update = chance.randbytes(1_000_000)
+                store.append([change("a/1", update)])
+                written.append(update)
+
+        assert code_of(fill) == "hub-database-full"
+        assert store.load(SHOP, "a/1").changes == tuple(written)
+        filler.unlink()
+        fill()
+        assert store.load(SHOP, "a/1").changes == tuple(written)
+
+
+@pytest.mark.timing
+def test_thousands_of_documents_are_changed_at_once(server: PostgresServer) -> None:
+    with closing(PostgresCloud.open(server.url)) as store:
+        # Often enough for a statement to be prepared.
+        for _ in range(8):
+            do(server, "ANALYZE")
+            begun = time.monotonic()
+            store.append([change(f"a/{n}", b"x") for n in range(4_096)])
+        # 0.08 s; 2 s where each is compared with each.
+        assert time.monotonic() - begun < 1.0
 
 
 def test_it_is_durable_where_the_server_is_set_up_to_be_fast(server: PostgresServer) -> None:
@@ -276,7 +347,8 @@ def test_the_feed_goes_on_in_a_database_that_was_moved(server: PostgresServer) -
         found, place = follow(store, "")
         store.append([change("a/2", b"x", OTHER)])
         assert [held.document for held in found] == ["a/1"]
-        assert [held.document for held in follow(store, place)[0]] == ["a/2"]
+        for old in (place, place.replace("p", "p10")):
+            assert [held.document for held in follow(store, old)[0]] == ["a/2"]
         assert [held.document for held in follow(store, "")[0]] == ["a/1", "a/2"]
 
 
@@ -293,6 +365,9 @@ def test_names_are_sorted_by_their_bytes_in_any_database(server: PostgresServer)
 
 WRITER = """
 import sys
+import tempfile
+import time
+from gateway.adapters import postgres_link
 from gateway.adapters.postgres_cloud import PostgresCloud
 from gateway.core.cloud_records import CloudChange
 from gateway.core.errors import GatewayError

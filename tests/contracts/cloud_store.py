@@ -113,7 +113,7 @@ class CloudStoreContract:
     """The suite; ``open_it`` opens the same database each time, empty at the first."""
 
     @pytest.fixture
-    def open_it(self) -> Open:
+    def open_it(self) -> Open | Iterator[Open]:
         raise NotImplementedError
 
     def empty(self) -> None:
