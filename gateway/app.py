@@ -19,6 +19,7 @@ from gateway.adapters.crash_note import CrashNote
 from gateway.adapters.identity_file import IdentityFolder
 from gateway.adapters.loop import new_event_loop
 from gateway.adapters.pages import Pages
+from gateway.adapters.process_figures import process_figures
 from gateway.adapters.rtnetlink import own_addresses
 from gateway.adapters.sqlite_recovery import BACKUP
 from gateway.adapters.sqlite_store import SqliteStore
@@ -234,6 +235,7 @@ class Gateway:
             self._identity,
             self._bluetooth.status if self._bluetooth else None,
             self._cloud.bridge.status if self._cloud else None,
+            process=process_figures,
         )
         self._gossip.attach(self._performer)
         if self._cloud is not None:

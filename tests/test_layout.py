@@ -12,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("gateway", "web")
 DOOR = {"gateway.control.client", "gateway.control.messages"}
+# How things are served, and nothing of what is.
+SERVING = {"gateway.http.app", "gateway.http.messages", "gateway.http.server"}
 
 # Flask's own helpers are one library with it for a reader: they come, go and change with it.
 FAMILIES = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask"}
@@ -79,10 +81,11 @@ def test_a_library_of_the_hub_is_imported_only_where_it_belongs(library: str) ->
     assert importers((*PRODUCT, "tests"))[library] <= HUB[library]
 
 
-def test_the_pages_know_only_the_admin_door() -> None:
+def test_the_pages_know_only_the_admin_door_and_how_to_serve() -> None:
     for path in modules("web"):
         known = {name for name in imported(path) if name.partition(".")[0] == "gateway"}
-        assert known <= DOOR, f"{path.relative_to(ROOT)} imports {sorted(known - DOOR)}"
+        more = known - DOOR - SERVING
+        assert not more, f"{path.relative_to(ROOT)} imports {sorted(more)}"
 
 
 def test_no_adapter_imports_another() -> None:

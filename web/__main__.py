@@ -8,9 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
-from waitress.server import create_server
-
 from gateway.control.client import ControlClient
+from gateway.http.server import Server
 from web.app import create_app
 
 EX_UNAVAILABLE = 69
@@ -22,16 +21,14 @@ def main() -> int:
     options = _parser().parse_args()
     app = create_app(ControlClient(options.control), options.sync_port)
     try:
-        server = create_server(
-            app, host=options.host, port=options.port, threads=THREADS, ident=None
-        )
+        server = Server(app.wsgi, options.host, options.port, THREADS)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         reason = "is taken by another program" if taken else f"cannot be used: {error.strerror}"
         sentence = f"port {options.port} for the pages {reason}; choose one with --pages-port"
         sys.stderr.write(f"{sentence}\n")
         return EX_UNAVAILABLE
-    sys.stdout.write(json.dumps({"port": server.effective_port}) + "\n")
+    sys.stdout.write(json.dumps({"port": server.port}) + "\n")
     sys.stdout.flush()
     if options.watch_parent:
         threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()

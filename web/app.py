@@ -1,4 +1,4 @@
-"""The Flask app: demo apps, status page, and the files they are made of.
+"""The pages' app: demo apps, status page, and the files they are made of.
 
 Pages hold no inline script or style; a browser is told to load nothing from elsewhere.
 Everything shown of peers is escaped by the template engine or set as text.
@@ -6,87 +6,83 @@ Everything shown of peers is escaped by the template engine or set as text.
 
 import ipaddress
 import socket
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from flask import Flask, Response, abort, jsonify, render_template, request, send_from_directory
 
 from gateway.control.client import ControlClient
 from gateway.control.messages import ControlError
+from gateway.http.app import App, file, page
+from gateway.http.messages import Answer, HttpProblem, Request, Route, as_json
 
 HERE = Path(__file__).parent
 DEMO = HERE / "demo"
 CLIENT = HERE / "client" / "dist"
 APPS = ("kiosk", "kitchen", "clinic")
+# The text form of Prometheus (docs/metrics.md).
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def create_app(control: ControlClient, sync_port: int) -> Flask:
+def create_app(control: ControlClient, sync_port: int) -> App:
     """The app; ``sync_port`` is where the gateway's sync listens on the same host."""
-    app = Flask(__name__, static_folder="static", template_folder="templates")
+    routes = [
+        Route("GET", "/", lambda _: page("start.html")),
+        *(Route("GET", f"/{name}", partial(_demo, name, sync_port)) for name in APPS),
+        Route("GET", "/status", lambda _: page("status.html")),
+        Route("GET", "/api/status", lambda _: _status(control)),
+        Route("GET", "/metrics", lambda _: _metrics(control)),
+        Route("GET", "/healthz", lambda _: Answer(as_json({"ok": True}))),
+        Route("GET", "/demo/<path:file>", lambda request: file(DEMO, request.parts["file"])),
+        Route("GET", "/client/<path:file>", lambda request: file(CLIENT, request.parts["file"])),
+        # Served from the root, so that it may answer for every page.
+        Route("GET", "/worker.js", lambda _: file(DEMO, "worker.js")),
+    ]
+    return App(routes, _check_host, partial(_hardened, sync_port), templates=HERE / "templates")
 
-    @app.before_request
-    def check_host() -> None:
-        # A foreign name for our address is DNS rebinding.
-        if not _our_host(request.host.rsplit(":", 1)[0]):
-            abort(403)
 
-    @app.after_request
-    def harden(response: Response) -> Response:
-        # A browser treats ws to the same host and another port as another origin.
-        host = request.host.rsplit(":", 1)[0]
-        sync = f"ws://{host}:{sync_port} wss://{host}:{sync_port}"
-        response.headers["Content-Security-Policy"] = (
+def _check_host(request: Request) -> None:
+    # A foreign name for our address is DNS rebinding.
+    if not _our_host(_name(request.host)):
+        raise HttpProblem(403, "foreign-host", "this gateway is not called so")
+
+
+def _hardened(sync_port: int, request: Request) -> Mapping[str, str]:
+    # A browser treats ws to the same host and another port as another origin.
+    host = _name(request.host)
+    sync = f"ws://{host}:{sync_port} wss://{host}:{sync_port}"
+    return {
+        "Content-Security-Policy": (
             f"default-src 'self'; connect-src 'self' {sync}; img-src 'self' data:;"
             " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-        )
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        response.headers.setdefault("Cache-Control", "no-cache")
-        return response
-
-    @app.get("/")
-    def start() -> str:
-        return render_template("start.html")
-
-    @app.get("/<any(kiosk, kitchen, clinic):name>")
-    def demo(name: str) -> str:
-        return render_template(f"{name}.html", name=name, sync_port=sync_port)
-
-    @app.get("/status")
-    def status() -> str:
-        return render_template("status.html")
-
-    @app.get("/api/status")
-    def api_status() -> tuple[Response, int]:
-        return _answer(control)
-
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return jsonify(ok=True)
-
-    @app.get("/demo/<path:file>")
-    def demo_file(file: str) -> Response:
-        return send_from_directory(DEMO, file)
-
-    @app.get("/client/<path:file>")
-    def client_file(file: str) -> Response:
-        return send_from_directory(CLIENT, file)
-
-    @app.get("/worker.js")
-    def worker() -> Response:
-        # Served from the root, so that it may answer for every page.
-        return send_from_directory(DEMO, "worker.js")
-
-    return app
+        ),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cache-Control": "no-cache",
+    }
 
 
-def _answer(control: ControlClient) -> tuple[Response, int]:
+def _demo(name: str, sync_port: int, _: Request) -> Answer:
+    return page(f"{name}.html", name=name, sync_port=sync_port)
+
+
+def _status(control: ControlClient) -> Answer:
     try:
-        answer: dict[str, Any] = control.request("status")
+        return Answer(as_json(control.request("status")))
     except ControlError as error:
-        return jsonify(state="down", code=error.code, sentence=error.sentence), 503
-    return jsonify(answer), 200
+        said = {"state": "down", "code": error.code, "sentence": error.sentence}
+        return Answer(as_json(said), 503)
+
+
+def _metrics(control: ControlClient) -> Answer:
+    try:
+        return Answer(control.request("metrics")["text"].encode(), type=METRICS_TYPE)
+    except ControlError as error:
+        raise HttpProblem(503, error.code, error.sentence) from error
+
+
+def _name(host: str) -> str:
+    return host.rsplit(":", 1)[0]
 
 
 def _our_host(name: str) -> bool:

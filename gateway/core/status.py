@@ -3,6 +3,7 @@
 Holds names and figures, never document content or secrets (invariant 10).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +75,7 @@ def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> 
         "cloud": dict(moment.cloud),
         "sessions": [_session(hub, s, moment) for s in list(hub.sessions)[:MAX_LISTED]],
         "session_count": len(hub.sessions),
+        "session_kinds": dict(Counter(session.kind for session in hub.sessions)),
         "apps": list(moment.apps),
         "graph": [_reached(peer) for peer in moment.reached[:MAX_LISTED]],
         "graph_count": len(moment.reached),

@@ -1,12 +1,14 @@
 """What the admin door and scripts may ask of this device, by verb."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gateway.core import bridge
 from gateway.core.errors import GatewayError
+from gateway.core.gateway_metrics import gateway_metrics
+from gateway.core.metrics import Metric, Process, exposition
 from gateway.core.radio import OFF, section
 from gateway.core.records import StoreStatus
 from gateway.core.status import Identity, Moment, status
@@ -23,8 +25,8 @@ EX_USAGE = 64
 
 
 class Verbs:
-    """``identity()`` is what this device says of itself now; ``bluetooth()`` and ``cloud()`` see
-    ``Moment``."""
+    """``identity()`` is what this device says of itself now, ``process()`` what it takes;
+    ``bluetooth()`` and ``cloud()`` see ``Moment``."""
 
     def __init__(
         self,
@@ -38,6 +40,8 @@ class Verbs:
         identity: Callable[[], Identity],
         bluetooth: Callable[[], Mapping[str, Any]] | None,
         cloud: Callable[[], Mapping[str, Any]] | None = None,
+        *,
+        process: Callable[[], Process],
     ) -> None:
         self._performer = performer
         self._store = store
@@ -50,12 +54,15 @@ class Verbs:
         self._identity = identity
         self._bluetooth = bluetooth or partial(section, OFF)
         self._cloud = cloud or partial(bridge.section, bridge.OFF)
+        self._process = process
 
     async def answer(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """The result of a verb. Raises ``GatewayError``."""
         match verb:
             case "status":
                 return await self._status()
+            case "metrics":
+                return {"text": exposition(await self._metrics())}
             case "backup":
                 return await self._backup(arguments)
             case "trace":
@@ -76,6 +83,10 @@ class Verbs:
         target = Path(name)
         await self._performer.writer.call(partial(self._store.backup, target))
         return {"file": str(target)}
+
+    async def _metrics(self) -> Sequence[Metric]:
+        commits = self._performer.writer.commits
+        return gateway_metrics(await self._status(), commits, self._process())
 
     async def _status(self) -> Mapping[str, Any]:
         figures = await self._performer.writer.call(self._store.status)

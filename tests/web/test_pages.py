@@ -27,7 +27,7 @@ class Answering(ControlClient):
 
 
 def client(answer: dict[str, Any] | None = None) -> Any:
-    return create_app(Answering(answer), 8787).test_client()
+    return create_app(Answering(answer), 8787).wsgi.test_client()
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -62,6 +62,15 @@ def test_status_is_passed_on_and_its_absence_said() -> None:
     assert client({"state": "ok"}).get("/api/status").get_json() == {"state": "ok"}
     down = client().get("/api/status")
     assert down.status_code == 503 and down.get_json()["sentence"]
+
+
+def test_metrics_are_passed_on_and_their_absence_said() -> None:
+    text = "# HELP a B.\n# TYPE a gauge\na 1\n"
+    answer = client({"text": text}).get("/metrics")
+    assert answer.get_data(as_text=True) == text
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    down = client().get("/metrics")
+    assert down.status_code == 503 and down.get_json()["code"] == "not-running"
 
 
 def test_the_worker_keeps_every_file_the_pages_need() -> None:

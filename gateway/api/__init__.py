@@ -1,0 +1,1 @@
+"""The hub's HTTP API: documents, changes and edits as JSON (docs/hub-api.md)."""
