@@ -88,10 +88,31 @@ def _cloud(said: Answer) -> str:
     if said.get("state", OFF.code) == OFF.code:
         return "off"
     waiting = f"{said['waiting']} documents wait" if said["waiting"] else "nothing waits"
+    waiting += _of_hub(said)
     if said["state"] == OK.code:
         return f"connected to {said['broker']}, {waiting}"
     again = "" if said["retry_s"] is None else f"Tried again in {said['retry_s']:.0f} s."
     return " ".join(filter(None, (said["sentence"], said["do"], again, f"{waiting.capitalize()}.")))
+
+
+def _of_hub(said: Answer) -> str:
+    """What is more to say where there are updates both ways."""
+    outbox, compare = said.get("outbox"), said.get("compare", {})
+    if outbox is None:
+        return ""
+    parts = []
+    if outbox["bytes"]:
+        parts.append(f"{outbox['bytes']} bytes")
+    if outbox["oldest_s"] is not None:
+        parts.append(f"for {outbox['oldest_s']:.0f} s")
+    if outbox["drain_s"]:
+        parts.append(f"{outbox['drain_s']:.0f} s more at this rate")
+    shown = f" ({', '.join(parts)})" if parts else ""
+    if outbox["left"]:
+        shown += "; too much waited, so all is compared with the hub"
+    elif compare["running"]:
+        shown += f"; {compare['documents']} still to compare with the hub"
+    return shown
 
 
 def _neighbours(answer: Answer) -> str:

@@ -73,6 +73,33 @@ def test_one_line_about_the_cloud(more: dict[str, Any], line: str) -> None:
     assert status(section(OFF), "cloud", **more) == f"  cloud      {line}"
 
 
+HUB: dict[str, Any] = {
+    "outbox": {"bytes": 0, "documents": 0, "oldest_s": None, "drain_s": 0.0, "left": False},
+    "compare": {"running": False, "documents": 0},
+}
+
+
+@pytest.mark.parametrize(
+    ("outbox", "compare", "line"),
+    [
+        ({}, {}, ""),
+        ({"bytes": 5_000, "oldest_s": 61.2}, {}, " (5000 bytes, for 61 s)"),
+        ({"bytes": 5_000, "drain_s": 9.6}, {}, " (5000 bytes, 10 s more at this rate)"),
+        ({}, {"running": True, "documents": 7}, "; 7 still to compare with the hub"),
+        ({"left": True}, {}, "; too much waited, so all is compared with the hub"),
+    ],
+)
+def test_what_is_said_of_updates_both_ways(
+    outbox: dict[str, Any], compare: dict[str, Any], line: str
+) -> None:
+    more = {"outbox": {**HUB["outbox"], **outbox}, "compare": {**HUB["compare"], **compare}}
+    said = bridge.section(bridge.OK, broker="b:1", hub=more)
+    assert (
+        status(section(OFF), "cloud", cloud=said)
+        == f"  cloud      connected to b:1, nothing waits{line}"
+    )
+
+
 def test_the_doctor_hears_of_the_cloud_only_if_it_is_broken() -> None:
     assert doctor.cloud_of({}) is None
     assert doctor.cloud_of({"cloud": bridge.section(bridge.NO_NETWORK)}) is None

@@ -55,8 +55,16 @@ def test_every_cause_is_in_the_documentation() -> None:
 def test_the_section_of_the_status() -> None:
     assert section(OFF)["sentence"] == "The cloud is turned off in the settings."
     said = section(
-        OK, 1.26, detail="more", broker="b:1", waiting=3, retry_seconds=-1.0, counts={"x": 1}
+        OK,
+        1.26,
+        detail="more",
+        broker="b:1",
+        waiting=3,
+        retry_seconds=-1.0,
+        counts={"x": 1},
+        hub={"outbox": {"bytes": 7}},
     )
     assert said["sentence"] == "The cloud is connected (more)."
     assert (said["since_s"], said["retry_s"], said["waiting"]) == (1.3, 0.0, 3)
     assert said["broker"] == "b:1" and said["counters"] == {"x": 1} and not said["broken"]
+    assert said["outbox"] == {"bytes": 7} and "outbox" not in section(OFF)

@@ -24,7 +24,11 @@ from tests.support.gateway import ROOT
 CONFIGURATION = ROOT / "docs" / "mqtt"
 CERTIFICATE, PASSWORD, OPEN = 8883, 8884, 1883
 START_SECONDS = 10.0
-PASSWORDS = {"gateway": "a secret of the gateway", "office": "a secret of the office"}
+PASSWORDS = {
+    "gateway": "a secret of the gateway",
+    "office": "a secret of the office",
+    "hub": "a secret of the hub",
+}
 YEAR = dt.timedelta(days=365)
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from paho.mqtt.client import Client, MQTTMessage
+
 from gateway.core import reconcile
+from gateway.core.bridge_envelope import open_up, seal_down
 from gateway.core.bridge_items import (
     Answer,
     Ask,
@@ -13,10 +16,16 @@ from gateway.core.bridge_items import (
     Revoked,
     Turn,
     Wants,
+    read,
+    written,
 )
 from gateway.core.document import Document
 from gateway.core.guard import inspect_update
 from gateway.core.names import collection_of
+from tests.support.broker import MosquittoBroker
+from tests.support.office import Office
+
+ROOT = "store-gateway"
 
 
 class StandInHub:
@@ -81,3 +90,30 @@ class StandInHub:
             for name, document in self.documents.items()
             if document.clocks
         )
+
+
+class HubAtBroker(Office):
+    """The same at a broker; its answers are made and sent by a thread of its own."""
+
+    def __init__(self, broker: MosquittoBroker, signing: bytes, hub: StandInHub) -> None:
+        super().__init__(broker, f"{ROOT}/+/up/+", user="hub")
+        self.hub = hub
+        self.messages: list[tuple[str, bytes]] = []
+        self._signing = signing
+
+    def started(self) -> None:
+        """Say that a worker started."""
+        self._client.publish(f"{ROOT}/hub", b"1", 1)
+
+    def say(self, store: str, peer: str, *items: Item) -> None:
+        """Say something to a gateway."""
+        one, other = bytes.fromhex(store), bytes.fromhex(peer)
+        for batch, _ in written(items):
+            payload = seal_down(self._signing, one, other, batch)
+            self._client.publish(f"{ROOT}/{store}/down/{peer}", payload, 1)
+
+    def _message(self, client: Client, data: object, message: MQTTMessage) -> None:
+        self.messages.append((message.topic, bytes(message.payload)))
+        _, store, _, peer = message.topic.split("/")
+        opened = open_up(bytes(message.payload), bytes.fromhex(store), bytes.fromhex(peer))
+        self.say(store, peer, *self.hub.hear(read(opened.batch)))
