@@ -139,13 +139,17 @@ class Talk:
         If not, nothing more is said until the hub answers again. Raises ``GatewayError`` when the
         connection is lost.
         """
-        return self._heard.is_set() and await self._say(items)
+        if not self._heard.is_set():
+            return False
+        is_taken = await self._say(items)
+        if not is_taken:
+            self._asking.set()
+        return is_taken
 
     async def revoked(self, entries: Iterable[bytes]) -> None:
         """Pass revocations on. All that are known go with each greeting."""
-        if self._heard.is_set():
-            with contextlib.suppress(GatewayError):
-                await self._say([Revoked(entry) for entry in entries])
+        with contextlib.suppress(GatewayError):
+            await self.tell([Revoked(entry) for entry in entries])
 
     async def _greet(self) -> None:
         """Once; return when it answered, or is to be asked again."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
+from unittest.mock import patch
 
 from gateway.core.bridge import Message, Publication
 from gateway.core.bridge_envelope import open_up, seal_down
@@ -13,6 +14,7 @@ from gateway.core.bridge_items import Item, read, written
 from gateway.core.bridge_topics import Topics
 from gateway.core.errors import GatewayError
 from gateway.core.primitives import public_of
+from gateway.runtime import bridge_compare
 from gateway.runtime.bridge_hub import HubTerms, HubWork
 from gateway.runtime.bridge_inbox import Declined, Inbox
 from gateway.runtime.local import Local
@@ -151,11 +153,14 @@ async def hub_site(
     device: Device | None = None,
 ) -> AsyncIterator[Site]:
     watcher = Forward()
+    # How soon it is looked whether all was surveyed decides nothing here.
+    looks = patch.object(bridge_compare, "LOOK_SECONDS", 0.02)
     async with running(watcher, MemoryOutbox()) as one:
         terms = HubTerms(KEY, up, down, most_bytes)
         site = Site(one, terms, device or gateway(1))
         watcher.site = site
-        yield site
+        with looks:
+            yield site
 
 
 class Forward(Watcher):

@@ -110,11 +110,15 @@ def test_what_nobody_hears_or_the_broker_refuses_is_said_again_after_a_greeting(
             line, link = Line(), Link()
             async with line.over(link):
                 line.talk.answered(link.nonce)
+                await asyncio.sleep(1)
                 link.refusal = GatewayError(code, "")
                 assert not await line.talk.tell([Change("a/1", b"x")])
                 assert line.trouble == shown and not line.talk.is_heard
+                # The greeting that follows at once is not taken either.
+                await asyncio.sleep(1)
                 link.refusal = None
-                await asyncio.sleep(31)
+                await asyncio.sleep(30)
+                assert len(link.of(Ping)) == 2
                 line.talk.answered(link.nonce)
                 assert await line.talk.tell([Change("a/1", b"x")]) and line.trouble == ""
 

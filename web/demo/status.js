@@ -35,12 +35,13 @@ function radio({ state, lamp, sentence = '', do: advice = '', phones = 0, adapte
   return lamp === 'on' ? card('Bluetooth', phones, `phones, by ${adapter}`) : card('Bluetooth', 'off', state === 'bluetooth-unclaimed' ? 'until this gateway is claimed' : 'in the settings')
 }
 
-function cloud({ state = 'cloud-off', broken, sentence = '', do: advice = '', waiting = 0 }) {
+function cloud({ state = 'cloud-off', broken, sentence = '', do: advice = '', waiting = 0, compare = {} }) {
   byId('cloud').textContent = broken ? `${sentence} ${advice}` : ''
   byId('cloud').hidden = !broken
   if (state === 'cloud-off') return card('Cloud', 'off', 'in the settings')
   if (broken) return card('Cloud', 'out', 'see above')
-  return card('Cloud', state === 'cloud-ok' ? 'connected' : 'waits', state === 'cloud-ok' ? `${waiting} documents not there yet` : sentence)
+  if (state !== 'cloud-ok') return card('Cloud', 'waits', sentence)
+  return card('Cloud', 'connected', compare.running ? `${waiting} documents not there yet or to compare` : `${waiting} documents not there yet`)
 }
 
 async function ask() {
