@@ -1,6 +1,7 @@
 """Gateways of two stores, a broker, two workers of a hub: all of it real."""
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from gateway.adapters.sqlite_cloud import SqliteCloud
 from gateway.control.messages import ControlError
+from gateway.core.document import Document
 from tests.integration.test_hub_workers import command as hub_command
 from tests.support.broker import OPEN, MosquittoBroker
 from tests.support.gateway import GatewayProcess, eventually
@@ -89,3 +92,23 @@ def test_a_menu_reaches_a_shop_and_orders_stay_in_their_store(world: World) -> N
 def counts(world: World, name: str) -> list[int]:
     said = json.loads(hub_command(world.hub, "hub-status", "--json"))
     return [worker["broker"]["counters"][name] for worker in said["workers"]]
+
+
+def test_nothing_is_lost_when_a_worker_is_killed_and_when_all_are(world: World) -> None:
+    with world.worker() as first, world.worker() as second:
+        eventually(lambda: world.cloud(1)["compare"]["ended_s"] is not None, 60.0)
+        for number in range(200):
+            world.put(1, f"orders/{number}", n=number)
+            if number == 80:
+                first.end(signal.SIGKILL)
+            if number == 150:
+                second.end(signal.SIGKILL)
+        with world.worker():
+            store = SqliteCloud.open(world.hub)
+            space = world.stores[1]
+            eventually(lambda: len(store.held(space)) == 200, 90.0)
+            for number in range(200):
+                stored = store.load(space, f"orders/{number}")
+                held = Document.load("orders/x", stored.snapshot, stored.changes)
+                assert held.project() == {"fields": {"n": number}}
+            store.close()
