@@ -38,6 +38,7 @@ from gateway.runtime.threads import Helper
 # Each worker of a folder has its own admin door.
 SOCKETS: Final = "hub-*.sock"
 GOODBYE_SECONDS: Final = 2.0
+EX_CANTCREAT: Final = 73
 ID_BYTES: Final = 4
 # Messages that are not done and publications without an answer: several batches, so that the
 # broker, the database and the gateways do not wait for each other.
@@ -64,7 +65,10 @@ def run(config: HubConfig, draw: Callable[[int], bytes], ready: Ready) -> None:
     ``draw(count)`` gives random bytes; ``ready`` is called once the database is open.
     """
     folder = Path(config.folder).absolute()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise GatewayError("hub-folder", f"{folder}: {error.strerror}", EX_CANTCREAT) from error
     signing = read_key(config.key_path, draw)
     store = _open(config, folder)
     try:

@@ -7,6 +7,7 @@ from gateway.core.cloud_answers import loaded, to_compact
 from gateway.core.cloud_records import CloudChange, CloudRefusal, Held
 from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import Code
+from gateway.core.records import StoredDocument
 from gateway.ports import CloudStore
 
 # Who wrote what no gateway sent.
@@ -33,7 +34,7 @@ class CloudDocuments:
 
     @property
     def broken(self) -> int:
-        """How many documents could not be loaded."""
+        """How many documents could not be loaded, or written anew."""
         return len(self._broken)
 
     def open(self, space: str, name: str) -> Opened | None:
@@ -45,17 +46,11 @@ class CloudDocuments:
         # In this order: what others add meanwhile may be in the document, never the other way.
         version = self._store.version(space, name)
         stored = self._store.load(space, name)
-        try:
-            document = loaded(name, stored)
-            # Only who has one is sure to be whole.
-            document.fingerprint()
-            if to_compact(document, stored):
-                self._compact(space, document, version)
-        except DocumentBroken as error:
-            if (space, name) not in self._broken:
-                self._broken.add((space, name))
-                log.error("%s in %s cannot be loaded: %s", name, space, error.cause)
+        document = self._loaded(space, name, stored)
+        if document is None:
             return None
+        if to_compact(document, stored):
+            self._compact(space, document, version)
         return Opened(document, version)
 
     def settled(self, space: str, held: Held) -> Held | None:
@@ -67,9 +62,33 @@ class CloudDocuments:
         self._store.settle(space, held.document, opened.version, value)
         return Held(space, held.document, opened.version, value, held.size, held.rows)
 
+    def _loaded(self, space: str, name: str, stored: StoredDocument) -> Document | None:
+        try:
+            document = loaded(name, stored)
+            # Only who has one is sure to be whole.
+            document.fingerprint()
+        except DocumentBroken as error:
+            self._complain(space, name, "loaded", error.cause)
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is, the other documents of the store are not to wait for it.
+            self._complain(space, name, "loaded", error)
+        else:
+            return document
+        return None
+
+    def _complain(self, space: str, name: str, what: str, cause: BaseException | str) -> None:
+        if (space, name) not in self._broken:
+            self._broken.add((space, name))
+            said = cause if isinstance(cause, str) else type(cause).__name__
+            log.error("%s in %s cannot be %s: %s", name, space, what, said)
+
     def _compact(self, space: str, document: Document, version: int) -> None:
         """What waits for what is missing is no part of a snapshot: it is written once more."""
-        snapshot = document.snapshot()
+        try:
+            snapshot = document.snapshot()
+        except DocumentBroken as error:
+            self._complain(space, document.name, "written anew", error.cause)
+            return
         early = [CloudChange(space, document.name, raw, CLOUD) for raw in document.early]
         refusals = [
             CloudRefusal(

@@ -1,11 +1,23 @@
 """A message of a gateway: who sent it, and what of it is taken."""
 
+import random
 from dataclasses import replace
 
 import pytest
 
 from gateway.core.bridge import Message
-from gateway.core.bridge_items import Answer, Ask, Change, Item, Ping, Pong, Revoked, Turn, Wants
+from gateway.core.bridge_items import (
+    Answer,
+    Ask,
+    Change,
+    Item,
+    Ping,
+    Pong,
+    Revoked,
+    Turn,
+    Wants,
+    written,
+)
 from gateway.core.cloud_reading import MAX_KEPT_REFUSALS, contents, read_letter
 from gateway.core.cloud_records import CloudChange
 from gateway.core.cloud_shares import EVERY, Share, Shares
@@ -119,3 +131,29 @@ def test_of_many_refusals_some_are_kept() -> None:
 def test_the_limits_are_those_of_a_link() -> None:
     found = sorted_out(CHANGE, limits=Limits(message_bytes=3))
     assert [one.code for one in found.refusals] == [Code.TOO_BIG]
+
+
+def test_whatever_is_in_a_message_it_is_taken_or_refused() -> None:
+    """A gateway that was taken over signs what it likes."""
+    chance = random.Random(1)
+    items: list[Item] = [
+        Ping(1),
+        Wants(("orders",)),
+        CHANGE,
+        GATEWAY.opening(),
+        Ask("orders/1", b"\1\5\1"),
+    ]
+    ((batch, _),) = written(items)
+    taken = 0
+    for _ in range(2_000):
+        mutant = bytearray(batch)
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(mutant))
+            mutant[place : place + chance.randint(0, 2)] = chance.randbytes(chance.randint(0, 2))
+        try:
+            letter = read_letter(ROOT, GATEWAY.topics.up, GATEWAY.sealed(bytes(mutant)))
+            contents(letter, NONE)
+            taken += 1
+        except PeerError:
+            pass
+    assert 0 < taken < 2_000

@@ -198,6 +198,9 @@ def test_wrong_settings(tmp_path: Path) -> None:
     assert ended.returncode == os.EX_CONFIG and "did you mean host?" in ended.stderr
     wrong = [sys.executable, "-m", "gateway", "hub", "--data", str(tmp_path), "--broker", "b:x"]
     assert subprocess.run(wrong, cwd=ROOT, capture_output=True).returncode == os.EX_USAGE
+    wrong[-3:] = [str(tmp_path / "hub.toml")]
+    ended = subprocess.run(wrong, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == os.EX_CANTCREAT and "hub.toml: File exists" in ended.stderr
 
 
 def test_where_no_hub_runs(tmp_path: Path) -> None:

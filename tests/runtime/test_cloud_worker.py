@@ -14,11 +14,12 @@ from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import COMPACT_ROWS, Post
 from gateway.core.cloud_records import CloudChange
 from gateway.core.cloud_shares import EVERY, Share, Shares
-from gateway.core.document import Document
+from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import GatewayError
+from gateway.core.records import StoredDocument
 from gateway.core.revocations import Kind, Revocation, revoke
 from gateway.ports import BrokerLink, Intake
-from gateway.runtime import cloud_questions, cloud_worker
+from gateway.runtime import cloud_documents, cloud_questions, cloud_worker
 from gateway.runtime.cloud_answering import Answering
 from gateway.runtime.cloud_desk import Desk
 from gateway.runtime.cloud_documents import CloudDocuments
@@ -452,6 +453,47 @@ def test_a_document_that_cannot_be_loaded_stops_no_other(caplog: pytest.LogCaptu
         with pytest.raises(GatewayError) as error:
             await world.worker.edit(store, "orders/1", "put", {"n": 2})
         assert error.value.code == "document-broken"
+
+    run(work, one, two)
+
+
+def test_a_document_that_cannot_be_written_anew_is_answered_all_the_same(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair()
+
+    def fails(document: Document) -> bytes:
+        raise DocumentBroken(document.name, "no")
+
+    async def work(world: World) -> None:
+        await world.say(one, *[one.put("orders/1", n=number) for number in range(COMPACT_ROWS)])
+        monkeypatch.setattr(Document, "snapshot", fails)
+        await world.say(two, Wants(("orders",)))
+        await exchange(world, two)
+        assert two.content("orders/1") == {"fields": {"n": COMPACT_ROWS - 1}}
+        assert caplog.text.count("cannot be written anew") == 1
+
+    run(work, one, two)
+
+
+def test_a_mistake_of_ours_in_one_document_stops_no_other(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair()
+    real = cloud_answers.loaded
+
+    def fails(name: str, stored: StoredDocument) -> Document:
+        if name == "orders/1":
+            raise ValueError("a secret")
+        return real(name, stored)
+
+    async def work(world: World) -> None:
+        monkeypatch.setattr(cloud_documents, "loaded", fails)
+        await world.say(one, one.put("orders/1", n=1), one.put("orders/2", n=2))
+        await world.say(two, Wants(("orders",)))
+        await exchange(world, two)
+        assert two.content("orders/2") == {"fields": {"n": 2}} and two.content("orders/1") == {}
+        assert "ValueError" in caplog.text and "secret" not in caplog.text
 
     run(work, one, two)
 
