@@ -45,6 +45,8 @@ Statement = tuple[str, Sequence[object] | Mapping[str, object]]
 
 _SETTINGS = """
 SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false),
+    -- Statements see what was committed before each of them, which compacting rests on.
+    set_config('default_transaction_isolation', 'read committed', false),
     set_config('synchronous_commit', CASE current_setting('synchronous_commit')
         WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
     -- One plan a statement is enough: planning takes longer than most of them. What a plan depends
