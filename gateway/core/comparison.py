@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final
 
 from gateway.core.errors import Code, PeerError
+from gateway.core.names import collection_of
 from gateway.core.reconcile import (
     MIN_PAYLOAD_BYTES,
     SALT_BYTES,
@@ -38,19 +39,22 @@ LEAST_SECONDS: Final = 60.0
 
 
 class Comparison:
-    """``collections``: those that take part; None: all. ``limit``: bytes of a turn."""
+    """``collections``: those that take part; None: all. ``wanted``: those of which this side takes
+    changes. ``limit``: bytes of a turn."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         salt: bytes,
         collections: Collection[str] | None,
+        wanted: Collection[str],
         limit: int,
         now: float,
     ) -> None:
         self._catalogue = catalogue
         self._salt = salt
         self._collections = collections
+        self._wanted = wanted
         self._limit = max(MIN_PAYLOAD_BYTES, min(limit, TURN_BYTES))
         self._turns = 0
         self._compared = False
@@ -131,7 +135,11 @@ class Comparison:
         self._moved_at = now
 
     def _note(self, document: str) -> None:
-        if self._collections is not None and document.partition("/")[0] not in self._collections:
+        collection = collection_of(document)
+        if self._collections is not None and collection not in self._collections:
+            return
+        if collection not in self._wanted and not self._catalogue.holds(document.encode()):
+            # There is nothing to give, and nothing would be taken.
             return
         if document in self._differing or document in self._asked:
             return

@@ -31,11 +31,13 @@ OnEnded = Callable[[], Awaitable[bool]]
 
 
 class Compare:
-    """``collections``: those that take part; None: all. ``chance()`` is from 0 to 1."""
+    """``collections``: those that take part; None: all. ``wanted``: those of which changes are
+    taken. ``chance()`` is from 0 to 1."""
 
     def __init__(
         self,
         collections: Collection[str] | None,
+        wanted: Collection[str],
         upwards: Upwards,
         shelf: Shelf,
         talk: Talk,
@@ -46,6 +48,7 @@ class Compare:
         chance: Callable[[], float],
     ) -> None:
         self._collections = collections
+        self._wanted = frozenset(wanted)
         self._upwards = upwards
         self._shelf = shelf
         self._talk = talk
@@ -145,7 +148,7 @@ class Compare:
         self._due.began(self._now())
         catalogue = await self._catalogue()
         salt, limit = self._draw(SALT_BYTES), self._talk.limit - RECORD_BYTES
-        one = Comparison(catalogue, salt, self._collections, limit, self._now())
+        one = Comparison(catalogue, salt, self._collections, self._wanted, limit, self._now())
         self._running, self._turns = one, []
         try:
             went_on = await self._say(one, [Turn(one.opening())])

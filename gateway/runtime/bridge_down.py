@@ -155,15 +155,16 @@ class Downwards:
         decided = [await one for one in deciding]
         self.taken += sum(decided)
         link.done(message)
-        asks = [item for item in items if isinstance(item, Ask)]
-        known = [ask for ask in asks if self._sends(ask.document)]
-        for _ in range(len(asks) - len(known)):
-            self._decline("a question about a collection that mqtt.up does not name")
-        fingerprints = {i.document: i.fingerprint for i in items if isinstance(i, Answer)}
-        for document in fingerprints.keys() - {ask.document for ask in known}:
-            self._concerned.told(document)
+        answers = {i.document: i.fingerprint for i in items if isinstance(i, Answer)}
+        asks = {i.document: i for i in items if isinstance(i, Ask)}
+        known = [ask for document, ask in asks.items() if self._sends(document)]
+        for document in (answers.keys() | asks.keys()) - {ask.document for ask in known}:
+            if self._session.may_write(document):
+                self._concerned.told(document)
+            elif document in asks:
+                self._decline("a question about a collection that the settings do not name")
         if known:
-            await self._concerned.asked(known, fingerprints)
+            await self._concerned.asked(known, answers)
 
     def _decided(self, number: int, code: Code | None, reason: str) -> None:
         if code is not None:

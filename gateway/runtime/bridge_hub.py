@@ -66,8 +66,9 @@ class HubWork:
         self.upwards = Upwards(terms.up, shelf, self.talk, helper, clock)
         both = None if terms.up is None else sorted({*terms.up, *terms.down})
         self.compare = Compare(
-            both, self.upwards, shelf, self.talk, performer, declined, draw, clock, chance
-        )
+            both, terms.down, self.upwards, shelf, self.talk, performer, declined, draw, clock,
+            chance,
+        )  # fmt: skip
         self.downwards = Downwards(
             terms.key, terms.down, self.upwards.relay.sends, membership, self, performer, helper,
             declined,

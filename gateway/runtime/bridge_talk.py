@@ -147,7 +147,8 @@ class Talk:
         return is_taken
 
     async def revoked(self, entries: Iterable[bytes]) -> None:
-        """Pass revocations on. All that are known go with each greeting."""
+        """Pass revocations on, once the hub answers; all that are known go with each greeting."""
+        await self.until_heard()
         with contextlib.suppress(GatewayError):
             await self.tell([Revoked(entry) for entry in entries])
 

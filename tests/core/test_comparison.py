@@ -19,6 +19,8 @@ from gateway.core.errors import Code, PeerError
 from gateway.core.reconcile import Catalogue
 
 SALT = b"saltsalt"
+# Wanted.
+ALL = ["a", "b", "c", "d"]
 
 
 def catalogue(*names: str, state: bytes = b"f") -> Catalogue:
@@ -40,7 +42,7 @@ def nothing_waits(document: str) -> bool:
 
 
 def test_what_differs_is_asked_about_once_and_then_it_is_over() -> None:
-    one = Comparison(catalogue("a/1", "a/2", "b/1"), SALT, None, 1 << 20, 0.0)
+    one = Comparison(catalogue("a/1", "a/2", "b/1"), SALT, None, ALL, 1 << 20, 0.0)
     assert one.look(0.0) and not one.heard
     compared(one, catalogue("a/2", "a/3", "b/1"))
     assert one.left == 2 and one.heard
@@ -54,17 +56,17 @@ def test_what_differs_is_asked_about_once_and_then_it_is_over() -> None:
 
 
 def test_equal_sides_are_done_at_once() -> None:
-    one = Comparison(catalogue("a/1"), SALT, None, 1 << 20, 0.0)
+    one = Comparison(catalogue("a/1"), SALT, None, ALL, 1 << 20, 0.0)
     compared(one, catalogue("a/1"))
     assert one.is_whole and not one.look(0.0) and one.differed == 0
 
 
 def test_only_some_collections_take_part() -> None:
-    one = Comparison(catalogue("a/1", "b/1", "c/1"), SALT, ["a", "c", "d"], 1 << 20, 0.0)
+    one = Comparison(catalogue("a/1", "b/1", "c/1"), SALT, ["a", "c", "d"], ALL, 1 << 20, 0.0)
     compared(one, catalogue("a/2", "b/2", "d/1", "e/1"))
     assert sorted(one.next(nothing_waits)) == ["a/1", "a/2", "c/1", "d/1"]
     # Whatever the other side says.
-    stranger = Comparison(catalogue(), SALT, ["a"], 1 << 20, 0.0)
+    stranger = Comparison(catalogue(), SALT, ["a"], ALL, 1 << 20, 0.0)
     whole = reconcile.opening(catalogue("b/1"), SALT)
     stranger.turn(whole, 0.0)
     named = reconcile.answer(catalogue("b/1"), reconcile.opening(catalogue(), SALT)).reply
@@ -73,15 +75,21 @@ def test_only_some_collections_take_part() -> None:
     assert stranger.left == 0
 
 
+def test_what_is_not_here_and_not_wanted_is_not_asked_about() -> None:
+    one = Comparison(catalogue("a/1", "b/1"), SALT, None, ["b"], 1 << 20, 0.0)
+    compared(one, catalogue("a/2", "b/2"))
+    assert sorted(one.next(nothing_waits)) == ["a/1", "b/1", "b/2"]
+
+
 def test_turns_of_another_exchange_and_late_ones_are_ignored() -> None:
-    one = Comparison(catalogue("a/1"), SALT, None, 1 << 20, 0.0)
+    one = Comparison(catalogue("a/1"), SALT, None, ALL, 1 << 20, 0.0)
     assert one.turn(b"another!", 0.0) is None and not one.heard
     compared(one, catalogue("a/1"))
     assert one.turn(one.opening(), 0.0) is None
 
 
 def test_a_name_may_come_again() -> None:
-    one = Comparison(catalogue("a/1", "b/1", "b/2"), SALT, None, 1 << 20, 0.0)
+    one = Comparison(catalogue("a/1", "b/1", "b/2"), SALT, None, ALL, 1 << 20, 0.0)
     writer = reconcile._Writer(SALT, 1 << 16)
     writer.add(reconcile._Range(b"", b"b", reconcile.LIST, names=[b"a/1"], shorts=[b"another!"]))
     writer.add(reconcile._Range(b"b", b"", reconcile.DIGEST, digest=b"another!"))
@@ -92,7 +100,7 @@ def test_a_name_may_come_again() -> None:
 
 def test_turns_without_end_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "most_turns", lambda limit: 2)
-    one = Comparison(catalogue("a/1"), SALT, None, 1, 0.0)
+    one = Comparison(catalogue("a/1"), SALT, None, ALL, 1, 0.0)
     asks = reconcile.opening(catalogue("a/2"), SALT)
     for _ in range(2):
         assert one.turn(asks, 0.0) is not None
@@ -102,7 +110,7 @@ def test_turns_without_end_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_waits_to_be_sent_is_not_asked_about() -> None:
-    one = Comparison(catalogue("a/1", "a/2"), SALT, None, 1 << 20, 0.0)
+    one = Comparison(catalogue("a/1", "a/2"), SALT, None, ALL, 1 << 20, 0.0)
     compared(one, catalogue())
     assert one.next(lambda document: document == "a/1") == ["a/2"] and one.left == 1
 
@@ -110,7 +118,7 @@ def test_what_waits_to_be_sent_is_not_asked_about() -> None:
 def test_so_many_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_DIFFERING", 700)
     names = [f"a/{number:04}" for number in range(800)]
-    one = Comparison(catalogue(*names), SALT, None, 1 << 20, 0.0)
+    one = Comparison(catalogue(*names), SALT, None, ALL, 1 << 20, 0.0)
     compared(one, catalogue())
     assert one.left == 700 and one.more
     asked = one.next(nothing_waits)
@@ -122,9 +130,9 @@ def test_so_many_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_who_says_nothing_is_not_waited_for() -> None:
-    one = Comparison(catalogue("a/1", "a/2"), SALT, None, 1 << 20, 0.0)
+    one = Comparison(catalogue("a/1", "a/2"), SALT, None, ALL, 1 << 20, 0.0)
     assert not one.look(PATIENCE_SECONDS) and not one.is_whole and not one.heard
-    one = Comparison(catalogue("a/1", "a/2"), SALT, None, 1 << 20, 0.0)
+    one = Comparison(catalogue("a/1", "a/2"), SALT, None, ALL, 1 << 20, 0.0)
     compared(one, catalogue())
     one.next(nothing_waits)
     one.answered("a/1", 10.0)

@@ -81,19 +81,19 @@ class MemoryStore:
 
 
 class MemoryOutbox(MemoryStore):
-    """Satisfies ``RelayingStore``; of all collections."""
+    """Satisfies ``RelayingStore``."""
 
     def __init__(self) -> None:
         super().__init__()
         self.done: dict[str, int] = {}
         self.merged: dict[str, tuple[int, bytes]] = {}
         self.left_at: int | None = None
-        self.relayed: list[Sequence[str] | None] = []
+        self.collections: Sequence[str] | None = None
         self.loads: list[str] = []
         self.reads: list[str] = []
 
     def relay(self, collections: Sequence[str] | None) -> None:
-        self.relayed.append(collections)
+        self.collections = collections
 
     def load(self, document: str) -> StoredDocument:
         self.loads.append(document)
@@ -128,7 +128,8 @@ class MemoryOutbox(MemoryStore):
         return OutboxStatus(sum(map(bool, waiting.values())), size, self.left_at is not None)
 
     def _waits(self, document: str) -> list[tuple[int, bytes]]:
-        if self.left_at is not None:
+        is_relayed = self.collections is None or document.partition("/")[0] in self.collections
+        if self.left_at is not None or not is_relayed:
             return []
         place, update = self.merged.get(document, (0, b""))
         rows = [

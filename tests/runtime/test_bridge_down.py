@@ -207,6 +207,18 @@ async def test_the_hub_is_asked_for_what_its_change_refers_to() -> None:
 
 
 @asynchronous
+async def test_what_is_taken_but_not_sent_is_compared_too() -> None:
+    async with hub_site(up=["orders"]) as site:
+        await site.app.put("menu/1", {"ours": 1})
+        site.hub.take("menu/1", TEA)
+        async with site.linked():
+            await until(lambda: site.work.compare.ended_at is not None)
+            assert await site.app.read("menu/1") == {"fields": {"ours": 1, "name": "Tea"}}
+            assert site.hub.content("menu/1") == {"name": "Tea"}
+            assert site.work.compare.unanswered == 0 and site.declined.count == 0
+
+
+@asynchronous
 async def test_a_worker_that_started_is_compared_with_but_not_if_that_is_retained() -> None:
     async with hub_site() as site, site.linked() as link:
         await until(lambda: site.work.compare.ended_at is not None)

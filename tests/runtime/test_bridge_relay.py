@@ -7,11 +7,13 @@ import pytest
 
 from gateway.core.bridge_items import Ask, Change, Turn
 from gateway.core.errors import GatewayError
+from gateway.core.fingerprint import read_state_vector
 from gateway.core.records import Change as Changed
-from gateway.runtime import bridge_outbox, bridge_relay
+from gateway.runtime import bridge_outbox, bridge_relay, writer
 from tests.core.edits import Author
 from tests.runtime.hub_site import Site, hub_site, until
 from tests.runtime.test_perform import asynchronous
+from tests.support.stand_in_hub import StandInHub
 
 NOBODY = GatewayError("broker-nobody", "")
 
@@ -25,14 +27,20 @@ def sent(site: Site, document: str) -> list[bytes]:
     return [item.update for item in site.of(Change) if item.document == document]
 
 
+def wrote(site: Site, document: str, update: bytes) -> None:
+    """A device changed it, before anything else."""
+    site.store.rows.append(Changed(document, update, "till"))
+
+
 @asynchronous
 async def test_what_waited_goes_as_few_bytes_as_it_can_be() -> None:
     async with hub_site() as site:
-        await site.app.put("orders/1", {"kept": "x" * 50})
+        author = Author(5)
+        wrote(site, "orders/1", author.set("kept", "x" * 50, "fields"))
         for number in range(60):
-            await site.app.patch("orders/1", {"status": f"{number} {'y' * 40}"})
+            wrote(site, "orders/1", author.set("status", f"{number} {'y' * 40}", "fields"))
         for number in range(50):
-            await site.app.put(f"orders/a{number}", {"n": number})
+            wrote(site, f"orders/a{number}", Author(number + 9).set("n", number, "fields"))
         async with site.linked() as link:
             await settled(site)
         assert site.hub.content("orders/1") == {"kept": "x" * 50, "status": f"59 {'y' * 40}"}
@@ -50,7 +58,7 @@ async def test_a_document_larger_than_a_message_is_cut_and_counts_when_all_is_th
         author, device = Author(5), site.one.join("till")
         for number in range(40):
             author.set(str(number), chr(97 + number % 26) * 10_000, "fields")
-        site.store.rows.append(Changed("orders/1", author.whole(), "till"))
+        wrote(site, "orders/1", author.whole())
         async with site.linked() as link:
             link.gate.clear()
             await until(lambda: bool(site.work.talk.messages) or not link.gate.is_set())
@@ -62,12 +70,38 @@ async def test_a_document_larger_than_a_message_is_cut_and_counts_when_all_is_th
 
 
 @asynchronous
+async def test_nothing_is_sent_or_told_that_is_not_on_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with hub_site() as site, site.linked() as link:
+        await site.app.put("orders/1", {"n": 1})
+        await settled(site)
+        monkeypatch.setattr(writer, "GROUP_SECONDS", 3_600.0)
+        putting = asyncio.ensure_future(site.app.put("orders/1", {"n": 2}))
+        await until(lambda: site.one.performer.waiting_changes == 1)
+        heard = len(site.of(Change))
+        # It is in memory. The hub knows nothing, and has neither more nor less than the disk.
+        link.say(Ask("orders/1", b"\x00"))
+        await until(lambda: len(site.of(Change)) > heard)
+        hub = StandInHub()
+        hub.take("orders/1", site.of(Change)[-1].update)
+        assert hub.content("orders/1") == {"n": 1} == site.hub.content("orders/1")
+        site.work.compare.missed("orders/1")
+        await until(lambda: bool(site.of(Ask)))
+        assert read_state_vector(site.of(Ask)[-1].state_vector)[0] == {7: 1}
+        # Something else makes it written, and then it is sent.
+        await site.one.performer.writer.call(lambda: None)
+        await putting
+        await until(lambda: site.hub.content("orders/1") == {"n": 2})
+
+
+@asynchronous
 async def test_what_cannot_be_cut_is_said_and_the_others_go(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with hub_site() as site:
         update = Author(5).set("text", "secret" * 10_000, "fields")
-        site.store.rows.append(Changed("orders/1", update, "till"))
+        wrote(site, "orders/1", update)
         await site.app.put("orders/2", {"n": 2})
         async with site.linked(most_bytes=30_000):
             await until(lambda: site.hub.content("orders/2") == {"n": 2})
@@ -112,9 +146,10 @@ async def test_a_lost_connection_loses_nothing_and_changes_the_next_one_sends() 
 @asynchronous
 async def test_too_much_is_merged_first(monkeypatch: pytest.MonkeyPatch) -> None:
     async with hub_site(most_bytes=4_000) as site:
+        author = Author(5)
         for number in range(40):
-            await site.app.put("orders/1", {"text": f"{number}" * 60})
-        await site.app.put("orders/2", {"n": 2})
+            wrote(site, "orders/1", author.set("text", f"{number}" * 60, "fields"))
+        wrote(site, "orders/2", Author(6).set("n", 2, "fields"))
         before = site.store.outbox_status()
         assert before.bytes > 4_000
         await site.work._bounds.look()
@@ -133,7 +168,9 @@ async def test_what_is_too_much_even_so_is_left_and_compared(
     caplog.set_level(logging.WARNING)
     async with hub_site(most_bytes=1_000) as site:
         for number in range(30):
-            await site.app.put(f"orders/{number}", {"text": f"{number}" * 60})
+            wrote(
+                site, f"orders/{number}", Author(number + 9).set("text", f"{number}" * 60, "fields")
+            )
         await site.work._bounds.look()
         assert site.work.status()["outbox"]["left"] and "compared instead" in caplog.text
         await site.app.put("orders/3", {"text": "new"})

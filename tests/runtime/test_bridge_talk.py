@@ -161,9 +161,11 @@ def test_revocations_go_with_each_greeting_and_as_they_are_heard() -> None:
         line, link = Line(device), Other()
         async with line.over(link):
             assert link.said[-1][1] == Revoked(entry)
-            await line.talk.revoked([b"too early"])
+            telling = asyncio.ensure_future(line.talk.revoked([b"new"]))
+            await asyncio.sleep(1)
+            assert not telling.done()
             line.talk.answered(link.nonce)
-            await line.talk.revoked([b"new"])
+            await telling
             assert link.said[-1][1] == Revoked(b"new")
             # A lost connection is told elsewhere.
             link.refusal = GatewayError("broker-lost", "")

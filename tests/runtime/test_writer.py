@@ -142,6 +142,23 @@ def test_a_full_disk_is_said_and_tried_again(monkeypatch: pytest.MonkeyPatch) ->
     asyncio.run(run())
 
 
+def test_a_call_may_see_only_what_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "GROUP_SECONDS", 3_600.0)
+
+    async def run() -> None:
+        running = Running()
+        running.persist(1)
+        await running.until(1)
+        running.persist(2)
+        call = running.writer.call
+        names: Callable[[], object] = lambda: len(running.store.rows)  # noqa: E731
+        assert await call(names, commits=False) == 1 and running.stored == [1]
+        assert await call(names) == 2
+        await running.close()
+
+    asyncio.run(run())
+
+
 def test_while_the_disk_is_full_documents_are_read_with_what_waits() -> None:
     async def run() -> None:
         running = Running()
