@@ -1,7 +1,7 @@
 """The composition of a hub: one worker of it (docs/hub.md).
 
-Start: open the database, read the key, answer on the admin door, connect. Stop: say goodbye to the
-broker, finish what the database is at, close it.
+Start: open the database, read the key, answer on the admin door, connect, answer by HTTP. Stop: end
+HTTP, say goodbye to the broker, finish what the database is at, close it.
 """
 
 import asyncio
@@ -9,14 +9,16 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway import __version__
 from gateway.adapters.hub_key import read_key
 from gateway.adapters.loop import new_event_loop
 from gateway.adapters.mqtt import Mqtt
 from gateway.adapters.mqtt_pipe import Settings
+from gateway.adapters.process_figures import process_figures
 from gateway.adapters.rtnetlink import Network
 from gateway.adapters.sqlite_cloud import SqliteCloud
 from gateway.control.server import ControlServer
@@ -24,6 +26,7 @@ from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import Post
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import GatewayError
+from gateway.core.hub_metrics import worker_metrics
 from gateway.core.primitives import public_of
 from gateway.hub_config import HubConfig
 from gateway.ports import BrokerLink, CloudStore, Intake
@@ -31,14 +34,19 @@ from gateway.runtime.bridge import Bridge
 from gateway.runtime.cloud_answering import Answering
 from gateway.runtime.cloud_desk import Desk
 from gateway.runtime.cloud_documents import CloudDocuments
-from gateway.runtime.cloud_edits import CloudEdits
+from gateway.runtime.cloud_edits import CloudEdits, Verb
 from gateway.runtime.cloud_worker import CloudWorker, Hearing, compare, shared
 from gateway.runtime.threads import Helper
+
+if TYPE_CHECKING:
+    from gateway.api.serving import Api
 
 # Each worker of a folder has its own admin door.
 SOCKETS: Final = "hub-*.sock"
 GOODBYE_SECONDS: Final = 2.0
 EX_CANTCREAT: Final = 73
+# For an edit by the API; the worker may just be answering somebody who compares.
+EDIT_SECONDS: Final = 20.0
 ID_BYTES: Final = 4
 # Messages that are not done and publications without an answer: several batches, so that the
 # broker, the database and the gateways do not wait for each other.
@@ -120,6 +128,7 @@ class Hub:
             chance,
         )
         self._bridge.attach(self.worker)
+        self._api: Api | None = None
         self._stop = asyncio.Event()
 
     async def run(self, ready: Ready) -> None:
@@ -132,10 +141,13 @@ class Hub:
         keeping = asyncio.ensure_future(self._bridge.keep(Network()))
         stopping = asyncio.ensure_future(self._stop.wait())
         try:
+            self._api = self._serve(loop)
             ready(self._facts())
             await asyncio.wait([keeping, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await self._end_api()
             await self._bridge.close(GOODBYE_SECONDS)
         finally:
+            await self._end_api()
             keeping.cancel()
             stopping.cancel()
             await control.close()
@@ -143,6 +155,59 @@ class Hub:
             await asyncio.to_thread(self._helper.close)
         if isinstance(ended[0], Exception):
             raise ended[0]
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> "Api | None":
+        of = self._config.api
+        if not of.enabled:
+            return None
+        # Who has no API does without its libraries.
+        from gateway.api.serving import Api, ApiSettings
+        from gateway.api.site import Surroundings
+
+        api = Api(
+            ApiSettings(
+                of.host, of.port, Path(of.tokens_file) if of.tokens_file else None, of.readers
+            ),
+            partial(_open, self._config, self._folder),
+            partial(self._edited, loop),
+            Surroundings(
+                __version__,
+                self._broker,
+                process_figures,
+                lambda: worker_metrics(self.worker.counts()),
+            ),
+        )
+        api.start()
+        return api
+
+    async def _end_api(self) -> None:
+        api, self._api = self._api, None
+        if api is not None:
+            await asyncio.to_thread(api.close)
+
+    def _edited(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        space: str,
+        document: str,
+        verb: Verb,
+        content: Mapping[str, Any],
+        root: str,
+    ) -> None:
+        """An edit that a thread of the API asks for."""
+        done = asyncio.run_coroutine_threadsafe(
+            self.worker.edit(space, document, verb, content, root), loop
+        )
+        try:
+            done.result(EDIT_SECONDS)
+        except TimeoutError:
+            done.cancel()
+            sentence = "it is not known whether this was written; do it again"
+            raise GatewayError("busy", sentence) from None
+
+    def _broker(self) -> str:
+        """Why no messages come, or ""."""
+        return "" if self.worker.is_hearing else str(self._bridge.status()["state"])
 
     async def _answer(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         if verb != "status" or arguments:
@@ -179,7 +244,14 @@ class Hub:
             "kind": "postgresql" if url else "sqlite",
             "data": str(self._folder),
             "key": self._key,
+            "api": self._api_address(),
         }
+
+    def _api_address(self) -> str:
+        if self._api is None:
+            return ""
+        host = self._config.api.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._api.port}/"
 
 
 def _open(config: HubConfig, folder: Path) -> CloudStore:

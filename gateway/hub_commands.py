@@ -1,4 +1,4 @@
-"""The commands of a hub: hub, hub-key, hub-status (docs/hub.md)."""
+"""The commands of a hub: hub, hub-key, hub-status, hub-token (docs/hub.md)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ The key is made at first use. Its file is the hub's identity: copy it to each ma
 and to a safe place.
 """
 
+TOKEN = f"""\
+It prints a token, which is kept nowhere, and lines for the file that api.tokens_file names:
+  {PROGRAM} hub-token --name reports
+  {PROGRAM} hub-token --name office --write --store 433703b7bc6ca46e9e7e8e168a219e17
+"""
+
 Say = Callable[[str], None]
 AddCommand = Callable[..., argparse.ArgumentParser]
 
@@ -45,8 +51,20 @@ def add(add_command: AddCommand, say: Say) -> None:
     """Add the commands by ``add_command(name, function, summary, more)``."""
     hub = add_command("hub", partial(_hub, say), "be a hub for many stores: one worker of it", HUB)
     hub.add_argument("--broker", metavar="HOST[:PORT]", help="where the broker is (localhost)")
+    hub.add_argument(
+        "--api", metavar="[ADDRESS:]PORT", help="answer by HTTP there (docs/hub-api.md)"
+    )
     add_command("hub-key", partial(_key, say), "print the public key of the hub", KEY)
     add_command("hub-status", partial(_status, say), "how the workers of the hub do here")
+    token = add_command("hub-token", partial(_token, say), "make a token for the API", TOKEN)
+    token.add_argument("--name", default="", help="what it is for")
+    token.add_argument("--write", action="store_true", help="it may put and patch documents, too")
+    token.add_argument(
+        "--store",
+        action="append",
+        metavar="ID",
+        help="a store, or share:NAME; may be repeated (all)",
+    )
 
 
 def _hub(say: Say, options: argparse.Namespace) -> int:
@@ -72,6 +90,22 @@ def _status(say: Say, options: argparse.Namespace) -> int:
         sentence = f"no worker of a hub runs here; start it with {PROGRAM} hub, or name --data"
         raise GatewayError("not-running", sentence, EX_UNAVAILABLE)
     say(json.dumps({"workers": workers}) if options.json else "\n".join(map(_line, workers)))
+    return 0
+
+
+def _token(say: Say, options: argparse.Namespace) -> int:
+    from gateway.core.hub_tokens import EVERY, READ, TOKEN_BYTES, WRITE, lines, made
+
+    token = made(os.urandom(TOKEN_BYTES))
+    scopes = [READ, WRITE] if options.write else [READ]
+    try:
+        text = lines(options.name or "token", token, scopes, options.store or [EVERY])
+    except GatewayError as error:
+        raise GatewayError("usage", error.sentence, EX_USAGE) from error
+    if options.json:
+        say(json.dumps({"ok": True, "token": token, "lines": text}))
+    else:
+        say(f"{token}\n\nShown this once. Append to the file of api.tokens_file:\n\n{text}")
     return 0
 
 
@@ -109,6 +143,8 @@ def _ready(say: Say, as_json: bool, facts: Mapping[str, Any]) -> None:
     say(f"Store Gateway {__version__}, a hub\n")
     say(f"  Broker     {facts['address']}, topics below {facts['root']}")
     say(f"  Database   {facts['kind']}")
+    if facts["api"]:
+        say(f"  API        {facts['api']}")
     say(f"  Data       {facts['data']}")
     say(f"  Key        {facts['key']}   for [mqtt] hub of each gateway\n")
     say(f"{PROGRAM} hub-status says how it does. Ctrl-C stops it; nothing saved is lost.")
@@ -122,6 +158,8 @@ def _config(options: argparse.Namespace) -> HubConfig:
         given["folder"] = str(options.data.absolute())
     if getattr(options, "broker", None):
         given["broker"] = _address(options.broker)
+    if getattr(options, "api", None):
+        given["api"] = _listening(options.api)
     loaded = load_hub(options.config)
     try:
         return override_hub(loaded, given, "command line")
@@ -137,3 +175,10 @@ def _address(text: str) -> dict[str, Any]:
         sentence = f"--broker takes HOST or HOST:PORT, not {text!r}"
         raise GatewayError("usage", sentence, EX_USAGE)
     return {"host": host.strip("[]"), "port": int(port)}
+
+
+def _listening(text: str) -> dict[str, Any]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal():
+        raise GatewayError("usage", f"--api takes PORT or ADDRESS:PORT, not {text!r}", EX_USAGE)
+    return {"enabled": True, "port": int(port), **({"host": host.strip("[]")} if host else {})}

@@ -10,7 +10,7 @@ from gateway.config import Mqtt, default_data
 from gateway.core.announcement import is_this_machine
 from gateway.core.cloud_shares import EVERY, Share, overlap
 from gateway.core.errors import GatewayError
-from gateway.settings import EX_CONFIG, Rule, filled, read_toml
+from gateway.settings import EX_CONFIG, Rule, filled, read_toml, whole
 
 FOLDER = "store-gateway-hub"
 KEY_FILE = "hub.key"
@@ -32,6 +32,8 @@ def _are_stores(value: Any) -> bool:
     )
 
 
+# As they are said of a gateway.
+_FLAG, _HOST = _BROKER["enabled"], _BROKER["host"]
 _STORES = {
     "rule": Rule(
         "a list of ids of stores, 32 hex digits each",
@@ -128,6 +130,17 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpApi:
+    """The HTTP API (docs/hub-api.md). ``readers``: those that wait for changes, at most."""
+
+    enabled: bool = field(default=False, metadata=_FLAG)
+    host: str = field(default="127.0.0.1", metadata=_HOST)
+    port: int = field(default=8_790, metadata=whole(0, 65_535))
+    tokens_file: str = field(default="", metadata=_TEXT)
+    readers: int = field(default=64, metadata=whole(1, 1_000))
+
+
+@dataclass(frozen=True, slots=True)
 class SharedCollections:
     """See ``core.cloud_shares.Share``. Who writes has to be said, as any store may be there."""
 
@@ -148,6 +161,7 @@ class HubConfig:
     broker: Broker = field(default_factory=Broker)
     intake: Intake = field(default_factory=Intake)
     database: Database = field(default_factory=Database)
+    api: HttpApi = field(default_factory=HttpApi)
     share: tuple[SharedCollections, ...] = field(default=(), metadata={"each": SharedCollections})
 
     @property
@@ -172,6 +186,7 @@ def override_hub(config: HubConfig, values: Mapping[str, Any], source: str) -> H
     """``config`` with some values replaced; errors name ``source`` as the file."""
     changed: HubConfig = filled(config, values, source, "")
     wrong = _wrong_broker(changed.broker) or overlap(changed.shares) or _unnamed(changed)
+    wrong = wrong or _wrong_api(changed.api)
     if wrong:
         raise GatewayError("config-value", f"{source}: {wrong}", EX_CONFIG)
     return changed
@@ -182,6 +197,12 @@ def _wrong_broker(broker: Broker) -> str:
         return "broker.key is set and broker.certificate is missing; both belong together"
     if not broker.tls_used and (broker.ca or broker.certificate):
         return "broker.ca and broker.certificate have no meaning without TLS; set broker.tls = true"
+    return ""
+
+
+def _wrong_api(api: HttpApi) -> str:
+    if api.enabled and not api.tokens_file and not is_this_machine(api.host):
+        return f"others reach {api.host}: api.tokens_file is needed (store-gateway hub-token)"
     return ""
 
 

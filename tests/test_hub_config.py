@@ -1,12 +1,15 @@
 """The settings of a hub, and what its commands make of their arguments."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from gateway.__main__ import main
 from gateway.core.cloud_shares import Share
 from gateway.core.errors import GatewayError
-from gateway.hub_commands import _address
+from gateway.core.hub_tokens import read_tokens, token_of
+from gateway.hub_commands import _address, _listening
 from gateway.hub_config import HubConfig, load_hub
 
 STORE = "a" * 32
@@ -121,3 +124,46 @@ def test_an_address_that_is_none() -> None:
     with pytest.raises(GatewayError) as error:
         _address("b.example:mqtt")
     assert error.value.code == "usage"
+
+
+def test_the_api_is_off_and_needs_tokens_where_others_reach_it(tmp_path: Path) -> None:
+    path = tmp_path / "hub.toml"
+    assert not load_hub(None).api.enabled and load_hub(None).api.host == "127.0.0.1"
+    path.write_text('[api]\nenabled = true\nhost = "0.0.0.0"')
+    with pytest.raises(GatewayError, match="tokens_file"):
+        load_hub(path)
+    path.write_text('[api]\nenabled = true\nhost = "0.0.0.0"\ntokens_file = "x"\nreaders = 5')
+    assert load_hub(path).api.readers == 5
+    path.write_text("[api]\nreaders = 0")
+    with pytest.raises(GatewayError, match=r"api\.readers"):
+        load_hub(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("8790", {"enabled": True, "port": 8790}),
+        ("0.0.0.0:1", {"enabled": True, "port": 1, "host": "0.0.0.0"}),
+        ("[::1]:1", {"enabled": True, "port": 1, "host": "::1"}),
+    ],
+)
+def test_where_the_api_listens(text: str, settings: dict[str, object]) -> None:
+    assert _listening(text) == settings
+    with pytest.raises(GatewayError):
+        _listening(f"{text}x")
+
+
+def test_a_token_is_printed_once_with_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["hub-token", "--name", "office", "--write", "--store", STORE]
+    assert main([*given, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    (token,) = read_tokens(said["lines"])
+    assert token_of([token], said["token"]) is token
+    assert token.name == "office" and token.stores == {STORE}
+    assert token.scopes == {"read", "write"}
+    assert main(["hub-token"]) == 0
+    shown = capsys.readouterr().out
+    (other,) = read_tokens("[[token]]" + shown.partition("[[token]]")[2])
+    assert token_of([other], shown.split()[0]) is other
+    assert other.stores == {"*"} and other.scopes == {"read"}
+    assert main(["hub-token", "--store", "shop"]) == 64

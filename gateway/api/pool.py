@@ -29,7 +29,7 @@ class Pool:
     def store(self) -> Iterator[CloudStore]:
         """One that nobody else uses meanwhile. Raises ``GatewayError`` ``busy``, and the like.
 
-        One whose database failed is not used again.
+        Once a database failed no object of it is used again: the others failed as well.
         """
         if not self._turns.acquire(timeout=WAIT_SECONDS):
             raise GatewayError("busy", "too much is asked at once; try again", EX_TEMPFAIL)
@@ -41,6 +41,7 @@ class Pool:
                 if error.code.startswith("hub-database-"):
                     log.warning("%s", error.sentence)
                     store.close()
+                    self._forget()
                 else:
                     self._give(store)
                 raise
@@ -56,6 +57,10 @@ class Pool:
         """Close all, those that are in use when they come back; idempotent."""
         with self._lock:
             self._is_closed = True
+        self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
             free, self._free = self._free, []
         for store in free:
             store.close()

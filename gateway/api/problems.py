@@ -11,7 +11,7 @@ DATABASE = "hub-database-"
 BROKEN = "document-broken"
 STATUS = {
     "bad-name": 400, "usage": 400, "hub-bad-place": 400, "no-document": 404, "hub-no-space": 404,
-    "shared-type": 409, "too-big": 413, "refused": 422, "quota": 507, "busy": 503,
+    "shared-type": 409, "too-big": 413, "refused": 422, "busy": 503,
     "hub-database-unreachable": 503, "hub-database-full": 507,
 }  # fmt: skip
 RETRY = {"Retry-After": "5"}

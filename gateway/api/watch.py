@@ -29,7 +29,10 @@ class Watch:
 
     def __init__(self, open_store: Callable[[], CloudStore]) -> None:
         self._open = open_store
-        self._changed = threading.Condition()
+        # Two for one lock: who begins to wait wakes the thread, and not all the others.
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._wanted = threading.Condition(lock)
         self._numbers = Counter[str]()
         # Counts for all spaces together what may have changed in any.
         self._all = 0
@@ -46,6 +49,7 @@ class Watch:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+            self._wanted.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
 
@@ -63,7 +67,7 @@ class Watch:
         """Whether a space may be further than a mark; waits for that at most so long."""
         with self._changed:
             self._waiting += 1
-            self._changed.notify_all()
+            self._wanted.notify_all()
             try:
                 self._changed.wait_for(
                     lambda: self._is_closed or self._mark(space) != mark, seconds
@@ -82,13 +86,13 @@ class Watch:
                     self._look(store)
             except GatewayError as error:
                 log.warning("%s", error.sentence)
-                with self._changed:
-                    self._changed.wait_for(lambda: self._is_closed, PAUSE_SECONDS)
+                with self._wanted:
+                    self._wanted.wait_for(lambda: self._is_closed, PAUSE_SECONDS)
 
     def _is_wanted(self) -> bool:
         """Returns once somebody waits; False when all is over."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._waiting)
+        with self._wanted:
+            self._wanted.wait_for(lambda: self._is_closed or self._waiting)
             return not self._is_closed
 
     def _look(self, store: CloudStore) -> None:
@@ -96,11 +100,12 @@ class Watch:
         place = "now"
         while self._waiting and not self._is_closed:
             rows, found = store.changed("", place, LOOKED_AT)
-            with self._changed:
-                # What was before is not known: everybody looks once.
-                self._all += place == "now"
-                self._numbers.update(row.space for row in rows)
-                self._changed.notify_all()
+            if rows or place == "now":
+                with self._changed:
+                    # What was before is not known: everybody looks once.
+                    self._all += place == "now"
+                    self._numbers.update(row.space for row in rows)
+                    self._changed.notify_all()
             # Behind so many others nobody is to wait: it goes on from the end.
             place = found if len(rows) < LOOKED_AT else "now"
             store.wait_for_changes(LOOK_SECONDS)

@@ -25,6 +25,12 @@ class HttpCounts:
     edits: int = 0
 
 
+def worker_metrics(counts: Mapping[str, int]) -> list[Metric]:
+    """What a worker counted of what it does, by what it is."""
+    help_ = "What the worker did with what came by the broker."
+    return [Metric("store_gateway_hub_work_total", COUNTER, help_, counts, "kind")]
+
+
 def hub_metrics(
     version: str,
     totals: Mapping[str, int] | None,

@@ -96,7 +96,7 @@ def file(folder: Path, name: str) -> Answer:
 
 def _view(handler: Handler) -> Callable[..., Response]:
     def view(**parts: str) -> Response:
-        return _response(handler(_request(parts)))
+        return _response(handler(_request(parts, checked=False)))
 
     return view
 

@@ -67,6 +67,18 @@ def test_one_that_failed_is_closed_and_not_lent_again(tmp_path: Path, error: Exc
     lending.pool.close()
 
 
+def test_after_a_failure_nobody_is_lent_what_was_open_before(tmp_path: Path) -> None:
+    lending = Lending(tmp_path)
+    with lending.pool.store(), lending.pool.store():
+        pass
+    with pytest.raises(GatewayError), lending.pool.store():
+        raise AWAY
+    assert len(lending.closed) == 2
+    with lending.pool.store() as store:
+        assert store is lending.opened[2]
+    lending.pool.close()
+
+
 def test_what_was_asked_wrongly_is_no_failure(tmp_path: Path) -> None:
     lending = Lending(tmp_path)
     with pytest.raises(GatewayError), lending.pool.store() as store:

@@ -36,23 +36,24 @@ def settle(looking: Watch, space: str = SHOP) -> watch.Mark:
 
 
 def test_a_change_wakes_those_of_its_space(hub: Hub, looking: Watch) -> None:
-    woken: list[str] = []
+    is_over = threading.Event()
 
-    def wait(space: str, mark: watch.Mark) -> None:
-        if looking.wait(space, mark, 20):
-            woken.append(space)
+    def keep_waiting() -> None:
+        while not (is_over.is_set() or looking.is_closed):
+            looking.wait(OTHER, looking.mark(OTHER), 0.5)
 
-    keeper = threading.Thread(target=wait, args=(OTHER, settle(looking, OTHER)), name="keeper")
+    # While anybody waits it is looked at all spaces.
+    keeper = threading.Thread(target=keep_waiting, name="keeper")
     keeper.start()
-    mark = settle(looking) if looking.mark(SHOP) == (0, 0) else looking.mark(SHOP)
-    reader = threading.Thread(target=wait, args=(SHOP, mark), name="reader")
-    reader.start()
+    settle(looking)
+    before, other = looking.mark(SHOP)[1], looking.mark(OTHER)[1]
     hub.put(SHOP, "orders/1", a=1)
-    reader.join(20)
-    assert woken == [SHOP] and looking.mark(SHOP) != mark
+    eventually(lambda: looking.mark(SHOP)[1] == before + 1)
+    assert looking.mark(OTHER)[1] == other
     hub.put(OTHER, "orders/1", a=1)
+    eventually(lambda: looking.mark(OTHER)[1] == other + 1)
+    is_over.set()
     keeper.join(20)
-    assert woken == [SHOP, OTHER]
 
 
 def test_nothing_is_asked_of_the_database_while_nobody_waits(hub: Hub, looking: Watch) -> None:
