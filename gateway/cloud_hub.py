@@ -29,13 +29,13 @@ from gateway.core.errors import GatewayError
 from gateway.core.hub_metrics import worker_metrics
 from gateway.core.primitives import public_of
 from gateway.hub_config import HubConfig
-from gateway.ports import CloudStore
+from gateway.ports import BrokerLink, CloudStore, Intake
 from gateway.runtime.bridge import Bridge
 from gateway.runtime.cloud_answering import Answering
 from gateway.runtime.cloud_desk import Desk
 from gateway.runtime.cloud_documents import CloudDocuments
 from gateway.runtime.cloud_edits import CloudEdits, Verb
-from gateway.runtime.cloud_worker import CloudWorker, compare, shared
+from gateway.runtime.cloud_worker import CloudWorker, Hearing, compare, shared
 from gateway.runtime.threads import Helper
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Hub:
             CloudEdits(store, self._documents, shares, draw),
             post,
             self._helper,
-            shared,
+            _hearing(config),
             self._bridge.refused,
             chance,
         )
@@ -269,6 +269,29 @@ def _settings(config: HubConfig, number: str) -> Settings:
         broker.ca, broker.certificate, broker.key, broker.user, broker.password_file,
         WINDOW, WINDOW_BYTES, MAX_WAITING, MAX_WAITING_BYTES,
     )  # fmt: skip
+
+
+def _hearing(config: HubConfig) -> Hearing:
+    """Where messages come from; RabbitMQ keeps those of gateways in a queue, so nothing is said of
+    a start."""
+    amqp = config.intake.amqp
+    if not amqp.hosts:
+        return shared
+    from gateway.adapters.amqp import connect
+    from gateway.adapters.amqp_settings import AmqpSettings
+
+    settings = AmqpSettings(
+        amqp.nodes, amqp.tls, amqp.ca, amqp.certificate, amqp.key, amqp.user, amqp.password_file,
+        amqp.virtual_host, config.root,
+    )  # fmt: skip
+
+    async def queued(_: BrokerLink, __: HubTopics) -> Intake:
+        try:
+            return await connect(settings)
+        except GatewayError as error:
+            raise GatewayError(error.code, f"by AMQP: {error.sentence}") from error
+
+    return queued
 
 
 def _chance(draw: Callable[[int], bytes]) -> Callable[[], float]:

@@ -14,6 +14,7 @@ from gateway.settings import EX_CONFIG, Rule, filled, read_toml, whole
 
 FOLDER = "store-gateway-hub"
 KEY_FILE = "hub.key"
+MAX_PORT = 65_535
 
 # What is right for the broker of a gateway is right here.
 _BROKER = {entry.name: entry.metadata for entry in fields(Mqtt)}
@@ -49,6 +50,24 @@ _SOME = {"rule": Rule('["*"] or a list of ids of stores', _are_stores)}
 _TEXT = _BROKER["ca"]
 
 
+def _node(text: str) -> tuple[str, int]:
+    """Name or address and port of a node; 0 where none is named."""
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^\s:@/\[\]]+)(?::(\d{1,5}))?", text)
+    if found is None or int(found[2] or 0) > MAX_PORT:
+        raise ValueError(text)
+    return found[1].strip("[]"), int(found[2] or 0)
+
+
+def _are_nodes(value: Any) -> bool:
+    try:
+        return isinstance(value, list) and all(_node(host) for host in value)
+    except (TypeError, ValueError):
+        return False
+
+
+_HOSTS = {"rule": Rule('a list of nodes such as ["rabbit1.example:5671"]', _are_nodes)}
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """The broker of the gateways. ``port``: 0 stands for 8883 with TLS and 1883 without."""
@@ -72,6 +91,35 @@ class Broker:
     def port_used(self) -> int:
         """The port, also where none is named."""
         return self.port or (8_883 if self.tls_used else 1_883)
+
+
+@dataclass(frozen=True, slots=True)
+class Amqp:
+    """Where the messages of gateways are taken by AMQP (docs/rabbitmq); without ``hosts`` they are
+    taken from the broker by MQTT."""
+
+    hosts: tuple[str, ...] = field(default=(), metadata=_HOSTS)
+    tls: bool = field(default=True, metadata=_BROKER["tls"])
+    ca: str = field(default="", metadata=_TEXT)
+    certificate: str = field(default="", metadata=_TEXT)
+    key: str = field(default="", metadata=_TEXT)
+    user: str = field(default="", metadata=_BROKER["user"])
+    password_file: str = field(default="", metadata=_TEXT)
+    virtual_host: str = field(default="/", metadata=_TEXT)
+
+    @property
+    def nodes(self) -> tuple[tuple[str, int], ...]:
+        """Name and port of each."""
+        default = 5_671 if self.tls else 5_672
+        parts = (_node(host) for host in self.hosts)
+        return tuple((name, port or default) for name, port in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Where messages of gateways come from."""
+
+    amqp: Amqp = field(default_factory=Amqp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +159,7 @@ class HubConfig:
     key_file: str = field(default="", metadata=_TEXT)
     stores: tuple[str, ...] = field(default=(), metadata=_STORES)
     broker: Broker = field(default_factory=Broker)
+    intake: Intake = field(default_factory=Intake)
     database: Database = field(default_factory=Database)
     api: HttpApi = field(default_factory=HttpApi)
     share: tuple[SharedCollections, ...] = field(default=(), metadata={"each": SharedCollections})

@@ -25,6 +25,10 @@ ca = "ca.crt"
 user = "hub"
 password_file = "secret"
 
+[intake.amqp]
+hosts = ["rabbit1.example", "[::1]:5"]
+user = "hub"
+
 [database]
 url = "postgresql://hub@db.example/hub"
 
@@ -56,6 +60,7 @@ def test_all_settings(tmp_path: Path) -> None:
     # Elsewhere there is TLS, unless somebody says otherwise.
     assert config.broker.tls_used and config.broker.port_used == 8_883
     assert (config.stores, config.key_path) == ((STORE,), Path("/keys/hub"))
+    assert config.intake.amqp.nodes == (("rabbit1.example", 5_671), ("::1", 5))
     assert config.shares == (
         Share("menu", ("menu", "prices"), ("*",), (STORE,)),
         Share("staff", ("staff",), (STORE,), ("*",)),
@@ -70,6 +75,10 @@ def test_all_settings(tmp_path: Path) -> None:
     [
         ("[broker]\nhots = 'x'", "broker.hots is not a setting; did you mean host?"),
         ("[broker]\nhost = 'b:1883'", "broker.host is 'b:1883'"),
+        ("[intake.amqp]\nhosts = ['a:b']", "intake.amqp.hosts is"),
+        ("[intake.amqp]\nhosts = ['a:70000']", "intake.amqp.hosts is"),
+        ("[intake.amqp]\nhosts = [3]", "intake.amqp.hosts is"),
+        ("[intake]\namqp = 3", "[intake.amqp]"),
         ("stores = ['x']", "stores is"),
         ("stores = ['*']", "stores is"),
         ("[database]\nurl = 'mysql://x'", "postgresql://"),

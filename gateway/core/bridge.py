@@ -3,6 +3,7 @@
 docs/mqtt.md. Nothing here knows a library or a clock.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -233,11 +234,12 @@ def section(
     waiting: int = 0,
     retry_seconds: float | None = None,
     counts: dict[str, int] | None = None,
+    hub: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the status says of the cloud; ``detail``: what was met, more exactly.
 
     ``waiting``: documents that are not known to be at the broker; ``retry_seconds``: until it is
-    tried again.
+    tried again; ``hub``: what is said of updates both ways, if there are any.
     """
     return {
         "state": cause.code,
@@ -249,4 +251,5 @@ def section(
         "waiting": waiting,
         "retry_s": None if retry_seconds is None else round(max(0.0, retry_seconds), 1),
         "counters": counts or {},
+        **(hub or {}),
     }

@@ -35,11 +35,13 @@ def open_to_all(broker: MosquittoBroker) -> MosquittoBroker:
 class HubWorker:
     """``with HubWorker(folder, broker) as worker``: one worker; ``facts`` is its ready line."""
 
-    def __init__(self, folder: Path, broker: MosquittoBroker, *arguments: str) -> None:
+    def __init__(self, folder: Path, broker: MosquittoBroker | None, *arguments: str) -> None:
+        """``broker``: None where the settings name another."""
         self.folder = folder
+        address = ["--broker", f"127.0.0.1:{broker.ports[OPEN]}"] if broker else []
         self._command = [
             sys.executable, "-m", "gateway", "hub", "--json", "--data", str(folder),
-            "--broker", f"127.0.0.1:{broker.ports[OPEN]}", *arguments,
+            *address, *arguments,
         ]  # fmt: skip
         self._process: subprocess.Popen[str] | None = None
         self.facts: dict[str, Any] = {}
@@ -89,13 +91,22 @@ class BrokerGateway:
     """A ``HandGateway`` at a broker, with a thread of its own: it answers what comes, and compares
     when a worker came or went. ``gateway`` is for those who hold ``lock``."""
 
-    def __init__(self, broker: MosquittoBroker, gateway: HandGateway) -> None:
+    def __init__(
+        self,
+        broker: MosquittoBroker | int,
+        gateway: HandGateway,
+        *,
+        client_id: str = "",
+        user: str = "",
+        password: str = "",
+    ) -> None:
+        """``broker``: or the port of another that knows this user."""
         self.gateway = gateway
         self.lock = threading.RLock()
         self.called = 0
         self.sent: deque[Any] = deque(maxlen=1_000_000)
         self._ready = threading.Event()
-        name = f"gateway-{gateway.peer.hex()}-{os.getpid()}"
+        name = client_id or f"gateway-{gateway.peer.hex()}-{os.getpid()}"
         client = self._client = Client(
             CallbackAPIVersion.VERSION2, name, protocol=MQTTProtocolVersion.MQTTv5
         )
@@ -104,7 +115,9 @@ class BrokerGateway:
         client.on_message = self._message
         client.on_connect = self._connected
         client.on_subscribe = lambda *_: self._ready.set()
-        client.connect("127.0.0.1", broker.ports[OPEN])
+        if user:
+            client.username_pw_set(user, password)
+        client.connect("127.0.0.1", broker if isinstance(broker, int) else broker.ports[OPEN])
 
     def __enter__(self) -> Self:
         self._client.loop_start()
