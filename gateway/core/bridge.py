@@ -3,7 +3,6 @@
 docs/mqtt.md. Nothing here knows a library or a clock.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -234,12 +233,11 @@ def section(
     waiting: int = 0,
     retry_seconds: float | None = None,
     counts: dict[str, int] | None = None,
-    hub: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What the status says of the cloud; ``detail``: what was met, more exactly.
 
     ``waiting``: documents that are not known to be at the broker; ``retry_seconds``: until it is
-    tried again; ``hub``: what is said of updates both ways, if there are any.
+    tried again.
     """
     return {
         "state": cause.code,
@@ -251,5 +249,4 @@ def section(
         "waiting": waiting,
         "retry_s": None if retry_seconds is None else round(max(0.0, retry_seconds), 1),
         "counters": counts or {},
-        **(hub or {}),
     }

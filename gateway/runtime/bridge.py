@@ -51,9 +51,6 @@ class Work(Protocol[Where_contra]):
     def counts(self) -> dict[str, int]:
         """Figures since the start."""
 
-    def hub(self) -> Mapping[str, Any]:
-        """What the status says of updates both ways; nothing where there are none."""
-
 
 class Bridge(Watcher, Generic[Where]):
     """``topics()``: those of this device, None while it is of no store; ``host``: the broker's.
@@ -124,7 +121,6 @@ class Bridge(Watcher, Generic[Where]):
             waiting=self._work.waiting(),
             retry_seconds=None if self._retry_at is None else self._retry_at - now,
             counts=self._work.counts(),
-            hub=self._work.hub(),
         )
 
     async def keep(self, network: Network) -> None:

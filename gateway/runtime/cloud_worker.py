@@ -112,10 +112,6 @@ class CloudWorker:
         """Figures since the start."""
         return {**{name: self._counts[name] for name in COUNTS}, "unsent": self._post.unsent}
 
-    def hub(self) -> Mapping[str, Any]:
-        """See ``Work``: it is the hub."""
-        return {}
-
     def limit(self, link: BrokerLink) -> int:
         """Bytes of a batch over a connection."""
         return self._post.limit(link.most_bytes)

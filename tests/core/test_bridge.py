@@ -66,4 +66,3 @@ def test_the_section_of_the_status() -> None:
     assert said["sentence"] == "The cloud is connected (more)."
     assert (said["since_s"], said["retry_s"], said["waiting"]) == (1.3, 0.0, 3)
     assert said["broker"] == "b:1" and said["counters"] == {"x": 1} and not said["broken"]
-    assert said["outbox"] == {"bytes": 7} and "outbox" not in section(OFF)

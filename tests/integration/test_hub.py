@@ -13,8 +13,8 @@ from gateway.control.messages import ControlError
 from gateway.core.bridge_items import Change, Revoked
 from gateway.core.primitives import public_of
 from tests.core.edits import Author
-from tests.integration.test_cloud import Site, settings
 from tests.support.broker import MosquittoBroker
+from tests.support.cloud_site import Site, settings
 from tests.support.gateway import GatewayProcess, eventually
 from tests.support.stand_in_hub import HubAtBroker, StandInHub
 from tests.support.store import ask, command, run
