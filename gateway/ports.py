@@ -389,7 +389,7 @@ class Intake(Protocol):
         """The next message. Another worker gets it when this one is lost before it is ``done``."""
 
     def done(self, message: Message) -> None:
-        """The broker need not keep a message any more."""
+        """The broker need not keep a message any more; does nothing once it is lost."""
 
     async def lost(self) -> GatewayError:
         """Why the connection ended, once it did."""

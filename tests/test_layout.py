@@ -20,7 +20,10 @@ FAMILIES = {"werkzeug": "flask", "jinja2": "flask", "markupsafe": "flask"}
 MODULES = {"paho_mqtt": "paho"}
 
 # Libraries of the extra "hub", and who may import them: no gateway has them.
-HUB = {"psycopg": {"gateway/adapters/postgres_link.py", "tests/support/postgres.py"}}
+HUB = {
+    "pika": {"gateway/adapters/amqp.py"},
+    "psycopg": {"gateway/adapters/postgres_link.py", "tests/support/postgres.py"},
+}
 
 
 def modules(package: str) -> Iterator[Path]:

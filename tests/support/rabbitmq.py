@@ -22,6 +22,7 @@ from typing import Self
 from tests.support.broker import Authority
 from tests.support.debian import Release, Unavailable, key
 from tests.support.gateway import ROOT
+from tests.support.packages import ProgramMissing, cache
 
 CONFIGURATION = ROOT / "docs" / "rabbitmq"
 RELEASE = "trixie"
@@ -61,26 +62,18 @@ BOOT = (
 )  # fmt: skip
 
 
-class RabbitUnavailable(Exception):
-    """There is no RabbitMQ, and none can be had; the text says what to do."""
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(base) / "store-gateway" / "rabbitmq"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 def programs() -> Path:
-    """A root folder that has RabbitMQ; made when there is none of the newest version."""
-    release = Release(RELEASE, _cache() / f"apt-{RELEASE}", bare=True)
+    """A root folder that has RabbitMQ; made when there is none of the newest version.
+
+    Raises ProgramMissing.
+    """
+    release = Release(RELEASE, cache("rabbitmq") / f"apt-{RELEASE}", bare=True)
     try:
-        with (_cache() / "lock").open("w") as lock:
+        with (cache("rabbitmq") / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return _unpacked(release)
     except Unavailable as error:
-        raise RabbitUnavailable(f"the tests need RabbitMQ of Debian {RELEASE}. {error}") from error
+        raise ProgramMissing(f"the tests need RabbitMQ of Debian {RELEASE}. {error}") from error
 
 
 def _unpacked(release: Release) -> Path:
@@ -111,7 +104,7 @@ def _update(release: Release) -> None:
 
 
 def _root(packages: list[str]) -> Path:
-    return _cache() / f"rabbitmq-{key(*packages)}"
+    return cache("rabbitmq") / f"rabbitmq-{key(*packages)}"
 
 
 def _furnish(root: Path) -> None:
@@ -130,7 +123,7 @@ def _unshared() -> list[str]:
     if os.getuid() != 0:
         command.append("--map-root-user")
     if shutil.which("unshare") is None or subprocess.run([*command, "true"]).returncode != 0:
-        raise RabbitUnavailable(
+        raise ProgramMissing(
             "RabbitMQ runs in a mount namespace, which this system does not allow here: "
             "run the tests as root, or allow user namespaces"
         )
