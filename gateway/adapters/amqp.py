@@ -189,7 +189,7 @@ class AmqpIntake:
 
 
 class _Connection(AsyncioConnection):  # type: ignore[misc]
-    """pika's connection, which can also be given up."""
+    """pika's connection, which can also be given up, at any time."""
 
     def abort(self) -> None:
         """End it now; nothing if it has ended. pika does the same when a heartbeat is missed."""
@@ -208,18 +208,23 @@ async def _open(
         client_properties={"connection_name": QUEUE},
     )  # fmt: skip
     loop = asyncio.get_running_loop()
-    opened: asyncio.Future[Any] = loop.create_future()
-    opening = _Connection.create_connection(
-        [parameters], lambda met: None if opened.done() else opened.set_result(met), loop
+    opened: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def answer(error: BaseException | None) -> None:
+        if not opened.done():
+            opened.set_result(error)
+
+    connection = _Connection(
+        parameters, lambda _: answer(None), lambda _, error: answer(error), custom_ioloop=loop
     )
     try:
-        result = await opened
+        error = await opened
     except asyncio.CancelledError:
-        opening.abort()
+        connection.abort()
         raise
-    if isinstance(result, BaseException):
-        raise _met(result)
-    intake = AmqpIntake(result, settings)
+    if error is not None:
+        raise _met(error)
+    intake = AmqpIntake(connection, settings)
     try:
         await intake.begin()
     except BaseException:
@@ -231,6 +236,8 @@ async def _open(
 def _met(error: BaseException) -> GatewayError:
     """What an exception of pika means."""
     match error:
+        case exceptions.AMQPConnectionError(args=(workflow.AMQPConnectorException() as inner, *_)):
+            return _met(inner)
         case workflow.AMQPConnectionWorkflowFailed():
             return _met(error.exceptions[-1])
         case workflow.AMQPConnectorSocketConnectError(
@@ -239,7 +246,7 @@ def _met(error: BaseException) -> GatewayError:
             return broker_error("broker-unreachable", "no answer in time")
         case workflow.AMQPConnectorPhaseErrorBase():
             return _met(error.exception)
-        case workflow.AMQPConnectorStackTimeout():
+        case workflow.AMQPConnectorStackTimeout() | exceptions.ConnectionOpenAborted():
             return broker_error("broker-silent", "it does not greet")
         case exceptions.AMQPHeartbeatTimeout():
             return broker_error("broker-silent")
