@@ -217,11 +217,9 @@ class RabbitCluster:
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) * 1_024
 
-    def password_file(self, user: str, password: str | None = None) -> Path:
-        """A file with the password of a user, or another one."""
-        path = self.folder / f"{user}.password"
-        path.write_text(f"{PASSWORDS[user] if password is None else password}\n")
-        return path
+    def password_file(self, user: str) -> Path:
+        """A file with the password of a user."""
+        return self.folder / f"{user}.password"
 
     def _log(self, node: int) -> Path:
         return self.folder / f"node{node}.log"
@@ -282,6 +280,7 @@ class RabbitCluster:
         text = text.replace("STORE", store).replace("GATEWAY", gateway)
         for user, password in PASSWORDS.items():
             text = text.replace(f"HASH_OF_{user}", _hashed(password))
+            self.password_file(user).write_text(f"{password}\n")
         json.loads(text)
         (self.folder / "definitions.json").write_text(text)
         for node in range(len(self._names)):
