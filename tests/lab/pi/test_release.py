@@ -42,6 +42,19 @@ def test_the_host_s_own_release_needs_nothing(programs: Path) -> None:
     assert release.release("bookworm").options() == []
 
 
+def test_a_bare_apt_has_nothing_installed_whatever_the_host_has(
+    programs: Path, tmp_path: Path
+) -> None:
+    calls = apt_get(programs)
+    bare = debian.Release("bookworm", tmp_path / "bare", bare=True)
+    assert not bare.updated()
+    bare.update()
+    assert bare.updated()
+    assert bare.absent(["bluez"]) == ["bluez=5.82-1", "libc6=2.41-12"]
+    assert f"Dir::State::Status={tmp_path / 'bare' / 'status'}" in calls.read_text()
+    assert (tmp_path / "bare" / "status").read_text() == ""
+
+
 def test_a_layer_of_another_release_has_a_cache_of_its_own(programs: Path) -> None:
     calls = apt_get(programs)
     path = layer.layer("trixie")
