@@ -189,6 +189,20 @@ def test_a_gateway_has_its_own_topics_only(cluster: RabbitCluster) -> None:
     run(work())
 
 
+def test_a_gateway_comes_by_tls_and_nobody_comes_without_a_user(cluster: RabbitCluster) -> None:
+    async def work() -> None:
+        ca = str(cluster.folder / "certs" / "ca.crt")
+        port = cluster.mqtts_ports[1]
+        sealed = replace(mqtt(cluster, 1), host="localhost", port=port, tls=True, ca=ca)
+        async with linked(sealed) as gateway:
+            await gateway.publish(Publication(f"{BASE}/health/{GATEWAY}", b"{}"))
+        with pytest.raises(GatewayError) as caught:
+            await Mqtt(replace(sealed, user="", password_file="")).connect(WILL)
+        assert caught.value.code == "broker-not-authorised"
+
+    run(work())
+
+
 def test_a_worker_is_told_why_it_cannot_consume(cluster: RabbitCluster) -> None:
     async def refused(settings: AmqpSettings) -> str:
         with pytest.raises(GatewayError) as caught:

@@ -183,8 +183,9 @@ class RabbitCluster:
         self.stop()
 
     def start(self, node: int) -> None:
-        """Start a node, on the ports and with the data it had before."""
-        self._launch(node)
+        """Start a node that does not run, on the ports and with the data it had before."""
+        if node not in self._processes:
+            self._launch(node)
         self._wait(node)
 
     def kill(self, node: int) -> None:
