@@ -401,9 +401,7 @@ class Intake(Protocol):
         """
 
     def done(self, message: Message) -> None:
-        """The broker need not keep a message any more. Once it is lost nothing happens: the message
-        comes again.
-        """
+        """The broker need not keep a message any more; does nothing once it is lost."""
 
     async def lost(self) -> GatewayError:
         """Why the connection ended, once it did."""
