@@ -23,6 +23,8 @@ from gateway.runtime.threads import Helper
 
 # A message above this is opened beside the loop.
 HEAVY_BYTES = 8_192
+# After some items nothing is taken for as long as they took, but not longer than this.
+REST_SECONDS = 0.05
 # Messages of which something is not yet on the disk or answered; then no more are read.
 MOST_UNDECIDED = 8
 
@@ -71,6 +73,9 @@ class Downwards:
         self._session = CloudSession(collections, self._decided, concerned.missed)
         self._number = 0
         self._deciding: dict[int, asyncio.Future[bool]] = {}
+        # How many items were taken, and how long the last of them took.
+        self._items = 0
+        self._took = 0.0
         # Changes that were taken, since the start.
         self.taken = 0
 
@@ -105,24 +110,34 @@ class Downwards:
     async def _take(self, items: Iterable[Item]) -> list[asyncio.Future[bool]]:
         """Hand the changes over in their order, and the rest to who is concerned."""
         deciding = []
-        for number, item in enumerate(items, 1):
-            match item:
-                case Change(document, update):
-                    deciding += await self._hand_over(document, update, answer=False)
-                case Answer(document, _, update):
-                    deciding += await self._hand_over(document, update, answer=True)
-                case Ask():
-                    # Answered once the rest of the message is on the disk.
-                    pass
-                case Turn(ranges):
-                    self._concerned.turned(ranges)
-                case Pong(nonce):
-                    self._concerned.answered(nonce)
-                case _:
-                    self._decline("what only a gateway says")
-            if not number % TURN_MESSAGES:
-                await asyncio.sleep(BACKLOG_PAUSE_SECONDS)
+        loop = asyncio.get_running_loop()
+        for item in items:
+            began = loop.time()
+            deciding += await self._take_one(item)
+            self._took += loop.time() - began
+            self._items += 1
+            if not self._items % TURN_MESSAGES:
+                # Devices come first, however much the hub has to bring.
+                await asyncio.sleep(min(max(self._took, BACKLOG_PAUSE_SECONDS), REST_SECONDS))
+                self._took = 0.0
         return deciding
+
+    async def _take_one(self, item: Item) -> list[asyncio.Future[bool]]:
+        match item:
+            case Change(document, update):
+                return await self._hand_over(document, update, answer=False)
+            case Answer(document, _, update):
+                return await self._hand_over(document, update, answer=True)
+            case Ask():
+                # Answered once the rest of the message is on the disk.
+                pass
+            case Turn(ranges):
+                self._concerned.turned(ranges)
+            case Pong(nonce):
+                self._concerned.answered(nonce)
+            case _:
+                self._decline("what only a gateway says")
+        return []
 
     async def _hand_over(
         self, document: str, update: bytes, *, answer: bool
