@@ -176,6 +176,18 @@ class MosquittoBroker:
         if forget:
             (self.folder / "mosquitto.db").unlink(missing_ok=True)
 
+    def save(self) -> None:
+        """Have it write what it keeps, which is what is there after ``kill``."""
+        assert self._process is not None
+        kept = self.folder / "mosquitto.db"
+        before = kept.stat().st_ino if kept.exists() else 0
+        self._process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + START_SECONDS
+        # It writes beside, and then renames.
+        while not kept.exists() or kept.stat().st_ino == before:
+            assert time.monotonic() < deadline, f"nothing was saved: {self.log()}"
+            time.sleep(0.02)
+
     def stop(self) -> None:
         """End it by SIGTERM: it keeps its state."""
         self._end(signal.SIGTERM)
