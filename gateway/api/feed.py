@@ -6,8 +6,7 @@ slow one is only late. Events are those of the HTML standard, section 9.2 (serve
 
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from gateway.api import asked
 from gateway.api.access import Access
@@ -43,42 +42,37 @@ class Readers:
         self._most = most
         self._lock = threading.Lock()
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Be one of them. Raises ``HttpProblem`` 503 when there are too many."""
+    def come(self) -> None:
+        """One more. Raises ``HttpProblem`` 503 when there are too many."""
         with self._lock:
             if self._counts.readers >= self._most:
                 self._counts.readers_refused += 1
                 sentence = f"{self._most} readers wait already; try again"
                 raise HttpProblem(503, "too-many-readers", sentence, RETRY)
             self._counts.readers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._counts.readers -= 1
+
+    def go(self) -> None:
+        """One less."""
+        with self._lock:
+            self._counts.readers -= 1
 
 
 class Stream:
-    """Pieces of an answer, with what is held for them until it is closed: also when it never
-    began."""
+    """Pieces of an answer, and what is done once it is over: also when it never began."""
 
-    def __init__(
-        self, pieces: Generator[bytes, None, None], slot: AbstractContextManager[None]
-    ) -> None:
+    def __init__(self, pieces: Generator[bytes, None, None], on_end: Callable[[], None]) -> None:
         self._pieces = pieces
-        self._slot = slot
-        self._is_open = True
+        self._on_end: Callable[[], None] | None = on_end
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
 
     def close(self) -> None:
-        """Called by the server once the answer is over; idempotent."""
+        """Called by the server; idempotent."""
         self._pieces.close()
-        if self._is_open:
-            self._is_open = False
-            self._slot.__exit__(None, None, None)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()
 
 
 class Feed:
@@ -118,10 +112,13 @@ class Feed:
         rows, place = self._read(space, asked.after(request), limit)
         if wait and not rows:
             until = time.monotonic() + wait
-            with self._readers.one():
+            self._readers.come()
+            try:
                 while not rows and self._waited(request, space, mark, until):
                     mark = self._watch.mark(space)
                     rows, place = self._read(space, place, limit)
+            finally:
+                self._readers.go()
         return Answer(as_json({"changes": [held(row) for row in rows], "next": place}))
 
     def _stream(self, request: Request, space: str, with_content: bool) -> Answer:
@@ -129,10 +126,11 @@ class Feed:
         mark = self._watch.mark(space)
         # A place that is none is told before the stream begins.
         first = self._read(space, after, EVENTS)
-        slot = self._readers.one()
-        slot.__enter__()
+        self._readers.come()
         pieces = self._events(request, space, mark, first, with_content)
-        return Answer(Stream(pieces, slot), type=EVENTS_TYPE, headers={"X-Accel-Buffering": "no"})
+        return Answer(
+            Stream(pieces, self._readers.go), type=EVENTS_TYPE, headers={"X-Accel-Buffering": "no"}
+        )
 
     def _events(
         self,

@@ -1,6 +1,7 @@
 """Apps of routes: what handlers are given, and what goes wrong."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,7 +28,16 @@ def refuse(request: Request) -> Answer:
     raise HttpProblem(409, "so-so", "it is so", {"Retry-After": "5"})
 
 
+def break_off(request: Request) -> Answer:
+    def pieces() -> Iterator[bytes]:
+        yield b"a"
+        raise ValueError(f"canary-{4710 + 1}")
+
+    return Answer(pieces(), type="text/plain")
+
+
 ROUTES = [
+    Route("GET", "/break-off", break_off),
     Route("GET", "/tell/<one>/<path:more>", tell),
     Route("PUT", "/tell/<one>/<path:more>", tell),
     Route("GET", "/fail", fail),
@@ -107,6 +117,15 @@ def test_a_mistake_of_ours_is_logged_without_what_was_sent(
         answer = client().get("/fail?q=canary-4711")
     assert (answer.status_code, answer.get_json()["code"]) == (500, "internal")
     assert "ValueError" in caplog.text and "in fail" in caplog.text
+    assert "4711" not in caplog.text
+
+
+def test_a_mistake_within_an_answer_ends_it_and_is_logged_alike(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with Serving(App(ROUTES, lambda _: None, lambda _: {}).wsgi) as serving:
+        assert serving.get("/break-off").body == b"a"
+    assert "ValueError" in caplog.text and "in pieces" in caplog.text
     assert "4711" not in caplog.text
 
 

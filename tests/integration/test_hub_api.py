@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -99,7 +100,15 @@ def test_what_a_gateway_wrote_is_read_and_what_is_put_reaches_it(
         broker.stop()
         eventually(lambda: not _ready(ask))
         assert ask(f"{where}/1") == {"fields": {"total": 3}}
-        assert hub.end(signal.SIGTERM) == 0
+        stream = ask.request(f"/api/v1/stores/{store}/changes")
+        stream.add_header("Accept", "text/event-stream")
+        with urlopen(stream, timeout=30) as events:
+            assert events.readline() == b"retry: 3000\n"
+            began = time.monotonic()
+            assert hub.end(signal.SIGTERM) == 0
+            # As long as a service manager waits.
+            assert time.monotonic() - began < 5
+            events.read()
 
 
 def test_readers_go_on_when_their_database_was_away(tmp_path: Path) -> None:
