@@ -30,7 +30,7 @@ from tests.support.slow_lines import breaking
 from tests.support.store import ask, command
 from tests.support.timed_gateway import TimedGateway
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 
 UPDATES, ORDERS = 300, 15
 COLLECTIONS = ["orders", "menu", "tables"]

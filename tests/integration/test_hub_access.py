@@ -11,7 +11,7 @@ from tests.support.broker import PASSWORD, PASSWORDS, MosquittoBroker
 from tests.support.gateway import eventually
 from tests.support.hub import BrokerGateway, HubWorker
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 
 
 def test_the_access_list_of_the_example_is_enough(tmp_path: Path) -> None:

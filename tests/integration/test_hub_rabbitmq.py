@@ -12,7 +12,7 @@ from tests.support.gateway import eventually
 from tests.support.hub import BrokerGateway, HubWorker
 from tests.support.rabbitmq import PASSWORDS, RabbitCluster
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 
 
 def settings(cluster: RabbitCluster) -> str:

@@ -18,7 +18,7 @@ from tests.support.gateway import GatewayProcess, eventually
 from tests.support.hub import HubWorker, open_to_all
 from tests.support.store import ask, command
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 
 
 class World:

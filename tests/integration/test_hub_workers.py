@@ -20,7 +20,7 @@ from tests.support.gateway import ROOT, eventually
 from tests.support.hub import BrokerGateway, HubWorker, open_to_all
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 STORE, OTHER_STORE = b"r" * 32, b"q" * 32
 
 

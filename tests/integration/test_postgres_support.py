@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 
 
 def test_what_was_committed_is_there_after_a_loss_of_power(tmp_path: Path) -> None:

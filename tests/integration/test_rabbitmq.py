@@ -24,7 +24,7 @@ from gateway.core.errors import GatewayError
 from tests.support.gateway import ROOT, eventually
 from tests.support.rabbitmq import PASSWORDS, RabbitCluster
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 
 STORE, GATEWAY = "ab" * 16, "cd" * 16
 BASE = f"store-gateway/{STORE}"
