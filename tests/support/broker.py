@@ -7,11 +7,8 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.support import packages
-from tests.support.gateway import ROOT
+from tests.support.gateway import ROOT, eventually
+from tests.support.process import Program
 
 CONFIGURATION = ROOT / "docs" / "mqtt"
 CERTIFICATE, PASSWORD, OPEN = 8883, 8884, 1883
@@ -101,7 +99,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-class MosquittoBroker:
+class MosquittoBroker(Program):
     """``with MosquittoBroker(folder) as broker``: ``broker.ports`` by the ports of the example.
 
     Its certificates are for the host ``localhost``. ``more`` stands at the end of the
@@ -118,6 +116,7 @@ class MosquittoBroker:
         persistent: bool = True,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder / "mosquitto.log")
         self.folder = folder
         self.ports = {port: free_port() for port in (CERTIFICATE, PASSWORD, OPEN)}
         self.authority = Authority(folder / "certs")
@@ -125,22 +124,9 @@ class MosquittoBroker:
         self.authority.issue("gateway")
         self.persistent = persistent
         self._programs, self._environment = programs()
-        self._process: subprocess.Popen[bytes] | None = None
         self.allow(store, gateway)
         self._passwords()
         self._configure(more)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def allow(self, store: str, gateway: str, more: str = "") -> None:
         """Write the access list of the example for a store and its gateway."""
@@ -148,7 +134,7 @@ class MosquittoBroker:
         text = text.replace("STORE", store).replace("GATEWAY", gateway)
         (self.folder / "store-gateway.acl").write_text(f"{text}\n{more}\n", encoding="utf-8")
         if self._process is not None:
-            self._process.send_signal(signal.SIGHUP)
+            self.send(signal.SIGHUP)
 
     def password_file(self, user: str, password: str | None = None) -> Path:
         """A file with the password of a user, or another one."""
@@ -158,49 +144,25 @@ class MosquittoBroker:
 
     def start(self) -> None:
         """Start it, on the ports it had before."""
-        log = (self.folder / "mosquitto.log").open("ab")
-        self._process = subprocess.Popen(
+        self.launch(
             [self._programs / "mosquitto", "-c", self.folder / "mosquitto.conf"],
-            env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            env=self._environment, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        log.close()
-        deadline = time.monotonic() + START_SECONDS
-        while not self._listens():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"no broker: {self.log()}")
-            time.sleep(0.02)
+        self.await_ready(self._listens, START_SECONDS)
 
     def kill(self, *, forget: bool = False) -> None:
         """End it as a loss of power would; ``forget``: with all that it kept."""
-        self._end(signal.SIGKILL)
+        super().kill()
         if forget:
             (self.folder / "mosquitto.db").unlink(missing_ok=True)
 
     def save(self) -> None:
         """Have it write what it keeps, which is what is there after ``kill``."""
-        assert self._process is not None
         kept = self.folder / "mosquitto.db"
         before = kept.stat().st_ino if kept.exists() else 0
-        self._process.send_signal(signal.SIGUSR1)
-        deadline = time.monotonic() + START_SECONDS
+        self.send(signal.SIGUSR1)
         # It writes beside, and then renames.
-        while not kept.exists() or kept.stat().st_ino == before:
-            assert time.monotonic() < deadline, f"nothing was saved: {self.log()}"
-            time.sleep(0.02)
-
-    def stop(self) -> None:
-        """End it by SIGTERM: it keeps its state."""
-        self._end(signal.SIGTERM)
-
-    def log(self) -> str:
-        """What it said."""
-        return (self.folder / "mosquitto.log").read_text(errors="replace")
-
-    def _end(self, number: int) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(number)
-            process.wait(timeout=10)
+        eventually(lambda: kept.exists() and kept.stat().st_ino != before, START_SECONDS, 0.02)
 
     def _listens(self) -> bool:
         for port in self.ports.values():

@@ -1,21 +1,18 @@
 """A real gateway in a process of its own."""
 
-import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.support.process import Program
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30.0
 
 
-class GatewayProcess:
+class GatewayProcess(Program):
     """``with GatewayProcess(folder) as gateway`` starts it and ends it by SIGTERM."""
 
     def __init__(
@@ -26,30 +23,13 @@ class GatewayProcess:
         environment: Mapping[str, str] | None = None,
         module: str = "gateway",
     ) -> None:
+        super().__init__(folder.parent / f"{folder.name}.log")
         self.folder = folder
         self.port = port
         self.facts: dict[str, Any] = {}
         self._arguments = arguments
         self._module = module
         self._environment = {**os.environ, **environment} if environment else None
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     def start(self) -> None:
         """Start it on the port it had before and wait until it is ready."""
@@ -61,44 +41,10 @@ class GatewayProcess:
             command.append("--no-pages")
         else:
             command.remove("--pages")
-        errors = (self.folder.parent / f"{self.folder.name}.log").open("a")
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, stderr=errors, text=True,
-        )  # fmt: skip
-        errors.close()
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        self.facts = json.loads(line) if line else {}
-        if not self.facts.get("ready"):
-            self._process.wait(timeout=10)
-            self._process.stdout.close()
-            self._process = None
-            raise AssertionError(f"no gateway: {line}{self.log()}")
+        self.launch(command, reads=True, cwd=ROOT, env=self._environment)
+        self.facts = self.line()
+        assert self.facts["ready"], self.facts
         self.port = int(self.facts["mesh"].rsplit(":", 1)[1].split("/")[0])
-
-    def kill(self) -> None:
-        """End it as a power cut or a crash would."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> int:
-        """End it by SIGTERM; returns the exit code."""
-        return self._end(signal.SIGTERM)
-
-    def log(self) -> str:
-        """What it said on standard error."""
-        return (self.folder.parent / f"{self.folder.name}.log").read_text()
-
-    def _end(self, number: int) -> int:
-        process = self._process
-        if process is None:
-            return 0
-        self._process = None
-        os.kill(process.pid, number)
-        code = process.wait(timeout=10)
-        assert process.stdout is not None
-        process.stdout.close()
-        return code
 
 
 def eventually(check: Callable[[], Any], seconds: float = 30.0, every: float = 0.05) -> Any:

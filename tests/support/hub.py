@@ -1,9 +1,6 @@
 """A worker of a hub as a process, and a gateway that talks to a hub over a real broker."""
 
-import json
 import os
-import signal
-import subprocess
 import sys
 import threading
 from collections import deque
@@ -20,6 +17,7 @@ from tests.support.broker import OPEN, MosquittoBroker
 from tests.support.cloud import HandGateway
 from tests.support.gateway import ROOT as CHECKOUT
 from tests.support.gateway import eventually
+from tests.support.process import Program
 
 EVERYBODY = "pattern readwrite #"
 
@@ -32,59 +30,29 @@ def open_to_all(broker: MosquittoBroker) -> MosquittoBroker:
     return broker
 
 
-class HubWorker:
+class HubWorker(Program):
     """``with HubWorker(folder, broker) as worker``: one worker; ``facts`` is its ready line."""
 
     def __init__(self, folder: Path, broker: MosquittoBroker | None, *arguments: str) -> None:
         """``broker``: None where the settings name another."""
+        super().__init__(folder.parent / f"{folder.name}.log")
         self.folder = folder
         address = ["--broker", f"127.0.0.1:{broker.ports[OPEN]}"] if broker else []
         self._command = [
             sys.executable, "-m", "gateway", "hub", "--json", "--data", str(folder),
             *address, *arguments,
         ]  # fmt: skip
-        self._process: subprocess.Popen[str] | None = None
         self.facts: dict[str, Any] = {}
 
-    def __enter__(self) -> Self:
-        log = (self.folder.parent / f"{self.folder.name}.log").open("a")
-        self._process = subprocess.Popen(
-            self._command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        log.close()
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, self.log()
-        self.facts = json.loads(line)
+    def start(self) -> None:
+        """Start it, and wait until it hears gateways."""
+        self.launch(self._command, reads=True, cwd=CHECKOUT)
+        self.facts = self.line()
         eventually(lambda: self.status()["hearing"])
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self.end(signal.SIGTERM)
-
-    def end(self, number: signal.Signals) -> int:
-        """End it by a signal; its exit code."""
-        process = self._process
-        assert process is not None
-        process.send_signal(number)
-        code = process.wait(10)
-        assert process.stdout is not None
-        process.stdout.close()
-        return code
 
     def status(self) -> dict[str, Any]:
         """What it says of itself."""
         return ControlClient(self.folder / f"hub-{self.facts['pid']}.sock").request("status")
-
-    def log(self) -> str:
-        """What it wrote on standard error."""
-        return (self.folder.parent / f"{self.folder.name}.log").read_text()
 
 
 class BrokerGateway:

@@ -1,56 +1,38 @@
 """A real ``store-gateway peer`` in a process of its own, driven by its JSON lines."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.support.gateway import ROOT
+from tests.support.process import Program
 
 WAIT_SECONDS = 30.0
 
 
-class PeerProcess:
+class PeerProcess(Program):
     """``with PeerProcess(folder, "--connect", …) as peer`` starts it and ends it by SIGTERM.
 
     ``events`` are all lines it wrote; ``documents`` what it told of its subscriptions.
     """
 
     def __init__(self, folder: Path, *arguments: str) -> None:
+        super().__init__(folder.parent / f"{folder.name}.log")
         self.folder = folder
         self.events: list[dict[str, Any]] = []
         self.documents: dict[str, dict[str, Any]] = {}
         self._arguments = arguments
-        self._process: subprocess.Popen[str] | None = None
         self._news = threading.Condition()
         self._number = 0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def start(self) -> dict[str, Any]:
         """Start it and wait until it is ready; returns what it said then."""
         command = [sys.executable, "-m", "gateway", "peer", "--data", str(self.folder)]
-        with (self.folder.parent / f"{self.folder.name}.log").open("a") as errors:
-            self._process = subprocess.Popen(
-                [*command, *self._arguments],
-                cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
-            )  # fmt: skip
+        self.launch([*command, *self._arguments], reads=True, cwd=ROOT, stdin=subprocess.PIPE)
         self.events.clear()
         self._reader = threading.Thread(target=self._read, args=(self._process,))
         self._reader.start()
@@ -85,25 +67,8 @@ class PeerProcess:
         with self._news:
             assert self._news.wait_for(lambda: holds(self.documents), WAIT_SECONDS), self.documents
 
-    def kill(self) -> None:
-        """End it as a power cut or a crash would."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> int:
-        """End it by SIGTERM; returns the exit code."""
-        return self._end(signal.SIGTERM)
-
-    def _end(self, number: int) -> int:
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        os.kill(process.pid, number)
-        code = process.wait(timeout=10)
+    def ended(self) -> None:
         self._reader.join()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
-        return code
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +25,7 @@ from tests.support.postgres_cluster import (
     programs,
     template,
 )
+from tests.support.process import Program
 
 START_SECONDS = 30.0
 END_SECONDS = 30.0
@@ -42,20 +42,21 @@ SETTINGS = {
 PID, SEGMENT, STATUS = 0, 6, 7
 
 
-class PostgresServer:
+class PostgresServer(Program):
     """``with PostgresServer(folder) as server``: ``server.url`` is its database.
 
     ``folder`` gets its log. The data are in a temporary folder, as the user that runs the server
     may not enter the folders of a test; it is gone at the end.
     """
 
+    end_seconds = END_SECONDS
+
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder / "postgres.log")
         self.port = free_port()
         self.url = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"
-        self._log = folder / "postgres.log"
         self._programs, self._environment = programs()
-        self._process: subprocess.Popen[bytes] | None = None
         cluster = template(self._programs, self._environment)
         self._home = Path(tempfile.mkdtemp(prefix="store-gateway-postgres-"))
         give(self._home)
@@ -84,18 +85,12 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, on the port it had before, and wait until it lets clients in."""
         options = [word for name in SETTINGS for word in ("-c", f"{name}={SETTINGS[name]}")]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self.data, "-p", str(self.port), *options],
-                env=self._environment, cwd=self._home, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, process_group=0, **owner(),
-            )  # fmt: skip
-        deadline = time.monotonic() + START_SECONDS
-        while not self._ready(self._process.pid):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"no server: {self.log()}")
-            time.sleep(0.01)
+        self.launch(
+            [self._programs / "postgres", "-D", self.data, "-p", str(self.port), *options],
+            env=self._environment, cwd=self._home, stdin=subprocess.DEVNULL,
+            process_group=0, **owner(),
+        )  # fmt: skip
+        self.await_ready(self._is_ready, START_SECONDS)
 
     def kill(self) -> None:
         """End all its processes by SIGKILL, as a loss of power would."""
@@ -117,24 +112,17 @@ class PostgresServer:
             os.close(child)
             assert ended
 
-    def stop(self) -> None:
+    def stop(self) -> int:
         """End it in order; clients are disconnected."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=END_SECONDS)
-
-    def log(self) -> str:
-        """What it said."""
-        return self._log.read_text(errors="replace")
+        return self.end(signal.SIGINT)
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         """A connection of the database's owner; each statement is a transaction."""
         return psycopg.connect(self.url, autocommit=True)
 
-    def _ready(self, pid: int) -> bool:
+    def _is_ready(self) -> bool:
         lines = self._postmaster()
-        return len(lines) > STATUS and lines[PID] == str(pid) and lines[STATUS] == "ready"
+        return len(lines) > STATUS and lines[PID] == str(self.pid) and lines[STATUS] == "ready"
 
     def _postmaster(self) -> list[str]:
         try:
