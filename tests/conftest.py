@@ -25,6 +25,10 @@ THREAD_END_SECONDS = 2.0
 # 0.1 s on, which a busy machine reaches without a fault of the code.
 BLOCKED_SECONDS = 0.5
 
+# Nanoseconds this thread ran, and waited for a processor while others ran (Linux,
+# Documentation/scheduler/sched-stats.rst).
+SCHEDULE = Path("/proc/thread-self/schedstat")
+
 
 def pytest_configure() -> None:
     """Let tests interrupt what they start, also in a run that a shell put in the background."""
@@ -61,11 +65,21 @@ class LoopComplaints(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.found: list[str] = []
+        self._thread = threading.get_ident()
+        self._waited = _waited_seconds()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep errors, and slow callbacks above the limit."""
-        if record.levelno >= logging.ERROR or _blocked_seconds(record) > BLOCKED_SECONDS:
+        blocked = _blocked_seconds(record) - self._waited_since()
+        if record.levelno >= logging.ERROR or blocked > BLOCKED_SECONDS:
             self.found.append(record.getMessage())
+
+    def _waited_since(self) -> float:
+        """Of the time since the last complaint, what other processes took."""
+        if threading.get_ident() != self._thread:
+            return 0.0
+        before, self._waited = self._waited, _waited_seconds()
+        return self._waited - before
 
 
 def _blocked_seconds(record: logging.LogRecord) -> float:
@@ -74,6 +88,14 @@ def _blocked_seconds(record: logging.LogRecord) -> float:
         seconds = record.args[1]
         return seconds if isinstance(seconds, float) else 0.0
     return 0.0
+
+
+def _waited_seconds() -> float:
+    try:
+        return int(SCHEDULE.read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        # A kernel without it.
+        return 0.0
 
 
 @pytest.fixture(autouse=True)

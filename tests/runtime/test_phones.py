@@ -769,4 +769,5 @@ def test_hostile_phones_do_not_hurt_one_that_is_active(
             channel.close()
 
     course()
-    assert not caplog.records
+    # What asyncio says of a slow machine is judged for all tests (tests/conftest.py).
+    assert not [record for record in caplog.records if record.name != "asyncio"]
