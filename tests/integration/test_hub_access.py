@@ -1,15 +1,14 @@
 """A worker of a hub at a broker with TLS, passwords and the access list of the example."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from gateway.core.bridge_items import Ping, Wants
 from tests.integration.test_hub_workers import gateway
-from tests.support.broker import PASSWORD, PASSWORDS, MosquittoBroker
+from tests.support.broker import PASSWORDS, MosquittoBroker
 from tests.support.gateway import eventually
-from tests.support.hub import BrokerGateway, HubWorker
+from tests.support.hub import BrokerGateway, HubWorker, hub_settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 
@@ -19,11 +18,7 @@ def test_the_access_list_of_the_example_is_enough(tmp_path: Path) -> None:
     folder.mkdir()
     one = gateway(folder, 1)
     with MosquittoBroker(tmp_path / "broker", one.store.hex(), one.peer.hex()) as broker:
-        (tmp_path / "hub.toml").write_text(
-            f"[broker]\nhost = 'localhost'\nport = {broker.ports[PASSWORD]}\ntls = true\n"
-            f"ca = {json.dumps(str(broker.folder / 'certs' / 'ca.crt'))}\nuser = 'hub'\n"
-            f"password_file = {json.dumps(str(broker.password_file('hub')))}\n"
-        )
+        (tmp_path / "hub.toml").write_text(hub_settings(broker))
         arguments = ("--config", str(tmp_path / "hub.toml"))
         there = BrokerGateway(broker, one, user="gateway", password=PASSWORDS["gateway"])
         with HubWorker(folder, None, *arguments) as hub, there:

@@ -1,5 +1,6 @@
 """A worker of a hub as a process, and a gateway that talks to a hub over a real broker."""
 
+import json
 import os
 import sys
 import threading
@@ -13,13 +14,23 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from gateway.control.client import ControlClient
 from gateway.core.bridge_items import Item, Pong
-from tests.support.broker import OPEN, MosquittoBroker
+from tests.support.broker import OPEN, PASSWORD, MosquittoBroker
 from tests.support.cloud import HandGateway
 from tests.support.gateway import ROOT as CHECKOUT
 from tests.support.gateway import eventually
 from tests.support.process import Program
 
 EVERYBODY = "pattern readwrite #"
+
+
+def hub_settings(broker: MosquittoBroker) -> str:
+    """The settings of a hub that has the example's password at this broker, by TLS."""
+    authority = broker.folder / "certs" / "ca.crt"
+    return (
+        f"[broker]\nhost = 'localhost'\nport = {broker.ports[PASSWORD]}\ntls = true\n"
+        f"ca = {json.dumps(str(authority))}\nuser = 'hub'\n"
+        f"password_file = {json.dumps(str(broker.password_file('hub')))}\n"
+    )
 
 
 def open_to_all(broker: MosquittoBroker) -> MosquittoBroker:
