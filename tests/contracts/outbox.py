@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gateway.core.records import CLOUD, Change, OutboxStatus, StoredDocument, Waiting
 from gateway.ports import Outbox, Store
+from tests.contracts.reopening import Reopening
 
 NOTHING = Waiting(0, ())
 TOKEN_BYTES = 4
@@ -80,26 +81,8 @@ class Model:
             self.waits[name] = rest
 
 
-class OutboxContract:
-    """The suite; ``open_store(folder)`` opens the same store again after a close."""
-
-    @staticmethod
-    def open_store(folder: Path) -> Both:
-        raise NotImplementedError
-
-    @pytest.fixture
-    def open_again(self, tmp_path: Path) -> Iterator[Open]:
-        opened: list[Both] = []
-
-        def open_it() -> Both:
-            for store in opened:
-                store.close()
-            opened.append(self.open_store(tmp_path / "store"))
-            return opened[-1]
-
-        yield open_it
-        for store in opened:
-            store.close()
+class OutboxContract(Reopening[Both]):
+    """The suite; see ``Reopening``."""
 
     def relaying(self, open_again: Open, collections: Sequence[str] | None = None) -> Both:
         store = open_again()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.core.records import Change, Refusal, StoredDocument
 from gateway.ports import Store
+from tests.contracts.reopening import Reopening
 
 Open = Callable[[], Store]
 
@@ -36,26 +37,8 @@ _ACTIONS: st.SearchStrategy[tuple[str, str, list[bytes]]] = st.one_of(
 )
 
 
-class StoreContract:
-    """The suite; ``open_store(folder)`` opens the same store again after a close."""
-
-    @staticmethod
-    def open_store(folder: Path) -> Store:
-        raise NotImplementedError
-
-    @pytest.fixture
-    def open_again(self, tmp_path: Path) -> Iterator[Open]:
-        opened: list[Store] = []
-
-        def open_it() -> Store:
-            for store in opened:
-                store.close()
-            opened.append(self.open_store(tmp_path / "store"))
-            return opened[-1]
-
-        yield open_it
-        for store in opened:
-            store.close()
+class StoreContract(Reopening[Store]):
+    """The suite; see ``Reopening``."""
 
     def test_an_unknown_document_is_empty(self, open_again: Open) -> None:
         store = open_again()
