@@ -130,10 +130,15 @@ def _line(worker: Mapping[str, Any]) -> str:
     counts = broker["counters"]
     first = f"Worker {worker['pid']}: {broker['sentence']} {broker['do']}".rstrip()
     return (
-        f"{first}\n  {database['sentence']} {counts['messages']} messages,"
+        f"{first}\n  {_sentence(database['sentence'])} {counts['messages']} messages,"
         f" {counts['changes']} changes, {counts['refused']} refused,"
         f" {counts['wrong']} messages not taken."
     )
+
+
+def _sentence(text: str) -> str:
+    """What an error says, as a sentence of its own."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _ready(say: Say, as_json: bool, facts: Mapping[str, Any]) -> None:
