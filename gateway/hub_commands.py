@@ -94,14 +94,20 @@ def _status(say: Say, options: argparse.Namespace) -> int:
 
 
 def _token(say: Say, options: argparse.Namespace) -> int:
-    from gateway.core.hub_tokens import EVERY, READ, TOKEN_BYTES, WRITE, lines, made
+    from gateway.core.hub_tokens import EVERY, READ, TOKEN_BYTES, WRITE, is_space, lines, made
 
+    for store in options.store or ():
+        if store != EVERY and not is_space(store):
+            sentence = f"--store takes the id of a store, 32 hex digits, or share:NAME: not {store!r}"
+            raise GatewayError("usage", sentence, EX_USAGE)
     token = made(os.urandom(TOKEN_BYTES))
     scopes = [READ, WRITE] if options.write else [READ]
     try:
         text = lines(options.name or "token", token, scopes, options.store or [EVERY])
     except GatewayError as error:
-        raise GatewayError("usage", error.sentence, EX_USAGE) from error
+        # Of all that is given the name alone may still be wrong.
+        sentence = "--name takes 1 to 100 printable characters"
+        raise GatewayError("usage", sentence, EX_USAGE) from error
     if options.json:
         say(json.dumps({"ok": True, "token": token, "lines": text}))
     else:

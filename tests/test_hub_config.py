@@ -166,4 +166,23 @@ def test_a_token_is_printed_once_with_its_lines(capsys: pytest.CaptureFixture[st
     (other,) = read_tokens("[[token]]" + shown.partition("[[token]]")[2])
     assert token_of([other], shown.split()[0]) is other
     assert other.stores == {"*"} and other.scopes == {"read"}
-    assert main(["hub-token", "--store", "shop"]) == 64
+    for given, named in ((["--store", "shop"], "'shop'"), (["--name", "a\nb"], "--name")):
+        assert main(["hub-token", *given]) == 64
+        said = capsys.readouterr().err
+        assert given[0] in said and named in said, "the flag is named, not a file"
+
+
+def test_a_hubs_settings_are_checked_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "hub.toml"
+    path.write_text("[database]\nurl = 'postgresql://hub@db.example/hub'\n")
+    assert main(["check-config", "--config", str(path)]) == 0
+    assert "of the hub are right" in capsys.readouterr().out
+    path.write_text("[database]\nuri = 'x'\n")
+    assert main(["check-config", "--config", str(path)]) == 78
+    assert "database.uri is not a setting; did you mean url?" in capsys.readouterr().err
+    # Of both: it is a gateway's, and the sentence names what does not belong there.
+    path.write_text("[database]\nurl = ''\n[mqtt]\nenabled = false\n")
+    assert main(["check-config", "--config", str(path)]) == 78
+    assert "database is not a setting" in capsys.readouterr().err
