@@ -175,7 +175,7 @@ _CAUSES = (
 _HUB_CAUSES = (
     Cause(
         "hub-silent",
-        "The hub does not answer; what is to be there waits",
+        "The hub does not answer; what is meant for it waits until it does",
         "Look whether the hub runs at this broker, whether mqtt.root is its root and mqtt.hub its"
         " public key; and at the broker's access list, as Mosquitto says nothing of topics that it"
         " keeps back.",
