@@ -134,9 +134,10 @@ def _workers(folder: Path) -> list[Mapping[str, Any]]:
 def _line(worker: Mapping[str, Any]) -> str:
     broker, database = worker["broker"], worker["database"]
     counts = broker["counters"]
+    again = "" if database["state"] == "ok" else " It is tried again; messages wait."
     first = f"Worker {worker['pid']}: {broker['sentence']} {broker['do']}".rstrip()
     return (
-        f"{first}\n  {_sentence(database['sentence'])} {counts['messages']} messages,"
+        f"{first}\n  {_sentence(database['sentence'])}{again} {counts['messages']} messages,"
         f" {counts['changes']} changes, {counts['refused']} refused,"
         f" {counts['wrong']} messages not taken."
     )

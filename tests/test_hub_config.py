@@ -9,7 +9,7 @@ from gateway.__main__ import main
 from gateway.core.cloud_shares import Share
 from gateway.core.errors import GatewayError
 from gateway.core.hub_tokens import read_tokens, token_of
-from gateway.hub_commands import _address, _listening
+from gateway.hub_commands import _address, _line, _listening
 from gateway.hub_config import HubConfig, load_hub
 
 STORE = "a" * 32
@@ -151,6 +151,33 @@ def test_where_the_api_listens(text: str, settings: dict[str, object]) -> None:
     assert _listening(text) == settings
     with pytest.raises(GatewayError):
         _listening(f"{text}x")
+
+
+WORKER = {
+    "pid": 7,
+    "broker": {
+        "sentence": "The broker is connected.",
+        "do": "",
+        "counters": {"messages": 3, "changes": 2, "refused": 1, "wrong": 0},
+    },
+}
+DONE = "3 messages, 2 changes, 1 refused, 0 messages not taken."
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence", "said"),
+    [
+        ("ok", "The database answers.", "The database answers."),
+        (
+            "hub-database-unreachable",
+            "the hub's database cannot be reached (refused)",
+            "The hub's database cannot be reached (refused). It is tried again; messages wait.",
+        ),
+    ],
+)
+def test_how_a_worker_does_is_said_in_sentences(state: str, sentence: str, said: str) -> None:
+    worker = {**WORKER, "database": {"state": state, "sentence": sentence}}
+    assert _line(worker) == f"Worker 7: The broker is connected.\n  {said} {DONE}"
 
 
 def test_a_token_is_printed_once_with_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
