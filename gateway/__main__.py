@@ -234,12 +234,18 @@ def _reached(url: str) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     from gateway import app
+    from gateway.hub_config import is_of_hub, load_hub
 
+    whose = ""
     try:
-        app.mesh_of(config.load(options.config))
+        if is_of_hub(options.config):
+            load_hub(options.config)
+            whose = " of the hub"
+        else:
+            app.mesh_of(config.load(options.config))
     except GatewayError as error:
         raise GatewayError(error.code, error.sentence, config.EX_CONFIG) from error
-    said = f"{options.config or 'the defaults'}: all settings are right"
+    said = f"{options.config or 'the defaults'}: all settings{whose} are right"
     _say(json.dumps({"ok": True}) if options.json else said)
     return 0
 
@@ -307,7 +313,7 @@ def _parser() -> argparse.ArgumentParser:
     peer.add_argument("--listen", metavar="[ADDRESS:]PORT", help="let other peers call this one")
     _budget_arguments(peer)
     _mesh_arguments(peer)
-    _command(commands, "check-config", _check, "check a settings file and exit")
+    _command(commands, "check-config", _check, "check a settings file, of a gateway or a hub, and exit")
     add_command, asking = partial(_command, commands), partial(partial, _ask)
     question_commands.add(add_command, asking, _say)
     doctor.add(add_command, asking, _folder, config.peer_url, _say)

@@ -27,6 +27,7 @@ from gateway.core.cloud_answers import Post
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import GatewayError
 from gateway.core.hub_metrics import worker_metrics
+from gateway.core.hub_words import of_hub
 from gateway.core.primitives import public_of
 from gateway.hub_config import HubConfig
 from gateway.ports import BrokerLink, CloudStore, Intake
@@ -217,16 +218,12 @@ class Hub:
     def status(self) -> Mapping[str, Any]:
         """What the worker says of itself."""
         trouble = self.worker.trouble
-        broker = dict(self._bridge.status())
-        for key in ("sentence", "do"):
-            # The causes are a gateway's, which names its broker in another section.
-            broker[key] = broker[key].replace("mqtt.", "broker.")
         return {
             **self._facts(),
             "pid": os.getpid(),
             "version": __version__,
             "hearing": self.worker.is_hearing,
-            "broker": broker,
+            "broker": of_hub(self._bridge.status()),
             "database": {
                 "state": trouble.code if trouble else "ok",
                 "sentence": trouble.sentence if trouble else "The database answers.",

@@ -94,14 +94,20 @@ def _status(say: Say, options: argparse.Namespace) -> int:
 
 
 def _token(say: Say, options: argparse.Namespace) -> int:
-    from gateway.core.hub_tokens import EVERY, READ, TOKEN_BYTES, WRITE, lines, made
+    from gateway.core.hub_tokens import EVERY, READ, TOKEN_BYTES, WRITE, is_space, lines, made
 
+    for store in options.store or ():
+        if store != EVERY and not is_space(store):
+            sentence = f"--store takes the id of a store, 32 hex digits, or share:NAME: not {store!r}"
+            raise GatewayError("usage", sentence, EX_USAGE)
     token = made(os.urandom(TOKEN_BYTES))
     scopes = [READ, WRITE] if options.write else [READ]
     try:
         text = lines(options.name or "token", token, scopes, options.store or [EVERY])
     except GatewayError as error:
-        raise GatewayError("usage", error.sentence, EX_USAGE) from error
+        # Of all that is given the name alone may still be wrong.
+        sentence = "--name takes 1 to 100 printable characters"
+        raise GatewayError("usage", sentence, EX_USAGE) from error
     if options.json:
         say(json.dumps({"ok": True, "token": token, "lines": text}))
     else:
@@ -128,12 +134,18 @@ def _workers(folder: Path) -> list[Mapping[str, Any]]:
 def _line(worker: Mapping[str, Any]) -> str:
     broker, database = worker["broker"], worker["database"]
     counts = broker["counters"]
+    again = "" if database["state"] == "ok" else " It is tried again; messages wait."
     first = f"Worker {worker['pid']}: {broker['sentence']} {broker['do']}".rstrip()
     return (
-        f"{first}\n  {database['sentence']} {counts['messages']} messages,"
+        f"{first}\n  {_sentence(database['sentence'])}{again} {counts['messages']} messages,"
         f" {counts['changes']} changes, {counts['refused']} refused,"
         f" {counts['wrong']} messages not taken."
     )
+
+
+def _sentence(text: str) -> str:
+    """What an error says, as a sentence of its own."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _ready(say: Say, as_json: bool, facts: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gateway.config import Mqtt, default_data
+from gateway.config import Config, Mqtt, default_data
 from gateway.core.announcement import is_this_machine
 from gateway.core.cloud_shares import EVERY, Share, overlap
 from gateway.core.errors import GatewayError
@@ -175,6 +175,17 @@ class HubConfig:
     def key_path(self) -> Path:
         """Where the key is."""
         return Path(self.key_file or Path(self.folder) / KEY_FILE).absolute()
+
+
+def is_of_hub(path: Path | None) -> bool:
+    """Whether a file is of a hub: it has what a gateway's has not, and nothing of a gateway's.
+
+    Raises ``GatewayError`` (``config-…``).
+    """
+    said = frozenset() if path is None else read_toml(path).keys()
+    of_hub = {entry.name for entry in fields(HubConfig)}
+    of_gateway = {entry.name for entry in fields(Config)}
+    return bool(said & (of_hub - of_gateway)) and not said & (of_gateway - of_hub)
 
 
 def load_hub(path: Path | None) -> HubConfig:

@@ -87,12 +87,14 @@ def _cloud(said: Answer) -> str:
     # A gateway of an older version says nothing of it.
     if said.get("state", OFF.code) == OFF.code:
         return "off"
-    waiting = f"{said['waiting']} documents wait" if said["waiting"] else "nothing waits"
-    waiting += _of_hub(said)
+    count = said["waiting"]
+    waiting = f"{count} document{' waits' if count == 1 else 's wait'}" if count else "nothing waits"
+    more = _of_hub(said)
     if said["state"] == OK.code:
-        return f"connected to {said['broker']}, {waiting}"
+        return f"connected to {said['broker']}, {waiting}{more}"
     again = "" if said["retry_s"] is None else f"Tried again in {said['retry_s']:.0f} s."
-    return " ".join(filter(None, (said["sentence"], said["do"], again, f"{waiting.capitalize()}.")))
+    rest = f"{waiting.capitalize()}{more}."
+    return " ".join(filter(None, (said["sentence"], said["do"], again, rest)))
 
 
 def _of_hub(said: Answer) -> str:

@@ -9,7 +9,7 @@ from gateway.__main__ import main
 from gateway.core.cloud_shares import Share
 from gateway.core.errors import GatewayError
 from gateway.core.hub_tokens import read_tokens, token_of
-from gateway.hub_commands import _address, _listening
+from gateway.hub_commands import _address, _line, _listening
 from gateway.hub_config import HubConfig, load_hub
 
 STORE = "a" * 32
@@ -153,6 +153,33 @@ def test_where_the_api_listens(text: str, settings: dict[str, object]) -> None:
         _listening(f"{text}x")
 
 
+WORKER = {
+    "pid": 7,
+    "broker": {
+        "sentence": "The broker is connected.",
+        "do": "",
+        "counters": {"messages": 3, "changes": 2, "refused": 1, "wrong": 0},
+    },
+}
+DONE = "3 messages, 2 changes, 1 refused, 0 messages not taken."
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence", "said"),
+    [
+        ("ok", "The database answers.", "The database answers."),
+        (
+            "hub-database-unreachable",
+            "the hub's database cannot be reached (refused)",
+            "The hub's database cannot be reached (refused). It is tried again; messages wait.",
+        ),
+    ],
+)
+def test_how_a_worker_does_is_said_in_sentences(state: str, sentence: str, said: str) -> None:
+    worker = {**WORKER, "database": {"state": state, "sentence": sentence}}
+    assert _line(worker) == f"Worker 7: The broker is connected.\n  {said} {DONE}"
+
+
 def test_a_token_is_printed_once_with_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
     given = ["hub-token", "--name", "office", "--write", "--store", STORE]
     assert main([*given, "--json"]) == 0
@@ -166,4 +193,23 @@ def test_a_token_is_printed_once_with_its_lines(capsys: pytest.CaptureFixture[st
     (other,) = read_tokens("[[token]]" + shown.partition("[[token]]")[2])
     assert token_of([other], shown.split()[0]) is other
     assert other.stores == {"*"} and other.scopes == {"read"}
-    assert main(["hub-token", "--store", "shop"]) == 64
+    for given, named in ((["--store", "shop"], "'shop'"), (["--name", "a\nb"], "--name")):
+        assert main(["hub-token", *given]) == 64
+        said = capsys.readouterr().err
+        assert given[0] in said and named in said, "the flag is named, not a file"
+
+
+def test_a_hubs_settings_are_checked_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "hub.toml"
+    path.write_text("[database]\nurl = 'postgresql://hub@db.example/hub'\n")
+    assert main(["check-config", "--config", str(path)]) == 0
+    assert "of the hub are right" in capsys.readouterr().out
+    path.write_text("[database]\nuri = 'x'\n")
+    assert main(["check-config", "--config", str(path)]) == 78
+    assert "database.uri is not a setting; did you mean url?" in capsys.readouterr().err
+    # Of both: it is a gateway's, and the sentence names what does not belong there.
+    path.write_text("[database]\nurl = ''\n[mqtt]\nenabled = false\n")
+    assert main(["check-config", "--config", str(path)]) == 78
+    assert "database is not a setting" in capsys.readouterr().err

@@ -67,6 +67,10 @@ LOST = bridge.cause_of("broker-lost")
             {"cloud": bridge.section(LOST, waiting=2, retry_seconds=4.2)},
             f"{LOST.what}. {LOST.do} Tried again in 4 s. 2 documents wait.",
         ),
+        (
+            {"cloud": bridge.section(bridge.OK, broker="b:1", waiting=1)},
+            "connected to b:1, 1 document waits",
+        ),
     ],
 )
 def test_one_line_about_the_cloud(more: dict[str, Any], line: str) -> None:

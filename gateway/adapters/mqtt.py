@@ -45,6 +45,8 @@ SLOWEST_BYTES_PER_SECOND: Final = 1_000
 # What comes need not be what is owed: a broker that acknowledges nothing for so long is given up.
 LONGEST_SECONDS: Final = 600.0
 TICK_SECONDS: Final = 1.0
+# Of a topic, in a sentence for people.
+SHOWN_TOPIC: Final = 160
 
 log = logging.getLogger("gateway.cloud")
 
@@ -205,7 +207,7 @@ class MqttLink:
             )
             reason: ReasonCode = await self._answer(PacketTypes.PUBACK, info.mid, size)
         if reason.is_failure:
-            raise _refusal(reason)
+            raise _refusal(reason, publication.topic)
         if publication.heard and reason.value == NO_SUBSCRIBERS:
             raise broker_error("broker-nobody", "nobody listens there")
 
@@ -220,7 +222,7 @@ class MqttLink:
         )
         wanted: Any = [(topic, options if self.is_5 else 1) for topic in topics]
         _, number = self._client.subscribe(wanted)
-        await self._subscription(number)
+        await self._subscription(number, topics)
 
     async def share(self, group: str, topics: Sequence[str]) -> bool:
         """See ``BrokerLink``."""
@@ -235,7 +237,7 @@ class MqttLink:
         self._echoed.clear()
         try:
             _, number = self._client.subscribe(topic, 1)
-            await self._subscription(number)
+            await self._subscription(number, [topic])
             await self.publish(Publication(topic, ECHO))
             async with asyncio.timeout(ECHO_SECONDS):
                 await self._echoed.wait()
@@ -302,12 +304,13 @@ class MqttLink:
         if self._lost.done():
             raise self._lost.result()
 
-    async def _subscription(self, number: int | None) -> None:
+    async def _subscription(self, number: int | None, topics: Sequence[str]) -> None:
         assert number is not None
         reasons: list[ReasonCode] = await self._answer(PacketTypes.SUBACK, number)
-        for reason in reasons:
+        # One for each topic (MQTT 5.0 section 3.9.3); what a broker sends may be fewer.
+        for topic, reason in zip(topics, reasons, strict=False):
             if reason.is_failure:
-                raise _refusal(reason)
+                raise _refusal(reason, topic)
 
     async def _answer(self, kind: int, number: int, size: int = 0) -> Any:
         if not self._owed:
@@ -458,9 +461,12 @@ def _code(reason: ReasonCode, default: str) -> str:
     return _REASONS.get(reason.value, default)
 
 
-def _refusal(reason: ReasonCode) -> GatewayError:
+def _refusal(reason: ReasonCode, topic: str) -> GatewayError:
     """What a publication or a subscription that is not taken means."""
     code = _code(reason, "broker-refused")
     # The connection itself was allowed. 0x80 is all that a broker of 3.1.1 says.
     is_denied = code == "broker-not-authorised" or reason.value in (0x80, 0x90)
-    return broker_error("broker-topic-denied" if is_denied else code, str(reason))
+    if not is_denied:
+        return broker_error(code, str(reason))
+    shown = topic if len(topic) <= SHOWN_TOPIC else f"{topic[:SHOWN_TOPIC]}…"
+    return broker_error("broker-topic-denied", f"{shown}: {reason}")

@@ -69,7 +69,7 @@ def unreachable(words: str) -> GatewayError:
     """The error for a server that is away for now."""
     return GatewayError(
         UNREACHABLE,
-        f"the hub's database cannot be reached ({_first(words)}); it is tried again",
+        f"the hub's database cannot be reached ({_first(words)})",
         EX_UNAVAILABLE,
     )
 

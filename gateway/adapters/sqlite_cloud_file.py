@@ -25,7 +25,7 @@ EX_CONFIG, EX_UNAVAILABLE = 78, 69
 
 _SENTENCES = {
     "damaged": "the hub's database in {} is damaged; stop the hub and restore a backup",
-    "unreachable": "other programs keep the hub's database in {} busy; it is tried again",
+    "unreachable": "other programs keep the hub's database in {} busy",
 }
 
 

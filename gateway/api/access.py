@@ -1,5 +1,6 @@
 """Who may ask: by a token of a file; where there is none, this machine alone, and to read only."""
 
+import contextlib
 import ipaddress
 import logging
 import os
@@ -41,6 +42,12 @@ class Access:
             raise HttpProblem(403, "forbidden", "this token is not for that store")
         return token
 
+    def look(self) -> None:
+        """Say in the log what is wrong with the file, before anybody asks."""
+        if self._file is not None:
+            with contextlib.suppress(HttpProblem):
+                self._tokens(self._file)
+
     def _local(self, request: Request) -> Token:
         is_here = _is_loopback(request.remote) and _is_our_name(request.host)
         is_page = request.header("Sec-Fetch-Site") not in ("", "none", "same-origin")
@@ -54,7 +61,8 @@ class Access:
         tokens = self._tokens(file)
         token = token_of(tokens, shown.strip()) if kind.lower() == "bearer" else None
         if token is None:
-            raise HttpProblem(401, "unauthorised", "this takes a token of this hub", _CHALLENGE)
+            sentence = "this takes a token of this hub, sent as Authorization: Bearer TOKEN"
+            raise HttpProblem(401, "unauthorised", sentence, _CHALLENGE)
         return token
 
     def _tokens(self, file: Path) -> Sequence[Token]:
@@ -79,7 +87,7 @@ class Access:
     def _fail(self, reason: str) -> None:
         """Said once; nobody is let in until the file is right."""
         if self._read != _UNREADABLE:
-            log.error("%s: %s", self._file, reason)
+            log.error("nobody is let in by HTTP: %s: %s", self._file, reason)
         self._read = _UNREADABLE
 
 

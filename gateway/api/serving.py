@@ -47,6 +47,7 @@ class Api:
         self._pool = Pool(open_store, THREADS)
         self._watch = Watch(open_store)
         access = Access(settings.tokens)
+        access.look()
         site = Site(self._pool, self._watch, access, edit, around, settings.readers)
         threads = THREADS + settings.readers
         try:

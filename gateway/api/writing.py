@@ -64,7 +64,7 @@ def _content(request: Request, types: tuple[str, ...]) -> Mapping[str, Any]:
     if request.header("Content-Encoding"):
         raise HttpProblem(415, "bad-type", "a body is sent as it is, without an encoding")
     if request.header("Content-Type").partition(";")[0].strip().lower() not in types:
-        sentence = f"the body is {' or '.join(types)}"
+        sentence = f"the body has to be {' or '.join(types)}, and Content-Type to say so"
         raise HttpProblem(415, "bad-type", sentence, {"Accept-Patch": PATCH_TYPE})
     try:
         text = request.read().decode()
@@ -73,5 +73,5 @@ def _content(request: Request, types: tuple[str, ...]) -> Mapping[str, Any]:
     except (UnicodeError, PeerError) as error:
         raise HttpProblem(400, "bad-json", "the body is not JSON, or nested too deep") from error
     if not isinstance(content, dict):
-        raise HttpProblem(400, "bad-json", "the body is a JSON object")
+        raise HttpProblem(400, "bad-json", "the body has to be a JSON object")
     return content

@@ -60,7 +60,7 @@ OFF = Cause(
 NO_STORE = Cause(
     "cloud-no-store",
     "The cloud waits until this gateway is of a store",
-    "Claim the gateway first.",
+    "Claim the gateway first (store-gateway claim).",
 )
 NO_NETWORK = Cause(
     "cloud-no-network",
@@ -175,9 +175,10 @@ _CAUSES = (
 _HUB_CAUSES = (
     Cause(
         "hub-silent",
-        "The hub does not answer; what is to be there waits",
+        "The hub does not answer; what is meant for it waits until it does",
         "Look whether the hub runs at this broker, whether mqtt.root is its root and mqtt.hub its"
-        " public key.",
+        " public key; and at the broker's access list, as Mosquitto says nothing of topics that it"
+        " keeps back.",
         broken=True,
     ),
     Cause(

@@ -48,6 +48,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Nothing:
+    """Somebody asked about a document, and there is nothing to say."""
+
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A turn of the exchange that finds which documents differ (``core.reconcile``)."""
 
@@ -82,7 +89,7 @@ class Pong:
     nonce: int
 
 
-Item = Change | Ask | Answer | Turn | Wants | Revoked | Ping | Pong
+Item = Change | Ask | Answer | Nothing | Turn | Wants | Revoked | Ping | Pong
 
 
 def written(items: Iterable[Item], limit: int = MAX_BATCH_BYTES) -> Iterator[tuple[bytes, int]]:
@@ -103,7 +110,7 @@ def written(items: Iterable[Item], limit: int = MAX_BATCH_BYTES) -> Iterator[tup
 
 
 def read(batch: bytes) -> list[Item]:
-    """The items of a batch; records not known here are skipped.
+    """The items of a batch, ``Nothing`` last; records not known here are skipped.
 
     Raises ``PeerError``: MALFORMED, TOO_BIG, BAD_NAME.
     """
@@ -115,7 +122,7 @@ def read(batch: bytes) -> list[Item]:
     reader = _Reader()
     for record in found:
         reader.take(m.decode(record))
-    return reader.items
+    return [*reader.items, *map(Nothing, reader.unused)]
 
 
 class _Batch:
@@ -138,7 +145,7 @@ class _Batch:
 
     def add(self, item: Item, parts: list[bytes]) -> None:
         """Take an item in, by its records."""
-        if isinstance(item, Change | Ask | Answer):
+        if isinstance(item, Change | Ask | Answer | Nothing):
             self._handles.setdefault(item.document, len(self._handles) + 1)
         self._parts += parts
         self.size += sum(map(len, parts))
@@ -163,6 +170,8 @@ class _Batch:
                 yield from self._bound(item.document)
                 handle = self._handle(item.document)
                 yield m.Diff(handle, 0, item.fingerprint, item.update)
+            case Nothing():
+                yield m.Open(self._handle(item.document), item.document, b"")
             case Turn():
                 yield m.Reconcile(_EXCHANGE, item.ranges)
             case Wants():
@@ -191,6 +200,8 @@ class _Reader:
 
     def __init__(self) -> None:
         self.items: list[Item] = []
+        # Bound without a state vector, and nothing more was said of them.
+        self.unused: dict[str, None] = {}
         self._documents: dict[int, str] = {}
         self._wanted: list[str] | None = None
 
@@ -220,10 +231,13 @@ class _Reader:
 
     def _open(self, record: m.Open) -> None:
         check_name(record.document)
+        if record.handle not in self._documents:
+            self.unused[record.document] = None
         bound = self._documents.setdefault(record.handle, record.document)
         if bound != record.document or record.handle == 0:
             raise PeerError(Code.MALFORMED, "a handle that cannot be bound")
         if record.state_vector:
+            self.unused.pop(record.document, None)
             self.items.append(Ask(record.document, record.state_vector))
 
     def _want(self, collections: tuple[str, ...]) -> None:
@@ -237,4 +251,5 @@ class _Reader:
         document = self._documents.get(handle)
         if document is None:
             raise PeerError(Code.MALFORMED, "a handle that is not bound")
+        self.unused.pop(document, None)
         return document

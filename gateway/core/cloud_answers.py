@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.core import reconcile
 from gateway.core.bridge import Publication
 from gateway.core.bridge_envelope import seal_down
-from gateway.core.bridge_items import MAX_BATCH_BYTES, Answer, Ask, Change, Item, Turn, written
+from gateway.core.bridge_items import MAX_BATCH_BYTES, Answer, Ask, Change, Item, Nothing, Turn, written
 from gateway.core.bridge_topics import Topics
 from gateway.core.cloud_records import Held
 from gateway.core.document import Document
@@ -53,15 +53,19 @@ def asked(
     """The answer to a gateway that has what a state vector says.
 
     What it lacks if it ``wants`` the collection, and what the hub has if it ``writes`` there: also
-    when the vectors are equal, as deletions do not move them.
+    when the vectors are equal, as deletions do not move them. If neither, it is told so: it would
+    wait, and ask about nothing else.
     """
-    if wants and document.clocks:
+    is_sent = wants and bool(document.clocks)
+    if is_sent:
         *first, last = split_update(document.diff(vector), limit - RECORD_BYTES)
         for part in first:
             yield Change(document.name, part)
         yield Answer(document.name, document.fingerprint(), last)
     if writes:
         yield Ask(document.name, document.state_vector())
+    elif not is_sent:
+        yield Nothing(document.name)
 
 
 def turned(documents: Iterable[Held], ranges: bytes, limit: int) -> list[Item]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gateway.core.bridge import Message
 from gateway.core.bridge_envelope import open_down
-from gateway.core.bridge_items import Answer, Ask, Change, Item, Pong, Turn, read
+from gateway.core.bridge_items import Answer, Ask, Change, Item, Nothing, Pong, Turn, read
 from gateway.core.bridge_topics import Topics
 from gateway.core.cloud_session import CloudSession
 from gateway.core.errors import Code, PeerError
@@ -128,7 +128,7 @@ class Downwards:
                 return await self._hand_over(document, update, answer=False)
             case Answer(document, _, update):
                 return await self._hand_over(document, update, answer=True)
-            case Ask():
+            case Ask() | Nothing():
                 # Answered once the rest of the message is on the disk.
                 pass
             case Turn(ranges):
@@ -178,6 +178,9 @@ class Downwards:
                 self._concerned.told(document)
             elif document in asks:
                 self._decline("a question about a collection that the settings do not name")
+        for item in items:
+            if isinstance(item, Nothing):
+                self._concerned.told(item.document)
         if known:
             await self._concerned.asked(known, answers)
 

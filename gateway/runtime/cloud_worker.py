@@ -194,7 +194,7 @@ class CloudWorker:
 
     def _miss(self, error: GatewayError | None) -> None:
         if error is not None and self.trouble is None:
-            log.warning("the database: %s; messages wait", error.sentence)
+            log.warning("the database: %s; it is tried again, and messages wait", error.sentence)
         elif error is None and self.trouble is not None:
             log.warning("the database is there again")
         self.trouble = error

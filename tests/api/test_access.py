@@ -109,8 +109,18 @@ def test_the_file_is_read_again_when_it_changes(
         api.write_tokens()
         assert api.get("/stores").status == 200
     assert len([one for one in caplog.records if one.levelname == "ERROR"]) == 1
+    assert "nobody is let in by HTTP" in caplog.text
     for secret in (READ_ALL, NEW):
         assert secret not in caplog.text
+
+
+def test_a_file_that_is_missing_is_said_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Access(None).look()
+    assert not caplog.records
+    Access(tmp_path / "none.toml").look()
+    assert "none.toml: No such file" in caplog.text
 
 
 def test_a_file_of_the_same_size_and_time_in_its_place_is_noticed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from gateway.core.bridge_items import (
     Ask,
     Change,
     Item,
+    Nothing,
     Ping,
     Pong,
     Revoked,
@@ -38,6 +39,18 @@ EVERYTHING: list[Item] = [
 def test_what_was_written_is_read() -> None:
     ((batch, count),) = written(EVERYTHING)
     assert (read(batch), count) == (EVERYTHING, len(EVERYTHING))
+
+
+def test_nothing_to_say_of_a_document_comes_last() -> None:
+    items: list[Item] = [Nothing("menu/1"), Change("menu/2", b"one"), Ask("menu/3", b"\x01\x02")]
+    ((batch, count),) = written(items)
+    assert (read(batch), count) == ([*items[1:], items[0]], 3)
+
+
+def test_whatever_else_is_said_of_a_document_is_not_nothing() -> None:
+    bound = m.Open(1, "menu/1", b"")
+    assert read(_batch(bound, bound, m.Update(1, b"one"), bound)) == [Change("menu/1", b"one")]
+    assert read(_batch(bound, m.Open(1, "menu/1", b"\0"))) == [Ask("menu/1", b"\0")]
 
 
 def test_a_small_batch_is_not_deflated_and_a_repetitive_one_is() -> None:

@@ -4,7 +4,16 @@ import pytest
 
 from gateway.core import cloud_answers
 from gateway.core.bridge_envelope import MAX_MESSAGE_BYTES, open_down
-from gateway.core.bridge_items import MAX_BATCH_BYTES, Answer, Ask, Change, Ping, Turn, read
+from gateway.core.bridge_items import (
+    MAX_BATCH_BYTES,
+    Answer,
+    Ask,
+    Change,
+    Nothing,
+    Ping,
+    Turn,
+    read,
+)
 from gateway.core.cloud_answers import (
     COMPACT_ROWS,
     ENVELOPE_BYTES,
@@ -49,6 +58,13 @@ def test_who_may_not_write_is_not_asked_and_who_wants_nothing_gets_nothing() -> 
     assert isinstance(only, Answer)
     (only,) = asked(held, b"\0", LIMIT, wants=False, writes=True)
     assert isinstance(only, Ask)
+
+
+def test_who_neither_wants_nor_writes_is_told_that_there_is_nothing_to_say() -> None:
+    found = list(asked(document(), b"\0", LIMIT, wants=False, writes=False))
+    assert found == [Nothing("orders/1")]
+    found = list(asked(Document("orders/2"), b"\0", LIMIT, wants=True, writes=False))
+    assert found == [Nothing("orders/2")]
 
 
 def test_nothing_is_said_of_a_document_that_is_not_there() -> None:

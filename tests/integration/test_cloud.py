@@ -224,7 +224,8 @@ def test_a_topic_that_is_denied_is_said_and_tried_again(tmp_path: Path) -> None:
         time.sleep(0.5)
         shop.put("orders/1", ORDER)
         shop.put("menu/1", ORDER)
-        shop.becomes("broker-topic-denied")
+        said = shop.becomes("broker-topic-denied")
+        assert f"{shop.root}/json/orders/1: " in said["sentence"], "which topic it is"
         # The other collection goes on.
         eventually(lambda: shop.cloud["counters"]["published"] == 1)
         assert shop.cloud["waiting"] == 1

@@ -219,6 +219,18 @@ async def test_what_is_taken_but_not_sent_is_compared_too() -> None:
 
 
 @asynchronous
+async def test_what_may_not_be_written_there_keeps_no_comparison_waiting() -> None:
+    async with hub_site() as site:
+        site.hub.kept = ("menu",)
+        await site.app.put("menu/1", {"ours": 1})
+        await site.app.put("orders/1", {"ours": 1})
+        async with site.linked():
+            await until(lambda: site.work.compare.ended_at is not None)
+            assert site.work.compare.unanswered == 0 and site.declined.count == 0
+            assert site.work.compare.differed >= 1
+
+
+@asynchronous
 async def test_a_worker_that_started_is_compared_with_but_not_if_that_is_retained() -> None:
     async with hub_site() as site, site.linked() as link:
         await until(lambda: site.work.compare.ended_at is not None)

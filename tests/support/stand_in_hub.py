@@ -11,6 +11,7 @@ from gateway.core.bridge_items import (
     Ask,
     Change,
     Item,
+    Nothing,
     Ping,
     Pong,
     Revoked,
@@ -38,6 +39,8 @@ class StandInHub:
         self.revoked: list[bytes] = []
         # Kinds of items to which it does not react.
         self.deaf: tuple[type, ...] = ()
+        # Collections that a gateway may not write.
+        self.kept: tuple[str, ...] = ()
 
     def document(self, name: str) -> Document:
         """A document, an empty one if it is unknown."""
@@ -69,7 +72,8 @@ class StandInHub:
             case Revoked(entry):
                 self.revoked.append(entry)
             case Change(name, update):
-                self.take(name, update)
+                if collection_of(name) not in self.kept:
+                    self.take(name, update)
             case Ask(name, vector):
                 return self._asked(name, vector)
             case Turn(ranges):
@@ -80,9 +84,10 @@ class StandInHub:
     def _asked(self, name: str, vector: bytes) -> Sequence[Item]:
         document = self.document(name)
         question = Ask(name, document.state_vector())
+        questions = [] if collection_of(name) in self.kept else [question]
         if collection_of(name) not in self.wants or not document.clocks:
-            return [question]
-        return [Answer(name, document.fingerprint(), document.diff(vector)), question]
+            return questions or [Nothing(name)]
+        return [Answer(name, document.fingerprint(), document.diff(vector)), *questions]
 
     def _catalogue(self) -> reconcile.Catalogue:
         return reconcile.Catalogue(

@@ -39,7 +39,7 @@ function cloud({ state = 'cloud-off', broken, sentence = '', do: advice = '', wa
   byId('cloud').textContent = broken ? `${sentence} ${advice}` : ''
   byId('cloud').hidden = !broken
   if (state === 'cloud-off') return card('Cloud', 'off', 'in the settings')
-  if (broken) return card('Cloud', 'out', 'see above')
+  if (broken) return card('Cloud', 'not working', `see above; ${waiting} documents wait`)
   if (state !== 'cloud-ok') return card('Cloud', 'waits', sentence)
   return card('Cloud', 'connected', compare.running ? `${waiting} documents not there yet or to compare` : `${waiting} documents not there yet`)
 }
