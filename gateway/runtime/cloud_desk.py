@@ -64,7 +64,6 @@ class Desk:
         self._stores = frozenset(stores)
         self._now = clock.monotonic
         self._revocations = CloudRevocations()
-        self._learned: dict[str, float] = {}
         self._heard: dict[Address, float] = {}
         self._silenced: dict[Address, float] = {}
 
@@ -76,7 +75,6 @@ class Desk:
         except GatewayError:
             # What was not written is not known.
             self._revocations = CloudRevocations()
-            self._learned.clear()
             self._heard.clear()
             self._silenced.clear()
             raise
@@ -148,10 +146,8 @@ class Desk:
 
     def _learn(self, letter: Letter) -> None:
         now = self._now()
-        if now - self._learned.get(letter.store, -REVOKED_SECONDS) >= REVOKED_SECONDS:
-            self._revocations.learn(letter.root, self._store.revocations(letter.store))
-            self._learned[letter.store] = now
-            _shorten(self._learned)
+        if now - self._revocations.learned_at(letter.root) >= REVOKED_SECONDS:
+            self._revocations.learn(letter.root, self._store.revocations(letter.store), now)
 
     def _note(self, sender: Address, letter: Letter, held: Contents) -> None:
         """That a gateway was heard, what it wants, and whom it says was revoked."""
@@ -161,7 +157,7 @@ class Desk:
             _shorten(self._heard)
         fresh = [entry for entry in held.revoked if self._is_new(letter.root, entry, held)]
         if fresh:
-            self._store.revoke(sender.store, fresh)
+            self._store.revoke(sender.store, fresh, sorted(self._revocations.replaced(letter.root)))
             self._forget(sender.store, {shut_out(entry, letter.root) for entry in fresh})
 
     def _silence(self, sender: Address) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core import cloud_answers
+from gateway.core import cloud_answers, cloud_revocations
 from gateway.core.bridge import Message, Publication
 from gateway.core.bridge_items import Answer, Ask, Change, Ping, Pong, Revoked, Turn, Wants
 from gateway.core.bridge_topics import HubTopics
@@ -243,7 +243,7 @@ def test_what_was_revoked_is_kept_also_when_the_database_fails_first(
         entry = revocation(two)
         real = world.store.revoke
 
-        def fails(store: str, entries: Sequence[bytes]) -> None:
+        def fails(store: str, entries: Sequence[bytes], replaced: Sequence[bytes]) -> None:
             world.store.revoke = real  # type: ignore[method-assign]
             raise AWAY
 
@@ -254,8 +254,8 @@ def test_what_was_revoked_is_kept_also_when_the_database_fails_first(
     run(work, one, two)
 
 
-def revocation(gateway: HandGateway) -> bytes:
-    entry = Revocation(gateway.store, Kind.PEER, gateway.peer, 1, b"")
+def revocation(gateway: HandGateway, epoch: int = 1) -> bytes:
+    entry = Revocation(gateway.store, Kind.PEER, gateway.peer, epoch, b"")
     return revoke(STORES[0], entry, b"")
 
 
@@ -302,6 +302,33 @@ def test_a_revocation_that_another_worker_kept_counts_soon() -> None:
         world.now = 5.0
         await world.say(two, two.put("orders/2", total=3))
         assert [name for _, name in world.store.rows] == ["orders/1"]
+
+    run(work, one, two)
+
+
+def test_who_was_shut_out_is_not_let_in_by_many_other_stores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = pair()
+    monkeypatch.setattr(cloud_revocations, "MAX_STORES", 2)
+
+    async def work(world: World) -> None:
+        await world.say(one, Revoked(revocation(two)))
+        for number in range(3):
+            await world.say(HandGateway(1, bytes([number]) * 32), Ping(1))
+        await world.say(two, two.put("orders/1", total=3))
+        assert not world.store.rows and world.worker.counts()["wrong"] == 1
+
+    run(work, one, two)
+
+
+def test_of_entries_about_the_same_gateway_the_last_is_kept() -> None:
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        for epoch in range(1, 4):
+            await world.say(one, Revoked(revocation(two, epoch)))
+        assert world.store.entries == {one.store.hex(): [revocation(two, 3)]}
 
     run(work, one, two)
 
