@@ -12,7 +12,8 @@ from gateway.core.bridge_envelope import seal_down
 from gateway.core.bridge_items import MAX_BATCH_BYTES, Answer, Ask, Change, Item, Turn, written
 from gateway.core.bridge_topics import Topics
 from gateway.core.cloud_records import Held
-from gateway.core.document import Document
+from gateway.core.document import Document, DocumentBroken
+from gateway.core.loading import affordable
 from gateway.core.records import StoredDocument
 from gateway.core.split import split_update
 
@@ -37,8 +38,15 @@ class Address:
 
 
 def loaded(name: str, stored: StoredDocument) -> Document:
-    """The document of what is stored. Raises ``DocumentBroken`` if its snapshot is."""
-    return Document.load(name, stored.snapshot, stored.changes)
+    """The document of what is stored; a change from which on loading it costs too much, and all
+    behind that, is forgotten. Raises ``DocumentBroken`` if its snapshot is.
+    """
+    count = affordable(stored)
+    if count < 0:
+        raise DocumentBroken(name, "it costs too much to load")
+    document = Document.load(name, stored.snapshot, stored.changes[:count])
+    document.forgotten += stored.changes[count:]
+    return document
 
 
 def to_compact(document: Document, stored: StoredDocument) -> bool:
