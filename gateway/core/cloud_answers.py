@@ -108,10 +108,20 @@ class Post:
 
     def messages(self, to: Address, items: Iterable[Item], limit: int) -> Iterator[Publication]:
         """Messages for a gateway. What is longer than one is left out, and counted."""
+        return self.copies([to], items, limit)
+
+    def copies(
+        self, to: Sequence[Address], items: Iterable[Item], limit: int
+    ) -> Iterator[Publication]:
+        """The same messages for several gateways, made when they are asked for."""
+        for batch, _ in written(self._short(items, limit), limit):
+            for one in to:
+                yield self._sealed(one, batch)
+
+    def _sealed(self, to: Address, batch: bytes) -> Publication:
         store, peer = bytes.fromhex(to.store), bytes.fromhex(to.peer)
         topic = Topics(self._root, store, peer).down
-        for batch, _ in written(self._short(items, limit), limit):
-            yield Publication(topic, seal_down(self._signing, store, peer, batch))
+        return Publication(topic, seal_down(self._signing, store, peer, batch))
 
     def _short(self, items: Iterable[Item], limit: int) -> Iterator[Item]:
         for item in items:

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.core import loading
 from gateway.core.cloud_answers import loaded
+from gateway.core.crdt import merge
 from gateway.core.document import DocumentBroken
 from gateway.core.guard import inspect_update
 from gateway.core.loading import affordable
@@ -82,7 +83,7 @@ def test_only_so_many_parts_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_snapshot_that_costs_too_much_breaks_the_document() -> None:
-    snapshot = loading.merge([*map(crowd, range(1, 8))])
+    snapshot = merge([*map(crowd, range(1, 8))])
     for changes in ((), (b"\0\0",)):
         stored = StoredDocument(snapshot, changes)
         assert affordable(stored) == -1

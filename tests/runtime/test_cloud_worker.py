@@ -19,7 +19,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.records import StoredDocument
 from gateway.core.revocations import Kind, Revocation, revoke
 from gateway.ports import BrokerLink, Intake
-from gateway.runtime import cloud_documents, cloud_questions, cloud_worker
+from gateway.runtime import cloud_desk, cloud_documents, cloud_questions, cloud_worker
 from gateway.runtime.cloud_answering import Answering
 from gateway.runtime.cloud_desk import Desk
 from gateway.runtime.cloud_documents import CloudDocuments
@@ -243,7 +243,7 @@ def test_what_was_revoked_is_kept_also_when_the_database_fails_first(
         entry = revocation(two)
         real = world.store.revoke
 
-        def fails(store: str, entries: Sequence[bytes], replaced: Sequence[bytes]) -> None:
+        def fails(store: str, entries: Sequence[bytes], replaced: Sequence[bytes] = ()) -> None:
             world.store.revoke = real  # type: ignore[method-assign]
             raise AWAY
 
@@ -331,6 +331,46 @@ def test_of_entries_about_the_same_gateway_the_last_is_kept() -> None:
         assert world.store.entries == {one.store.hex(): [revocation(two, 3)]}
 
     run(work, one, two)
+
+
+def test_a_store_has_so_many_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_desk, "MAX_GATEWAYS", 2)
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        for gateway in (one, two, HandGateway(3), one):
+            await world.say(gateway, Wants(("orders",)))
+        assert len(world.store.told) == 2 and world.worker.counts()["wrong"] == 1
+        # Another worker has heard the third before: it is known.
+        world.store.greet(one.store.hex(), HandGateway(3).peer.hex(), ())
+        await world.say(HandGateway(3), Ping(1))
+        assert world.worker.counts()["wrong"] == 1
+
+    run(work, one, two)
+
+
+def test_what_follows_from_a_change_is_made_and_sent_bit_by_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateways = [HandGateway(number) for number in range(1, 6)]
+    monkeypatch.setattr(cloud_desk, "AT_ONCE_BYTES", 1)
+    held: list[int] = []
+
+    async def work(world: World) -> None:
+        real = world.worker.publish
+
+        async def publish(link: BrokerLink, publications: Sequence[Publication]) -> None:
+            held.append(len(publications))
+            await real(link, publications)
+
+        world.worker.publish = publish  # type: ignore[method-assign]
+        for gateway in gateways:
+            await world.say(gateway, Wants(("orders",)))
+        await world.say(gateways[0], gateways[0].put("orders/1", total=3))
+        assert all(one.content("orders/1") == {"fields": {"total": 3}} for one in gateways)
+        assert max(held) == 1 and sum(held) == 4
+
+    run(work, *gateways)
 
 
 def test_messages_that_are_wrong_are_counted_and_gone(caplog: pytest.LogCaptureFixture) -> None:
