@@ -29,6 +29,8 @@ REVOKED_SECONDS = 5.0
 MAX_GATEWAYS = 256
 # Of messages that follow from some others: so much is made and sent, then the next.
 AT_ONCE_BYTES = 8_388_608
+# What a question about a document takes in memory beside its state vector.
+ASK_BYTES = 512
 # Gateways whose last greeting is remembered.
 MAX_HEARD = 10_000
 MISTAKE = "mistake"
@@ -131,7 +133,7 @@ class Desk:
             heard.append((sender, held))
             if held.asks or held.turn is not None:
                 asks = deque(held.asks.items())
-                size = len(message.payload)
+                size = len(held.turn or b"") + sum(ASK_BYTES + len(vector) for _, vector in asks)
                 taken.questions.append(Question(size, sender, asks, held.turn))
         changes = [(sender, change) for sender, held in heard for change in held.changes]
         refusals = [refusal for _, held in heard for refusal in held.refusals]
