@@ -481,8 +481,9 @@ class CloudStore(Protocol):
     def wanting(self, stores: Sequence[str] | None, collection: str) -> Sequence[CloudGateway]:
         """The gateways of these stores, or of all, that want a collection; by store and id."""
 
-    def revoke(self, store: str, entries: Sequence[bytes]) -> None:
-        """Keep revocations of a store; what is known already is ignored."""
+    def revoke(self, store: str, entries: Sequence[bytes], replaced: Sequence[bytes] = ()) -> None:
+        """Keep revocations of a store, and forget those that they replaced; what is known already
+        is ignored."""
 
     def revocations(self, store: str) -> Sequence[bytes]:
         """Those of a store, in any order."""

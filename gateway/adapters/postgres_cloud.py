@@ -135,10 +135,14 @@ class PostgresCloud:
             "WHERE %s = ANY (wants) AND name = ANY (%s)", collection, list(stores)
         )
 
-    def revoke(self, store: str, entries: Sequence[bytes]) -> None:
+    def revoke(self, store: str, entries: Sequence[bytes], replaced: Sequence[bytes] = ()) -> None:
         """See ``CloudStore``."""
-        digests = [blake2b(entry, digest_size=16).digest() for entry in entries]
-        self._link.together(_new_spaces([store]), (sql.REVOKE, (digests, list(entries), store)))
+        digests, gone = [[*map(_digest, some)] for some in (entries, replaced)]
+        self._link.together(
+            _new_spaces([store]),
+            (sql.REVOKE, (digests, list(entries), store)),
+            (sql.REPLACE, (gone, store)),
+        )
 
     def revocations(self, store: str) -> Sequence[bytes]:
         """See ``CloudStore``."""
@@ -219,3 +223,7 @@ def _row(refusal: CloudRefusal) -> tuple[bytes, str, str, str, int, str, bytes]:
 def _plain(text: str) -> str:
     """Text as every database takes it: PostgreSQL none with NUL, neither one with surrogates."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _digest(entry: bytes) -> bytes:
+    return blake2b(entry, digest_size=16).digest()

@@ -125,6 +125,10 @@ INSERT INTO revocation (space, digest, bytes)
 SELECT id, digest, bytes FROM space, unnest(%b::bytea[], %b::bytea[]) AS entry (digest, bytes)
 WHERE name = %s ORDER BY digest ON CONFLICT DO NOTHING
 """
+REPLACE = """
+DELETE FROM revocation WHERE digest = ANY (%b::bytea[])
+AND space = (SELECT id FROM space WHERE name = %s)
+"""
 GATEWAYS = """
 SELECT name, peer, wants, extract(epoch FROM seen)::bigint FROM gateway g JOIN space ON id = g.space
 """

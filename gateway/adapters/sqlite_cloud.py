@@ -224,7 +224,7 @@ class SqliteCloud:
             collection, listed,
         )  # fmt: skip
 
-    def revoke(self, store: str, entries: Sequence[bytes]) -> None:
+    def revoke(self, store: str, entries: Sequence[bytes], replaced: Sequence[bytes] = ()) -> None:
         """See ``CloudStore``."""
         with self._transaction():
             number = self._space(store)
@@ -233,6 +233,8 @@ class SqliteCloud:
                     "INSERT INTO revocation (space, bytes) VALUES (?, ?) ON CONFLICT DO NOTHING",
                     number, entry,
                 )  # fmt: skip
+            for entry in replaced:
+                self._rows("DELETE FROM revocation WHERE space = ? AND bytes = ?", number, entry)
 
     def revocations(self, store: str) -> Sequence[bytes]:
         """See ``CloudStore``."""

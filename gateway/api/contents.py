@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from gateway.core.document import Document
+from gateway.core.cloud_answers import loaded
 from gateway.core.edit import entries
 from gateway.http.messages import as_json
 from gateway.ports import CloudStore
@@ -41,7 +41,7 @@ class Contents:
         if known is not None:
             return known
         stored = store.load(space, document)
-        projection = Document.load(document, stored.snapshot, stored.changes).project()
+        projection = loaded(document, stored).project()
         content = Content(version, as_json(projection), as_json(entries(projection)))
         self._keep((space, document), content)
         return content

@@ -12,7 +12,8 @@ from gateway.core.bridge_envelope import seal_down
 from gateway.core.bridge_items import MAX_BATCH_BYTES, Answer, Ask, Change, Item, Nothing, Turn, written
 from gateway.core.bridge_topics import Topics
 from gateway.core.cloud_records import Held
-from gateway.core.document import Document
+from gateway.core.document import Document, DocumentBroken
+from gateway.core.loading import affordable
 from gateway.core.records import StoredDocument
 from gateway.core.split import split_update
 
@@ -37,8 +38,15 @@ class Address:
 
 
 def loaded(name: str, stored: StoredDocument) -> Document:
-    """The document of what is stored. Raises ``DocumentBroken`` if its snapshot is."""
-    return Document.load(name, stored.snapshot, stored.changes)
+    """The document of what is stored; a change from which on loading it costs too much, and all
+    behind that, is forgotten. Raises ``DocumentBroken`` if its snapshot is.
+    """
+    count = affordable(stored)
+    if count < 0:
+        raise DocumentBroken(name, "it costs too much to load")
+    document = Document.load(name, stored.snapshot, stored.changes[:count])
+    document.forgotten += stored.changes[count:]
+    return document
 
 
 def to_compact(document: Document, stored: StoredDocument) -> bool:
@@ -104,10 +112,20 @@ class Post:
 
     def messages(self, to: Address, items: Iterable[Item], limit: int) -> Iterator[Publication]:
         """Messages for a gateway. What is longer than one is left out, and counted."""
+        return self.copies([to], items, limit)
+
+    def copies(
+        self, to: Sequence[Address], items: Iterable[Item], limit: int
+    ) -> Iterator[Publication]:
+        """The same messages for several gateways, made when they are asked for."""
+        for batch, _ in written(self._short(items, limit), limit):
+            for one in to:
+                yield self._sealed(one, batch)
+
+    def _sealed(self, to: Address, batch: bytes) -> Publication:
         store, peer = bytes.fromhex(to.store), bytes.fromhex(to.peer)
         topic = Topics(self._root, store, peer).down
-        for batch, _ in written(self._short(items, limit), limit):
-            yield Publication(topic, seal_down(self._signing, store, peer, batch))
+        return Publication(topic, seal_down(self._signing, store, peer, batch))
 
     def _short(self, items: Iterable[Item], limit: int) -> Iterator[Item]:
         for item in items:

@@ -7,19 +7,27 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from gateway.core.certificates import Certificate
-from gateway.core.errors import PeerError
+from gateway.core.errors import Code, PeerError
 from gateway.core.revocations import Kind, Revocations, verify_revocation
 
 # Stores whose entries are remembered; about 1 kB each, with few entries.
 MAX_STORES = 1_000
+# Of a store: what sixteen gateways may revoke (``core.revocations``).
+MAX_OF_STORE = 16_384
+# A store of which nothing was learned.
+NEVER = float("-inf")
 
 
 class _Known:
-    """Entries of one store, with all that came, also those that newer ones replaced."""
+    """Entries of one store, with all that came, also those that newer ones replaced.
+
+    ``learned_at``: when they were read from the database last.
+    """
 
     def __init__(self, root: bytes) -> None:
         self.revocations = Revocations(root)
         self.seen: set[bytes] = set()
+        self.learned_at = NEVER
 
 
 class CloudRevocations:
@@ -28,9 +36,15 @@ class CloudRevocations:
     def __init__(self) -> None:
         self._stores: OrderedDict[bytes, _Known] = OrderedDict()
 
-    def learn(self, root: bytes, kept: Iterable[bytes]) -> None:
+    def learned_at(self, root: bytes) -> float:
+        """When the database was asked about a store last; ``NEVER`` once that is forgotten."""
+        known = self._stores.get(root)
+        return NEVER if known is None else known.learned_at
+
+    def learn(self, root: bytes, kept: Iterable[bytes], now: float) -> None:
         """What the database keeps of a store; what does not verify is passed over."""
         known = self._known(root)
+        known.learned_at = now
         for entry in kept:
             if entry not in known.seen:
                 known.seen.add(entry)
@@ -45,12 +59,23 @@ class CloudRevocations:
 
     def is_new(self, root: bytes, entry: bytes) -> bool:
         """Whether an entry of a gateway is to be kept. Raises ``PeerError`` as
-        ``Revocations.add`` does."""
+        ``Revocations.add`` does, and QUOTA for a store with too many."""
         known = self._known(root)
-        if entry in known.seen or not known.revocations.add(entry):
+        if entry in known.seen:
+            return False
+        if len(known.seen) >= MAX_OF_STORE:
+            raise PeerError(Code.QUOTA, f"a store has {MAX_OF_STORE} revocations at most")
+        if not known.revocations.add(entry):
             return False
         known.seen.add(entry)
         return True
+
+    def replaced(self, root: bytes) -> set[bytes]:
+        """Entries of a store that newer ones replaced, each told once: they need not be kept."""
+        known = self._known(root)
+        gone = known.seen.difference(known.revocations.entries())
+        known.seen -= gone
+        return gone
 
     def _known(self, root: bytes) -> _Known:
         known = self._stores.get(root)

@@ -33,6 +33,17 @@ def deepest_nesting(state: bytes) -> int:
     return deepest(walk.pieces or ())
 
 
+def judge_state(state: bytes, limits: Limits) -> None:
+    """See that the library can integrate all that a document holds within ``limits``.
+
+    Raises ``PeerError`` TOO_BIG, and MALFORMED for structs that wait for each other.
+    """
+    walk = Walk(state, UNLIMITED)
+    walk.read()
+    if walk.pieces is not None and walk.structs > _REHEARSED_STRUCTS:
+        rehearse(walk.pieces, walk.deletes, limits)
+
+
 class Walk:
     """What one update holds. ``whole`` walks; the attributes are then complete."""
 

@@ -22,7 +22,7 @@ ASKS_AT_ONCE = 10
 
 @dataclass(slots=True)
 class Question:
-    """What one message of ``size`` bytes asks.
+    """What one message asks; it takes ``size`` bytes to hold.
 
     ``settled`` and ``unsettled``: the documents of the store, once they are looked at.
     """

@@ -5,7 +5,7 @@ One transaction for many messages. Nothing of a message is told to anybody befor
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -24,6 +24,13 @@ from gateway.runtime.cloud_answering import Question
 # How often it is written that a gateway was heard, and read who was revoked elsewhere.
 HEARD_SECONDS = 60.0
 REVOKED_SECONDS = 5.0
+# Of a store. With its own root anybody has as many certificates as he likes, and each change goes
+# to all who want it.
+MAX_GATEWAYS = 256
+# Of messages that follow from some others: so much is made and sent, then the next.
+AT_ONCE_BYTES = 8_388_608
+# What a question about a document takes in memory beside its state vector.
+ASK_BYTES = 512
 # Gateways whose last greeting is remembered.
 MAX_HEARD = 10_000
 MISTAKE = "mistake"
@@ -36,9 +43,11 @@ log = logging.getLogger("gateway.hub")
 @dataclass(slots=True)
 class Taken:
     """What became of some messages. ``wrong``: why messages were not taken; ``refused``: changes
-    that were not, of messages that were."""
+    that were not, of messages that were. ``publications``: the first of what is to be sent,
+    ``more``: the others, if there are any."""
 
     publications: list[Publication] = field(default_factory=list)
+    more: Iterator[Publication] | None = None
     questions: list[Question] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     changes: int = 0
@@ -64,7 +73,6 @@ class Desk:
         self._stores = frozenset(stores)
         self._now = clock.monotonic
         self._revocations = CloudRevocations()
-        self._learned: dict[str, float] = {}
         self._heard: dict[Address, float] = {}
         self._silenced: dict[Address, float] = {}
 
@@ -76,26 +84,39 @@ class Desk:
         except GatewayError:
             # What was not written is not known.
             self._revocations = CloudRevocations()
-            self._learned.clear()
             self._heard.clear()
             self._silenced.clear()
             raise
 
     def relayed(
         self, changes: Iterable[tuple[Address | None, CloudChange]], limit: int
-    ) -> list[Publication]:
-        """Messages with changes that are written, to those that want them, but for who sent it."""
+    ) -> Iterator[Publication]:
+        """Messages with changes that are written, to those that want them, but for who sent it.
+
+        They are made when they are asked for, by ``some_of``: of all together they may be too many.
+        """
         wanting: dict[tuple[str, str], list[Address]] = {}
-        mail: dict[Address, list[Item]] = {}
-        for sender, change in changes:
+        items: list[Item] = []
+        mail: dict[Address, list[int]] = {}
+        for place, (sender, change) in enumerate(changes):
             key = (change.space, collection_of(change.document))
             if key not in wanting:
                 wanting[key] = self._wanting(*key)
+            items.append(Change(change.document, change.update))
             for to in wanting[key]:
                 if to != sender:
-                    mail.setdefault(to, []).append(Change(change.document, change.update))
-        post = self._post
-        return [one for to, items in mail.items() for one in post.messages(to, items, limit)]
+                    mail.setdefault(to, []).append(place)
+        alike: dict[tuple[int, ...], list[Address]] = {}
+        for to, places in mail.items():
+            alike.setdefault(tuple(places), []).append(to)
+        # Made later, without the database: a failure of it must not lose the rest.
+        return self._copies(items, alike, limit)
+
+    def _copies(
+        self, items: Sequence[Item], alike: Mapping[tuple[int, ...], Sequence[Address]], limit: int
+    ) -> Iterator[Publication]:
+        for places, to in alike.items():
+            yield from self._post.copies(to, [items[place] for place in places], limit)
 
     def _take(self, messages: Sequence[Message], limit: int) -> Taken:
         taken = Taken()
@@ -106,11 +127,13 @@ class Desk:
                 continue
             letter, held = found
             sender = Address(letter.store, letter.peer)
-            self._note(sender, letter, held)
+            if not self._note(sender, letter, held):
+                taken.wrong.append(Code.TOO_MANY.word)
+                continue
             heard.append((sender, held))
             if held.asks or held.turn is not None:
                 asks = deque(held.asks.items())
-                size = len(message.payload)
+                size = len(held.turn or b"") + sum(ASK_BYTES + len(vector) for _, vector in asks)
                 taken.questions.append(Question(size, sender, asks, held.turn))
         changes = [(sender, change) for sender, held in heard for change in held.changes]
         refusals = [refusal for _, held in heard for refusal in held.refusals]
@@ -121,7 +144,10 @@ class Desk:
         for sender, held in heard:
             pongs = [Pong(nonce) for nonce in held.pings]
             taken.publications += self._post.messages(sender, pongs, limit)
-        taken.publications += self.relayed(changes, limit)
+        relayed = self.relayed(changes, limit)
+        some, is_all = some_of(relayed)
+        taken.publications += some
+        taken.more = None if is_all else relayed
         return taken
 
     def _read(self, message: Message, taken: Taken) -> tuple[Letter, Contents] | None:
@@ -148,21 +174,27 @@ class Desk:
 
     def _learn(self, letter: Letter) -> None:
         now = self._now()
-        if now - self._learned.get(letter.store, -REVOKED_SECONDS) >= REVOKED_SECONDS:
-            self._revocations.learn(letter.root, self._store.revocations(letter.store))
-            self._learned[letter.store] = now
-            _shorten(self._learned)
+        if now - self._revocations.learned_at(letter.root) >= REVOKED_SECONDS:
+            self._revocations.learn(letter.root, self._store.revocations(letter.store), now)
 
-    def _note(self, sender: Address, letter: Letter, held: Contents) -> None:
-        """That a gateway was heard, what it wants, and whom it says was revoked."""
+    def _note(self, sender: Address, letter: Letter, held: Contents) -> bool:
+        """That a gateway was heard, what it wants, and whom it says was revoked; False if its store
+        has too many."""
         if held.wants is not None or self._is_due(self._heard, sender):
+            if sender not in self._heard and not self._has_room(sender):
+                return False
             self._store.greet(sender.store, sender.peer, held.wants)
             self._heard[sender] = self._now()
             _shorten(self._heard)
         fresh = [entry for entry in held.revoked if self._is_new(letter.root, entry, held)]
         if fresh:
-            self._store.revoke(sender.store, fresh)
+            self._store.revoke(sender.store, fresh, sorted(self._revocations.replaced(letter.root)))
             self._forget(sender.store, {shut_out(entry, letter.root) for entry in fresh})
+        return True
+
+    def _has_room(self, sender: Address) -> bool:
+        peers = {gateway.peer for gateway in self._store.gateways(sender.store)}
+        return sender.peer in peers or len(peers) < MAX_GATEWAYS
 
     def _silence(self, sender: Address) -> None:
         """Nothing is sent to a gateway any more."""
@@ -191,6 +223,19 @@ class Desk:
         found = self._store.wanting(self._shares.stores(space), collection)
         gateways = [Address(gateway.store, gateway.peer) for gateway in found]
         return [to for to in gateways if not self._stores or to.store in self._stores]
+
+
+def some_of(publications: Iterator[Publication]) -> tuple[list[Publication], bool]:
+    """The next of them, as many as may be held; and whether these were all."""
+    found: list[Publication] = []
+    size = 0
+    while size < AT_ONCE_BYTES:
+        one = next(publications, None)
+        if one is None:
+            return found, True
+        found.append(one)
+        size += len(one.payload)
+    return found, False
 
 
 def _shorten(times: dict[Key, float]) -> None:

@@ -12,6 +12,10 @@ from gateway.ports import CloudStore
 
 # Who wrote what no gateway sent.
 CLOUD = ""
+# Documents that are known to be broken; each is named in the log once.
+MAX_BROKEN = 1_000
+# Lines about changes that were taken out, then each that is a multiple of it.
+COMPLAINTS = 100
 
 log = logging.getLogger("gateway.hub")
 
@@ -30,6 +34,7 @@ class CloudDocuments:
     def __init__(self, store: CloudStore) -> None:
         self._store = store
         self._broken: set[tuple[str, str]] = set()
+        self._mended = 0
         self.compacted = 0
 
     @property
@@ -77,7 +82,7 @@ class CloudDocuments:
         return None
 
     def _complain(self, space: str, name: str, what: str, cause: BaseException | str) -> None:
-        if (space, name) not in self._broken:
+        if (space, name) not in self._broken and len(self._broken) < MAX_BROKEN:
             self._broken.add((space, name))
             said = cause if isinstance(cause, str) else type(cause).__name__
             log.error("%s in %s cannot be %s: %s", name, space, what, said)
@@ -96,9 +101,13 @@ class CloudDocuments:
             )
             for raw in document.forgotten
         ]
-        if refusals:
-            log.error("%s in %s: %d changes that break it are taken out",
-                      document.name, space, len(refusals))  # fmt: skip
+        self._tell(space, document.name, len(refusals))
         if early or refusals:
             self._store.append(early, refusals)
         self.compacted += self._store.compact(space, document.name, version, snapshot)
+
+    def _tell(self, space: str, name: str, count: int) -> None:
+        """Changes were taken out; who sends them again and again does not fill the log."""
+        self._mended += bool(count)
+        if count and (self._mended <= COMPLAINTS or self._mended % COMPLAINTS == 0):
+            log.error("%s in %s: %d changes that break it are taken out", name, space, count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.bridge import Message, Publication
@@ -12,6 +12,7 @@ from gateway.core.cloud_records import CloudChange
 from gateway.core.errors import GatewayError
 from gateway.ports import BrokerLink, Intake
 from gateway.runtime.cloud_answering import Question
+from gateway.runtime.cloud_desk import some_of
 from gateway.runtime.cloud_questions import Questions
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Shift:
             taken = await self._worker.database(self._worker.desk.take, messages, self._limit)
             self._worker.note(len(messages), taken)
             await self._worker.publish(self._link, taken.publications)
+            if taken.more is not None:
+                await self._publish(taken.more)
             for message in messages:
                 # In their order (MQTT 5.0 section 4.6); so what they ask is answered afterwards.
                 self._intake.done(message)
@@ -97,11 +100,17 @@ class Shift:
             question.give_up()
             return ()
 
+    async def _publish(self, publications: Iterator[Publication]) -> None:
+        is_all = False
+        while not is_all:
+            some, is_all = await self._worker.database(some_of, publications)
+            await self._worker.publish(self._link, some)
+
     async def _tell(self, change: CloudChange) -> None:
         try:
             relayed = self._worker.desk.relayed
             found = await self._worker.database(relayed, [(None, change)], self._limit)
-            await self._worker.publish(self._link, found)
+            await self._publish(found)
         except GatewayError:
             # The gateways are told when they compare.
             log.info("a change of the cloud was not told to all")

@@ -300,6 +300,9 @@ class CloudStoreContract:
         two.revoke(SHOP, [b"two", b"three"])
         two.revoke(OTHER, [b"one"])
         one.revoke(SHOP, [])
+        one.revoke(OTHER, [b"two"], [b"one"])
+        assert list(two.revocations(OTHER)) == [b"two"]
+        two.revoke(OTHER, [b"one"], [b"two"])
         assert sorted(one.revocations(SHOP)) == [b"one", b"three", b"two"]
         assert list(two.revocations(OTHER)) == [b"one"]
 

@@ -10,7 +10,8 @@ from gateway.runtime import cloud_questions
 from gateway.runtime.cloud_answering import Question
 from gateway.runtime.cloud_questions import MAX_OF_ONE, Questions
 
-ONE, TWO = Address("a", "1"), Address("a", "2")
+ONE, TWO = Address("a", "1"), Address("b", "2")
+SAME = Address("a", "3")
 
 
 def question(asker: Address, slices: int = 1) -> Question:
@@ -36,6 +37,26 @@ def test_askers_take_turns() -> None:
     asyncio.run(work())
 
 
+def test_of_a_store_one_question_is_answered_at_a_time() -> None:
+    async def work() -> None:
+        questions = Questions()
+        for one in (question(ONE, 2), question(ONE), question(SAME, 2), question(TWO, 3)):
+            assert questions.add(one)
+        told = [await go_on(questions) for _ in range(8)]
+        assert told == [ONE, TWO, ONE, TWO, SAME, TWO, SAME, ONE]
+
+    asyncio.run(work())
+
+
+def test_a_store_asks_so_much_and_less_when_all_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_questions, "MAX_STORE_BYTES", 19)
+    monkeypatch.setattr(cloud_questions, "MAX_BYTES", 39)
+    questions = Questions()
+    assert all(questions.add(question(ONE)) for _ in range(2)) and not questions.add(question(SAME))
+    assert questions.add(question(TWO)) and questions.add(question(Address("c", "1")))
+    assert not questions.add(question(TWO)) and questions.add(question(Address("d", "1")))
+
+
 def test_one_asker_has_so_many() -> None:
     questions = Questions()
     assert all(questions.add(question(ONE)) for _ in range(MAX_OF_ONE))
@@ -45,7 +66,7 @@ def test_one_asker_has_so_many() -> None:
 
 def test_of_too_much_no_more_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
-        monkeypatch.setattr(cloud_questions, "MAX_BYTES", 19)
+        monkeypatch.setattr(cloud_questions, "FULL_BYTES", 19)
         questions = Questions()
         questions.add(question(ONE))
         await questions.room()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core import cloud_answers
+from gateway.core import cloud_answers, cloud_revocations
 from gateway.core.bridge import Message, Publication
 from gateway.core.bridge_items import Answer, Ask, Change, Ping, Pong, Revoked, Turn, Wants
 from gateway.core.bridge_topics import HubTopics
@@ -19,7 +19,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.records import StoredDocument
 from gateway.core.revocations import Kind, Revocation, revoke
 from gateway.ports import BrokerLink, Intake
-from gateway.runtime import cloud_documents, cloud_questions, cloud_worker
+from gateway.runtime import cloud_desk, cloud_documents, cloud_questions, cloud_worker
 from gateway.runtime.cloud_answering import Answering
 from gateway.runtime.cloud_desk import Desk
 from gateway.runtime.cloud_documents import CloudDocuments
@@ -243,7 +243,7 @@ def test_what_was_revoked_is_kept_also_when_the_database_fails_first(
         entry = revocation(two)
         real = world.store.revoke
 
-        def fails(store: str, entries: Sequence[bytes]) -> None:
+        def fails(store: str, entries: Sequence[bytes], replaced: Sequence[bytes] = ()) -> None:
             world.store.revoke = real  # type: ignore[method-assign]
             raise AWAY
 
@@ -254,8 +254,8 @@ def test_what_was_revoked_is_kept_also_when_the_database_fails_first(
     run(work, one, two)
 
 
-def revocation(gateway: HandGateway) -> bytes:
-    entry = Revocation(gateway.store, Kind.PEER, gateway.peer, 1, b"")
+def revocation(gateway: HandGateway, epoch: int = 1) -> bytes:
+    entry = Revocation(gateway.store, Kind.PEER, gateway.peer, epoch, b"")
     return revoke(STORES[0], entry, b"")
 
 
@@ -304,6 +304,73 @@ def test_a_revocation_that_another_worker_kept_counts_soon() -> None:
         assert [name for _, name in world.store.rows] == ["orders/1"]
 
     run(work, one, two)
+
+
+def test_who_was_shut_out_is_not_let_in_by_many_other_stores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = pair()
+    monkeypatch.setattr(cloud_revocations, "MAX_STORES", 2)
+
+    async def work(world: World) -> None:
+        await world.say(one, Revoked(revocation(two)))
+        for number in range(3):
+            await world.say(HandGateway(1, bytes([number]) * 32), Ping(1))
+        await world.say(two, two.put("orders/1", total=3))
+        assert not world.store.rows and world.worker.counts()["wrong"] == 1
+
+    run(work, one, two)
+
+
+def test_of_entries_about_the_same_gateway_the_last_is_kept() -> None:
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        for epoch in range(1, 4):
+            await world.say(one, Revoked(revocation(two, epoch)))
+        assert world.store.entries == {one.store.hex(): [revocation(two, 3)]}
+
+    run(work, one, two)
+
+
+def test_a_store_has_so_many_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_desk, "MAX_GATEWAYS", 2)
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        for gateway in (one, two, HandGateway(3), one):
+            await world.say(gateway, Wants(("orders",)))
+        assert len(world.store.told) == 2 and world.worker.counts()["wrong"] == 1
+        # Another worker has heard the third before: it is known.
+        world.store.greet(one.store.hex(), HandGateway(3).peer.hex(), ())
+        await world.say(HandGateway(3), Ping(1))
+        assert world.worker.counts()["wrong"] == 1
+
+    run(work, one, two)
+
+
+def test_what_follows_from_a_change_is_made_and_sent_bit_by_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateways = [HandGateway(number) for number in range(1, 6)]
+    monkeypatch.setattr(cloud_desk, "AT_ONCE_BYTES", 1)
+    held: list[int] = []
+
+    async def work(world: World) -> None:
+        real = world.worker.publish
+
+        async def publish(link: BrokerLink, publications: Sequence[Publication]) -> None:
+            held.append(len(publications))
+            await real(link, publications)
+
+        world.worker.publish = publish  # type: ignore[method-assign]
+        for gateway in gateways:
+            await world.say(gateway, Wants(("orders",)))
+        await world.say(gateways[0], gateways[0].put("orders/1", total=3))
+        assert all(one.content("orders/1") == {"fields": {"total": 3}} for one in gateways)
+        assert max(held) == 1 and sum(held) == 4
+
+    run(work, *gateways)
 
 
 def test_messages_that_are_wrong_are_counted_and_gone(caplog: pytest.LogCaptureFixture) -> None:

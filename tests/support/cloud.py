@@ -122,10 +122,11 @@ class MemoryCloud:
             if (stores is None or one.store in stores) and collection in one.wants
         ]
 
-    def revoke(self, store: str, entries: Sequence[bytes]) -> None:
+    def revoke(self, store: str, entries: Sequence[bytes], replaced: Sequence[bytes] = ()) -> None:
         self._check()
         known = self.entries.setdefault(store, [])
         known += [entry for entry in entries if entry not in known]
+        self.entries[store] = [entry for entry in known if entry not in replaced]
 
     def revocations(self, store: str) -> Sequence[bytes]:
         self._check()
