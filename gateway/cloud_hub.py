@@ -22,6 +22,7 @@ from gateway.adapters.process_figures import process_figures
 from gateway.adapters.rtnetlink import Network
 from gateway.adapters.sqlite_cloud import SqliteCloud
 from gateway.control.server import ControlServer
+from gateway.core.announcement import is_this_machine
 from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import Post
 from gateway.core.cloud_shares import Shares
@@ -110,7 +111,7 @@ class Hub:
         topics = HubTopics(config.root)
         self._bridge: Bridge[HubTopics] = Bridge(
             Mqtt(_settings(config, draw(ID_BYTES).hex())),
-            config.broker.host,
+            any(is_this_machine(host) for host, _ in config.broker.nodes),
             lambda: topics,
             compare,
             MonotonicClock(),
@@ -239,7 +240,7 @@ class Hub:
         broker = self._config.broker
         url = self._config.database.url
         return {
-            "address": f"{broker.host}:{broker.port_used}",
+            "address": ", ".join(f"{host}:{port}" for host, port in broker.nodes),
             "root": self._config.root,
             "kind": "postgresql" if url else "sqlite",
             "data": str(self._folder),
@@ -264,10 +265,11 @@ def _open(config: HubConfig, folder: Path) -> CloudStore:
 
 def _settings(config: HubConfig, number: str) -> Settings:
     broker = config.broker
+    (host, port), *more = broker.nodes
     return Settings(
-        broker.host, broker.port_used, broker.tls_used, f"hub-{number}",
+        host, port, broker.tls_used, f"hub-{number}",
         broker.ca, broker.certificate, broker.key, broker.user, broker.password_file,
-        WINDOW, WINDOW_BYTES, MAX_WAITING, MAX_WAITING_BYTES,
+        WINDOW, WINDOW_BYTES, MAX_WAITING, MAX_WAITING_BYTES, tuple(more),
     )  # fmt: skip
 
 
