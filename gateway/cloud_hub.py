@@ -8,7 +8,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -47,6 +48,7 @@ SOCKETS: Final = "hub-*.sock"
 GOODBYE_SECONDS: Final = 2.0
 # For an edit by the API; the worker may just be answering somebody who compares.
 EDIT_SECONDS: Final = 20.0
+EX_UNAVAILABLE: Final = 69
 EX_CANTCREAT: Final = 73
 ID_BYTES: Final = 4
 # Messages that are not done and publications without an answer: several batches, so that the
@@ -257,7 +259,8 @@ class Hub:
 
 def _open(config: HubConfig, folder: Path) -> CloudStore:
     if config.database.url:
-        from gateway.adapters.postgres_cloud import PostgresCloud
+        with _extra("PostgreSQL"):
+            from gateway.adapters.postgres_cloud import PostgresCloud
 
         return PostgresCloud.open(config.database.url)
     return SqliteCloud.open(folder)
@@ -279,7 +282,8 @@ def _hearing(config: HubConfig) -> Hearing:
     amqp = config.intake.amqp
     if not amqp.hosts:
         return shared
-    from gateway.adapters.amqp import connect
+    with _extra("RabbitMQ"):
+        from gateway.adapters.amqp import connect
     from gateway.adapters.amqp_settings import AmqpSettings
 
     settings = AmqpSettings(
@@ -294,6 +298,16 @@ def _hearing(config: HubConfig) -> Hearing:
             raise GatewayError(error.code, f"by AMQP: {error.sentence}") from error
 
     return queued
+
+
+@contextmanager
+def _extra(what: str) -> Iterator[None]:
+    """What no gateway needs may not be installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        sentence = f"{what} needs packages that are not installed; see Installing in docs/hub.md"
+        raise GatewayError("hub-packages", sentence, EX_UNAVAILABLE) from error
 
 
 def _chance(draw: Callable[[int], bytes]) -> Callable[[], float]:
