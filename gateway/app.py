@@ -412,9 +412,10 @@ class Gateway:
         from gateway.runtime.bridge_hub import HubTerms
 
         of = self._config.mqtt
+        (host, port), *more = of.nodes
         settings = Settings(
-            of.host, of.port_used, of.tls, f"store-gateway-{self._peer}", of.ca, of.certificate,
-            of.key, of.user, of.password_file,
+            host, port, of.tls, f"store-gateway-{self._peer}", of.ca, of.certificate,
+            of.key, of.user, of.password_file, more=tuple(more),
         )  # fmt: skip
         up = None if ALL in of.up else of.up
         terms = HubTerms(bytes.fromhex(of.hub), up, of.down, of.outbox_bytes) if of.hub else None

@@ -11,6 +11,7 @@ from typing import Any, cast
 from gateway.adapters.mqtt import Mqtt
 from gateway.adapters.mqtt_pipe import Settings
 from gateway.adapters.rtnetlink import Network
+from gateway.core.announcement import is_this_machine
 from gateway.core.bridge_topics import Topics
 from gateway.core.projections import Projections
 from gateway.ports import BrokerLink, Clock, RelayingStore
@@ -67,7 +68,9 @@ class Cloud:
         self._store: RelayingStore | None = None
         peer = members.peer.hex()
         # Also who is told what is on the disk (``Watcher``).
-        self.bridge = Bridge(Mqtt(settings), settings.host, self._topics, will, clock, chance)
+        nodes = (settings.host, *(host for host, _ in settings.more))
+        is_here = any(map(is_this_machine, nodes))
+        self.bridge = Bridge(Mqtt(settings), is_here, self._topics, will, clock, chance)
         refused = self.bridge.refused
         self._projector = Projector(
             Projections(json, draw(START_BYTES).hex()), local, helper, self._names, refused, clock

@@ -8,7 +8,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ from gateway.adapters.process_figures import process_figures
 from gateway.adapters.rtnetlink import Network
 from gateway.adapters.sqlite_cloud import SqliteCloud
 from gateway.control.server import ControlServer
+from gateway.core.announcement import is_this_machine
 from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import Post
 from gateway.core.cloud_shares import Shares
@@ -47,6 +49,7 @@ SOCKETS: Final = "hub-*.sock"
 GOODBYE_SECONDS: Final = 2.0
 # For an edit by the API; the worker may just be answering somebody who compares.
 EDIT_SECONDS: Final = 20.0
+EX_UNAVAILABLE: Final = 69
 EX_CANTCREAT: Final = 73
 ID_BYTES: Final = 4
 # Messages that are not done and publications without an answer: several batches, so that the
@@ -111,7 +114,7 @@ class Hub:
         topics = HubTopics(config.root)
         self._bridge: Bridge[HubTopics] = Bridge(
             Mqtt(_settings(config, draw(ID_BYTES).hex())),
-            config.broker.host,
+            any(is_this_machine(host) for host, _ in config.broker.nodes),
             lambda: topics,
             compare,
             MonotonicClock(),
@@ -236,7 +239,7 @@ class Hub:
         broker = self._config.broker
         url = self._config.database.url
         return {
-            "address": f"{broker.host}:{broker.port_used}",
+            "address": ", ".join(f"{host}:{port}" for host, port in broker.nodes),
             "root": self._config.root,
             "kind": "postgresql" if url else "sqlite",
             "data": str(self._folder),
@@ -253,7 +256,8 @@ class Hub:
 
 def _open(config: HubConfig, folder: Path) -> CloudStore:
     if config.database.url:
-        from gateway.adapters.postgres_cloud import PostgresCloud
+        with _extra("PostgreSQL"):
+            from gateway.adapters.postgres_cloud import PostgresCloud
 
         return PostgresCloud.open(config.database.url)
     return SqliteCloud.open(folder)
@@ -261,10 +265,11 @@ def _open(config: HubConfig, folder: Path) -> CloudStore:
 
 def _settings(config: HubConfig, number: str) -> Settings:
     broker = config.broker
+    (host, port), *more = broker.nodes
     return Settings(
-        broker.host, broker.port_used, broker.tls_used, f"hub-{number}",
+        host, port, broker.tls_used, f"hub-{number}",
         broker.ca, broker.certificate, broker.key, broker.user, broker.password_file,
-        WINDOW, WINDOW_BYTES, MAX_WAITING, MAX_WAITING_BYTES,
+        WINDOW, WINDOW_BYTES, MAX_WAITING, MAX_WAITING_BYTES, tuple(more),
     )  # fmt: skip
 
 
@@ -274,7 +279,8 @@ def _hearing(config: HubConfig) -> Hearing:
     amqp = config.intake.amqp
     if not amqp.hosts:
         return shared
-    from gateway.adapters.amqp import connect
+    with _extra("RabbitMQ"):
+        from gateway.adapters.amqp import connect
     from gateway.adapters.amqp_settings import AmqpSettings
 
     settings = AmqpSettings(
@@ -289,6 +295,16 @@ def _hearing(config: HubConfig) -> Hearing:
             raise GatewayError(error.code, f"by AMQP: {error.sentence}") from error
 
     return queued
+
+
+@contextmanager
+def _extra(what: str) -> Iterator[None]:
+    """What no gateway needs may not be installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        sentence = f"{what} needs packages that are not installed; see Installing in docs/hub.md"
+        raise GatewayError("hub-packages", sentence, EX_UNAVAILABLE) from error
 
 
 def _chance(draw: Callable[[int], bytes]) -> Callable[[], float]:

@@ -21,7 +21,9 @@ from gateway.core.messages import MAX_PAIR_VALUE_BYTES
 from gateway.core.names import check_collection
 from gateway.core.opening import PLACES
 from gateway.settings import Rule as _Rule
+from gateway.settings import are_nodes as _are_nodes
 from gateway.settings import filled as _filled
+from gateway.settings import nodes as _nodes
 from gateway.settings import read_toml
 from gateway.settings import text as _text
 from gateway.settings import whole as _whole
@@ -118,10 +120,12 @@ _ADAPTER = {
         lambda value: isinstance(value, str) and re.fullmatch(r"(hci\d{1,3})?", value) is not None,
     )
 }
-_HOST = {
+HOST = {"rule": _Rule('a name or address such as "broker.example", without a port', _is_host)}
+_HOSTS = {
     "rule": _Rule(
-        'the name or address of a broker such as "broker.example", without its port',
-        _is_host,
+        'the name or address of a broker such as "broker.example", without its port, or a list of '
+        'those of one cluster such as ["a.example", "b.example:8884"]',
+        lambda value: _is_host(value) or (bool(value) and _are_nodes(value)),
     )
 }
 _USER = {
@@ -239,15 +243,16 @@ class Bluetooth:
 class Mqtt:
     """The broker of a cloud (docs/mqtt.md); only once the gateway is of a store.
 
-    ``port``: 0 stands for 8883 with TLS and 1883 without. ``ca``: trusted instead of the system's
-    certificates. ``json``: collections that are shown there; ``commands``: those that commands from
-    there may read and write. ``hub``: the public key of a hub, with which updates are exchanged:
-    those of the collections ``up`` are sent, and those it sends are taken in ``down``.
+    ``host``: several are nodes of one cluster, of which any will do, and may have ports of their
+    own. ``port``: 0 stands for 8883 with TLS and 1883 without. ``ca``: trusted instead of the
+    system's certificates. ``json``: collections that are shown there; ``commands``: those that
+    commands from there may read and write. ``hub``: the public key of a hub, with which updates are
+    exchanged: those of the collections ``up`` are sent, and those it sends are taken in ``down``.
     ``outbox_bytes``: of what waits for it at most.
     """
 
     enabled: bool = field(default=False, metadata=_FLAG)
-    host: str = field(default="", metadata=_HOST)
+    host: str | tuple[str, ...] = field(default="", metadata=_HOSTS)
     port: int = field(default=0, metadata=_whole(0, 65_535))
     tls: bool = field(default=True, metadata=_FLAG)
     ca: str = field(default="", metadata=_MAYBE)
@@ -268,6 +273,11 @@ class Mqtt:
     def port_used(self) -> int:
         """The port, also where none is named."""
         return self.port or (8_883 if self.tls else 1_883)
+
+    @property
+    def nodes(self) -> tuple[tuple[str, int], ...]:
+        """Name and port of each node of the broker."""
+        return _nodes(self.host, self.port_used)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gateway.config import Config, Mqtt, default_data
+from gateway.config import HOST, Config, Mqtt, default_data
 from gateway.core.announcement import is_this_machine
 from gateway.core.cloud_shares import EVERY, Share, overlap
 from gateway.core.errors import GatewayError
-from gateway.settings import EX_CONFIG, Rule, filled, read_toml, whole
+from gateway.settings import EX_CONFIG, Rule, are_nodes, filled, nodes, read_toml, whole
 
 FOLDER = "store-gateway-hub"
 KEY_FILE = "hub.key"
-MAX_PORT = 65_535
 
 # What is right for the broker of a gateway is right here.
 _BROKER = {entry.name: entry.metadata for entry in fields(Mqtt)}
@@ -33,7 +32,7 @@ def _are_stores(value: Any) -> bool:
 
 
 # As they are said of a gateway.
-_FLAG, _HOST = _BROKER["enabled"], _BROKER["host"]
+_FLAG = _BROKER["enabled"]
 _STORES = {
     "rule": Rule(
         "a list of ids of stores, 32 hex digits each",
@@ -50,29 +49,14 @@ _SOME = {"rule": Rule('["*"] or a list of ids of stores', _are_stores)}
 _TEXT = _BROKER["ca"]
 
 
-def _node(text: str) -> tuple[str, int]:
-    """Name or address and port of a node; 0 where none is named."""
-    found = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^\s:@/\[\]]+)(?::(\d{1,5}))?", text)
-    if found is None or int(found[2] or 0) > MAX_PORT:
-        raise ValueError(text)
-    return found[1].strip("[]"), int(found[2] or 0)
-
-
-def _are_nodes(value: Any) -> bool:
-    try:
-        return isinstance(value, list) and all(_node(host) for host in value)
-    except (TypeError, ValueError):
-        return False
-
-
-_HOSTS = {"rule": Rule('a list of nodes such as ["rabbit1.example:5671"]', _are_nodes)}
+_NODES = {"rule": Rule('a list of nodes such as ["rabbit1.example:5671"]', are_nodes)}
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """The broker of the gateways. ``port``: 0 stands for 8883 with TLS and 1883 without."""
+    """The broker of the gateways, as that of a gateway (``config.Mqtt``)."""
 
-    host: str = field(default="localhost", metadata=_BROKER["host"])
+    host: str | tuple[str, ...] = field(default="localhost", metadata=_BROKER["host"])
     port: int = field(default=0, metadata=_BROKER["port"])
     # None: where it is another machine.
     tls: bool | None = field(default=None, metadata=_BROKER["tls"])
@@ -85,12 +69,19 @@ class Broker:
     @property
     def tls_used(self) -> bool:
         """Whether there is TLS."""
-        return not is_this_machine(self.host) if self.tls is None else self.tls
+        if self.tls is not None:
+            return self.tls
+        return not all(is_this_machine(name) for name, _ in nodes(self.host, 0))
 
     @property
     def port_used(self) -> int:
         """The port, also where none is named."""
         return self.port or (8_883 if self.tls_used else 1_883)
+
+    @property
+    def nodes(self) -> tuple[tuple[str, int], ...]:
+        """Name and port of each node."""
+        return nodes(self.host, self.port_used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +89,7 @@ class Amqp:
     """Where the messages of gateways are taken by AMQP (docs/rabbitmq); without ``hosts`` they are
     taken from the broker by MQTT."""
 
-    hosts: tuple[str, ...] = field(default=(), metadata=_HOSTS)
+    hosts: tuple[str, ...] = field(default=(), metadata=_NODES)
     tls: bool = field(default=True, metadata=_BROKER["tls"])
     ca: str = field(default="", metadata=_TEXT)
     certificate: str = field(default="", metadata=_TEXT)
@@ -110,9 +101,7 @@ class Amqp:
     @property
     def nodes(self) -> tuple[tuple[str, int], ...]:
         """Name and port of each."""
-        default = 5_671 if self.tls else 5_672
-        parts = (_node(host) for host in self.hosts)
-        return tuple((name, port or default) for name, port in parts)
+        return nodes(self.hosts, 5_671 if self.tls else 5_672)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +123,7 @@ class HttpApi:
     """The HTTP API (docs/hub-api.md). ``readers``: those that wait for changes, at most."""
 
     enabled: bool = field(default=False, metadata=_FLAG)
-    host: str = field(default="127.0.0.1", metadata=_HOST)
+    host: str = field(default="127.0.0.1", metadata=HOST)
     port: int = field(default=8_790, metadata=whole(0, 65_535))
     tokens_file: str = field(default="", metadata=_TEXT)
     readers: int = field(default=64, metadata=whole(1, 1_000))

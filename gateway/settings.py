@@ -4,6 +4,7 @@ Every error names the file, the key and what would be right.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -13,6 +14,9 @@ from typing import Any
 from gateway.core.errors import GatewayError
 
 EX_CONFIG = 78
+MAX_PORT = 65_535
+# Of one cluster.
+MAX_NODES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,29 @@ def whole(low: int, high: int) -> dict[str, Rule]:
 def text(right: str) -> dict[str, Rule]:
     """The metadata of a text that is not empty."""
     return {"rule": Rule(right, lambda value: isinstance(value, str) and bool(value))}
+
+
+def node(text: str) -> tuple[str, int]:
+    """Name or address and port of a node; 0 where none is named. Raises ``ValueError``."""
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^\s:@/?#\[\]]+)(?::(\d{1,5}))?", text)
+    if found is None or not text.isprintable() or int(found[2] or 0) > MAX_PORT:
+        raise ValueError(text)
+    return found[1].strip("[]"), int(found[2] or 0)
+
+
+def are_nodes(value: Any) -> bool:
+    """Whether this is a list of them."""
+    try:
+        return isinstance(value, list) and len(value) <= MAX_NODES and all(map(node, value))
+    except (TypeError, ValueError):
+        return False
+
+
+def nodes(hosts: str | tuple[str, ...], port: int) -> tuple[tuple[str, int], ...]:
+    """Name and port of each of a list, or of the one that is named; ``port`` where none is."""
+    if isinstance(hosts, str):
+        return ((hosts, port),)
+    return tuple((name, own or port) for name, own in map(node, hosts))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -40,6 +40,14 @@ def test_the_port_of_a_broker_is_the_usual_one(tmp_path: Path) -> None:
     assert load(path).mqtt.port_used == 5
 
 
+def test_a_broker_may_have_several_nodes(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text("[mqtt]\nhost = ['a.example', 'b.example:5', '[2001:db8::1]:6']\nport = 7\n")
+    assert load(path).mqtt.nodes == (("a.example", 7), ("b.example", 5), ("2001:db8::1", 6))
+    path.write_text("[mqtt]\nhost = '2001:db8::1'\n")
+    assert load(path).mqtt.nodes == (("2001:db8::1", 8_883),)
+
+
 def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
     path = tmp_path / "gateway.toml"
     path.write_text('name = "Kitchen"\n[listen]\nport = 9000\nhosts = ["shop.example"]\n')
@@ -79,6 +87,10 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ("[mqtt]\nhost = ''", ["mqtt.host is ''", "the name or address of a broker"]),
         ("[mqtt]\nhost = 'mqtts://b.example'", ["mqtt.host is", "broker.example"]),
         ("[mqtt]\nhost = 'b.example:8883'", ["mqtt.host is", "without its port"]),
+        ("[mqtt]\nhost = []", ["mqtt.host is", "the name or address of a broker"]),
+        ("[mqtt]\nhost = ['b', 3]", ["mqtt.host is", "a list of those of one cluster"]),
+        ("[mqtt]\nhost = ['b:70000']", ["mqtt.host is", "a list of those of one cluster"]),
+        (f"[mqtt]\nhost = {['b'] * 17}", ["mqtt.host is", "a list of those of one cluster"]),
         ('[mqtt]\nhost = "b\\u0000"', ["mqtt.host is", "the name or address of a broker"]),
         ('[mqtt]\nuser = "a\\n"', ["mqtt.user is", "without control characters"]),
         ('[mqtt]\nkey = "x"', ["mqtt.key is set", "mqtt.certificate"]),

@@ -70,11 +70,21 @@ def test_all_settings(tmp_path: Path) -> None:
     assert not config.broker.tls_used and config.broker.port_used == 7
 
 
+def test_a_broker_of_several_nodes_has_tls_if_one_is_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "hub.toml"
+    path.write_text("[broker]\nhost = ['localhost', '127.0.0.1:5']")
+    assert load_hub(path).broker.nodes == (("localhost", 1_883), ("127.0.0.1", 5))
+    path.write_text("[broker]\nhost = ['localhost', 'b.example:5']")
+    assert load_hub(path).broker.nodes == (("localhost", 8_883), ("b.example", 5))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[broker]\nhots = 'x'", "broker.hots is not a setting; did you mean host?"),
         ("[broker]\nhost = 'b:1883'", "broker.host is 'b:1883'"),
+        ("[broker]\nhost = ['b:x']", "broker.host is"),
+        ("[api]\nhost = ['b']", "api.host is"),
         ("[intake.amqp]\nhosts = ['a:b']", "intake.amqp.hosts is"),
         ("[intake.amqp]\nhosts = ['a:70000']", "intake.amqp.hosts is"),
         ("[intake.amqp]\nhosts = [3]", "intake.amqp.hosts is"),

@@ -1,6 +1,7 @@
 """The rules of the house that the import contracts in pyproject.toml cannot say."""
 
 import ast
+import re
 import sys
 import tomllib
 from collections import defaultdict
@@ -117,16 +118,21 @@ def test_lock_files_name_no_address_and_every_package_has_a_hash() -> None:
             assert line.endswith("\\"), f"{path.name}: {line} has no hash"
 
 
-def test_the_development_lock_holds_the_same_run_time_versions() -> None:
+def test_each_lock_holds_the_versions_of_the_one_before() -> None:
     pins = {
         name: {
             line.split()[0]
             for line in (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
             if line[:1].isalpha()
         }
-        for name in ("run", "development")
+        for name in ("run", "hub", "development")
     }
-    assert pins["run"] < pins["development"]
+    assert pins["run"] < pins["hub"] < pins["development"]
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    # Nothing of development is in it.
+    assert {pin.partition("==")[0] for pin in pins["hub"] - pins["run"]} == {
+        *(re.split(r"[\[>]", line)[0] for line in extra["hub"]), "psycopg-binary", "tzdata",
+    }  # fmt: skip
 
 
 def test_npm_lock_files_name_no_address() -> None:

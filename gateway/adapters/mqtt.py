@@ -27,6 +27,7 @@ from gateway.adapters.mqtt_pipe import (
     open_pipe,
     read_files,
 )
+from gateway.adapters.mqtt_places import Place, in_turn, places
 from gateway.core.bridge import Message, Publication
 from gateway.core.errors import GatewayError
 
@@ -68,32 +69,60 @@ class Mqtt:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._name = f"{settings.host}:{settings.port}"
+        # The last connection, and where it was.
+        self._last: tuple[Place, MqttLink] | None = None
 
     @property
     def name(self) -> str:
         """See ``Broker``."""
-        return f"{self._settings.host}:{self._settings.port}"
+        return self._name
 
     async def connect(self, will: Publication) -> "MqttLink":
-        """See ``Broker``. MQTT 5, or 3.1.1 if the broker says that it has no 5."""
+        """See ``Broker``. The first node that lets us in; of several errors the last."""
         context, password = await asyncio.to_thread(read_files, self._settings)
+        met = broker_error("broker-unreachable")
+        for place in await self._in_turn():
+            self._name = place.name
+            try:
+                link = await self._connect(place, context, password, will)
+            except GatewayError as error:
+                met = error
+                continue
+            self._last = place, link
+            return link
+        raise met
+
+    async def _in_turn(self) -> Sequence[Place]:
+        found = await places(self._settings)
+        if self._last is None:
+            return found
+        place, link = self._last
+        return in_turn(found, place, link.lasted)
+
+    async def _connect(
+        self, place: Place, context: ssl.SSLContext | None, password: str, will: Publication
+    ) -> "MqttLink":
+        """MQTT 5, or 3.1.1 if the broker says that it has no 5."""
         try:
-            return await self._greet(MQTTProtocolVersion.MQTTv5, context, password, will)
+            return await self._greet(MQTTProtocolVersion.MQTTv5, place, context, password, will)
         except GatewayError as error:
             if error.code != "broker-version":
                 raise
-        return await self._greet(MQTTProtocolVersion.MQTTv311, context, password, will)
+        return await self._greet(MQTTProtocolVersion.MQTTv311, place, context, password, will)
 
     async def _greet(
         self,
         version: MQTTProtocolVersion,
+        place: Place,
         context: ssl.SSLContext | None,
         password: str,
         will: Publication,
     ) -> "MqttLink":
-        link = MqttLink(self._settings, version)
+        settings = place.of(self._settings)
+        link = MqttLink(settings, version)
         try:
-            await open_pipe(link.pipe, self._settings, context)
+            await open_pipe(link.pipe, settings, context, place.family, place.address)
             await link.greet(password, will)
         except BaseException:
             link.end(broker_error("broker-lost"))
@@ -153,6 +182,9 @@ class MqttLink:
         self._settled_at = self._heard_at
         self._most_bytes = PACKET_BYTES - HEAD_BYTES
         self._local = ""
+        self._began = self._loop.time()
+        # Seconds, once it is lost.
+        self.lasted = 0.0
 
     async def greet(self, password: str, will: Publication) -> None:
         """CONNECT, until the broker says yes. Raises ``GatewayError``."""
@@ -275,6 +307,7 @@ class MqttLink:
         if self._lost.done():
             return
         self._lost.set_result(error)
+        self.lasted = self._loop.time() - self._began
         if self._tick is not None:
             self._tick.cancel()
         self.pipe.abort()

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from gateway.core.errors import GatewayError
 
@@ -21,11 +21,8 @@ PACKET_BYTES: Final = 262_144
 LENGTH_BYTES: Final = 4
 # MQTT 5.0 section 1.5.6.
 PASSWORD_BYTES: Final = 65_535
-# A name server; one address, its TLS too.
-NAME_SECONDS: Final = 10.0
+# One address, its TLS too.
 CONNECT_SECONDS: Final = 5.0
-# Addresses of one name that are tried.
-MAX_TRIED: Final = 4
 
 # Packets that are handed over before others have their turn: a flood does not hold up the loop.
 PACKETS_AT_ONCE: Final = 16
@@ -44,10 +41,11 @@ _KINDS: Final = frozenset({2, _PUBLISH, 4, 9, 11, 13, 14})
 class Settings:
     """Where the broker is and what it is shown; empty: none. See ``config.Mqtt``.
 
-    ``window``: publications without an answer, at once, and messages of the broker that wait to be
-    ``done``; ``window_bytes``: of the publications, if they are more than one. ``max_waiting`` and
-    ``max_waiting_bytes``: messages that are held. The broker is asked to send few, but Mosquitto
-    2.0.11 sends all it has after the first acknowledgement; what is more is dropped.
+    ``more``: name and port of other nodes of its cluster. ``window``: publications without an
+    answer, at once, and messages of the broker that wait to be ``done``; ``window_bytes``: of the
+    publications, if they are more than one. ``max_waiting`` and ``max_waiting_bytes``: messages
+    that are held. The broker is asked to send few, but Mosquitto 2.0.11 sends all it has after the
+    first acknowledgement; what is more is dropped.
     """
 
     host: str
@@ -63,6 +61,7 @@ class Settings:
     window_bytes: int = 65_536
     max_waiting: int = 1_000
     max_waiting_bytes: int = 4_194_304
+    more: tuple[tuple[str, int], ...] = ()
 
 
 def broker_error(code: str, detail: str = "") -> GatewayError:
@@ -95,28 +94,23 @@ def read_files(settings: Settings) -> tuple[ssl.SSLContext | None, str]:
     return context, password
 
 
-async def open_pipe(pipe: "Pipe", settings: Settings, context: ssl.SSLContext | None) -> None:
-    """Connect to the first address that answers. Raises ``GatewayError``."""
-    loop = asyncio.get_running_loop()
+async def open_pipe(
+    pipe: "Pipe",
+    settings: Settings,
+    context: ssl.SSLContext | None,
+    family: int,
+    address: tuple[Any, ...],
+) -> None:
+    """Connect to an address of ``settings.host``. Raises ``GatewayError``."""
+    reached = socket.socket(family, socket.SOCK_STREAM)
     try:
-        async with asyncio.timeout(NAME_SECONDS):
-            found = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise broker_error("broker-name", settings.host) from error
-    met = broker_error("broker-unreachable")
-    for family, _, _, _, address in list(dict.fromkeys(found))[:MAX_TRIED]:
-        reached = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            reached.setblocking(False)
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await loop.sock_connect(reached, address)
-        except (OSError, TimeoutError) as error:
-            reached.close()
-            met = _met(error)
-            continue
-        await _speak(pipe, settings, context, reached)
-        return
-    raise met
+        reached.setblocking(False)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await asyncio.get_running_loop().sock_connect(reached, address)
+    except (OSError, TimeoutError) as error:
+        reached.close()
+        raise _met(error) from error
+    await _speak(pipe, settings, context, reached)
 
 
 async def _speak(

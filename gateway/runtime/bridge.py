@@ -53,7 +53,8 @@ class Work(Protocol[Where_contra]):
 
 
 class Bridge(Watcher, Generic[Where]):
-    """``topics()``: those of this device, None while it is of no store; ``host``: the broker's.
+    """``topics()``: those of this device, None while it is of no store; ``is_here``: the broker, or
+    a node of it, is on this machine.
 
     ``will(topics)`` is said when the connection is lost, and in the end; ``chance()`` is from 0
     to 1.
@@ -62,14 +63,14 @@ class Bridge(Watcher, Generic[Where]):
     def __init__(
         self,
         broker: Broker,
-        host: str,
+        is_here: bool,
         topics: Callable[[], Where | None],
         will: Callable[[Where], Publication],
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
         self._broker = broker
-        self._host = host
+        self._is_here = is_here
         self._topics = topics
         self._will = will
         self._now = clock.monotonic
@@ -231,9 +232,7 @@ class Bridge(Watcher, Generic[Where]):
     def _is_in_network(self) -> bool:
         assert self._network is not None
         addresses = self._network.addresses()
-        return is_this_machine(self._host) or any(
-            not is_this_machine(address.ip) for address in addresses
-        )
+        return self._is_here or any(not is_this_machine(address.ip) for address in addresses)
 
     def _fail(self, error: GatewayError) -> None:
         self._be(cause_of(error.code), error.sentence)

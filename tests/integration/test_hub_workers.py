@@ -203,6 +203,29 @@ def test_wrong_settings(tmp_path: Path) -> None:
     assert ended.returncode == os.EX_CANTCREAT and "hub.toml: File exists" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("settings", "library", "said"),
+    [
+        ("[database]\nurl = 'postgresql://x'", "psycopg", "PostgreSQL needs packages"),
+        ("[intake.amqp]\nhosts = ['x']", "pika", "RabbitMQ needs packages"),
+    ],
+)
+def test_without_the_packages_of_a_hub(
+    tmp_path: Path, settings: str, library: str, said: str
+) -> None:
+    (tmp_path / "hub.toml").write_text(settings)
+    words = ["hub", "--config", str(tmp_path / "hub.toml"), "--data", str(tmp_path / "hub")]
+    code = (
+        f"import sys; sys.modules[{library!r}] = None\n"
+        "from gateway.__main__ import main; sys.exit(main())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ended.returncode == os.EX_UNAVAILABLE and said in ended.stderr, ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_where_no_hub_runs(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "gateway", "hub-status", "--data", str(tmp_path)],
