@@ -97,8 +97,11 @@ class Outbox(Protocol):
     def waiting(self, most: int) -> Sequence[str]:
         """Documents that wait, the one that waits longest first."""
 
-    def read(self, document: str) -> Waiting:
-        """What waits of a document; nothing when nothing does."""
+    def read(self, document: str, after: int = 0) -> Waiting:
+        """What waits of a document and is numbered above ``after``; nothing when nothing does.
+
+        Of very much only the first part (``MOST_READ_BYTES``).
+        """
 
     def sent(self, document: str, last: int) -> None:
         """What of a document is numbered up to ``last`` waits no more; on the disk later."""
@@ -113,6 +116,10 @@ class Outbox(Protocol):
 
     def resume(self) -> None:
         """What comes from now on waits again."""
+
+    def note_waited(self, seconds: int) -> None:
+        """For so long waits what waits longest; on the disk within an hour, with what is written
+        anyway. The clock is the caller's, so it is known again after a restart."""
 
     def outbox_status(self) -> OutboxStatus:
         """Figures about what waits."""

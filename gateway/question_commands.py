@@ -106,7 +106,7 @@ def _of_hub(said: Answer) -> str:
     if outbox["bytes"]:
         parts.append(f"{outbox['bytes']} bytes")
     if outbox["oldest_s"] is not None:
-        parts.append(f"for {outbox['oldest_s']:.0f} s")
+        parts.append(f"for at least {outbox['oldest_s']:.0f} s")
     if outbox["drain_s"]:
         parts.append(f"{outbox['drain_s']:.0f} s more at this rate")
     shown = f" ({', '.join(parts)})" if parts else ""

@@ -87,7 +87,7 @@ HUB: dict[str, Any] = {
     ("outbox", "compare", "line"),
     [
         ({}, {}, ""),
-        ({"bytes": 5_000, "oldest_s": 61.2}, {}, " (5000 bytes, for 61 s)"),
+        ({"bytes": 5_000, "oldest_s": 61.2}, {}, " (5000 bytes, for at least 61 s)"),
         ({"bytes": 5_000, "drain_s": 9.6}, {}, " (5000 bytes, 10 s more at this rate)"),
         ({}, {"running": True, "documents": 7}, "; 7 still to compare with the hub"),
         ({"left": True}, {}, "; too much waited, so all is compared with the hub"),

@@ -19,7 +19,7 @@ from gateway.core.errors import GatewayError
 
 FILE_NAME = "store.db"
 APPLICATION_ID = 0x53744757  # "StGW"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # A commit writes whole pages to the log, one after the other: small pages wear a card less.
 # sqlite_carve counts on this size.
 PAGE_BYTES = 1_024

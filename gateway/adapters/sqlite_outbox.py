@@ -16,7 +16,7 @@ from gateway.adapters.sqlite_file import checksum
 from gateway.adapters.sqlite_log import Log, collection
 from gateway.adapters.sqlite_waiting import Row, WaitingRows
 from gateway.core.errors import GatewayError
-from gateway.core.records import CLOUD, OutboxStatus, Waiting
+from gateway.core.records import CLOUD, MOST_READ_BYTES, OutboxStatus, Waiting
 
 # The mark goes along with a transaction when it moved by so many numbers: it costs a page, and
 # losing it only means that so much is sent again.
@@ -24,6 +24,9 @@ MARK_ROWS = 256
 # When it moved by so many and nothing else is written, it is worth a transaction of its own:
 # seconds of sending at full speed.
 MARK_ALONE_ROWS = 4_096
+# For how long the oldest waits is written along when it is so much longer: after a loss of power so
+# much is missing.
+WAITED_SECONDS = 3_600
 
 
 class SqliteOutbox:
@@ -38,30 +41,34 @@ class SqliteOutbox:
         self._left = False
         # None: of all.
         self._collections: frozenset[str] | None = None
-        # The mark that is on the disk.
-        self._written = 0
+        # The mark that is on the disk, and for how long the first row above it waited then.
+        self._written = self._written_waited = 0
+        # The same, as it was noted last: the row, for how long.
+        self._noted: tuple[int | None, int] = (None, 0)
 
     def relay(self, collections: Sequence[str] | None) -> None:
         """See ``Outbox``."""
         self._collections = None if collections is None else frozenset(collections)
         with self._database.guarded():
-            row = self._database.rows("SELECT mark, away FROM outbox")
+            row = self._database.rows("SELECT mark, away, waited FROM outbox")
         if row:
-            ((self._written, away),) = row
+            ((self._written, away, self._written_waited),) = row
             self._left = bool(away)
         else:
             self._decide(left=False)
         self._relaying = True
         if not self._left:
             self._find()
+            # Of another row nothing is known.
+            self._noted = self._written + 1, self._written_waited
 
     def waiting(self, most: int) -> Sequence[str]:
         """See ``Outbox``."""
         return self._waiting.documents(most)
 
-    def read(self, document: str) -> Waiting:
+    def read(self, document: str, after: int = 0) -> Waiting:
         """See ``Outbox``. A row whose checksum is wrong raises ``store-damaged``."""
-        rows = self._waiting.rows(document)
+        rows, more = self._waiting.part(document, after, MOST_READ_BYTES)
         if not rows:
             return Waiting(0, ())
         with self._database.guarded():
@@ -73,7 +80,7 @@ class SqliteOutbox:
             for sequence, raw, check in found:
                 if check != checksum(document, sequence, raw):
                     raise damaged(self._folder)
-        return Waiting(rows[-1][0], tuple(raw for _, raw, _ in found))
+        return Waiting(rows[-1][0], tuple(raw for _, raw, _ in found), more)
 
     def sent(self, document: str, last: int) -> None:
         """See ``Outbox``."""
@@ -117,18 +124,23 @@ class SqliteOutbox:
 
     def outbox_status(self) -> OutboxStatus:
         """See ``Outbox``."""
-        return OutboxStatus(len(self._waiting), self._waiting.bytes, self._left)
+        return OutboxStatus(len(self._waiting), self._waiting.bytes, self._left, self._waited())
+
+    def note_waited(self, seconds: int) -> None:
+        """See ``Outbox``."""
+        self._noted = self._waiting.first(), seconds
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """A transaction; the mark goes along when that pays."""
-        mark = self._mark() if self._moved() >= MARK_ROWS else None
+        pays = self._moved() >= MARK_ROWS or self._grown() >= WAITED_SECONDS
+        mark, waited = self._mark(), self._waited()
         with self._database.transaction():
             yield
-            if mark is not None:
-                self._write(mark, left=False)
-        if mark is not None:
-            self._written = mark
+            if pays:
+                self._write(mark, left=False, waited=waited)
+        if pays:
+            self._written, self._written_waited = mark, waited
 
     def _note(self, document: str, sequence: int, peer: str, size: int) -> None:
         """A change was written."""
@@ -140,18 +152,18 @@ class SqliteOutbox:
         self._waiting.drop(document, self._log.sequence)
 
     def _save(self) -> None:
-        """Write the mark, if it moved and the disk takes it."""
-        if not self._moved() or not self._database.sound:
+        """Write the mark, if there is something new about it and the disk takes it."""
+        if not (self._moved() or self._grown()) or not self._database.sound:
             return
-        mark = self._mark()
+        mark, waited = self._mark(), self._waited()
         try:
             with self._database.transaction():
-                self._write(mark, left=False)
+                self._write(mark, left=False, waited=waited)
         except GatewayError as error:
             if error.code != "store-full":
                 raise
             return
-        self._written = mark
+        self._written, self._written_waited = mark, waited
 
     def _mark(self) -> int:
         first = self._waiting.first()
@@ -160,15 +172,25 @@ class SqliteOutbox:
     def _moved(self) -> int:
         return self._mark() - self._written if self._relaying and not self._left else 0
 
+    def _waited(self) -> int:
+        """For how long the oldest waits, as far as is known."""
+        row, seconds = self._noted
+        return seconds if row is not None and row == self._waiting.first() else 0
+
+    def _grown(self) -> int:
+        """By how much that is longer than what the disk says."""
+        is_same = self._mark() == self._written
+        return self._waited() - (self._written_waited if is_same else 0)
+
     def _decide(self, *, left: bool) -> None:
         """From here on nothing that is there waits; durable on return."""
         mark = self._log.sequence
         with self._database.transaction():
-            self._write(mark, left=left)
-        self._written, self._left = mark, left
+            self._write(mark, left=left, waited=0)
+        self._written, self._written_waited, self._left = mark, 0, left
 
-    def _write(self, mark: int, *, left: bool) -> None:
-        self._database.rows("INSERT OR REPLACE INTO outbox VALUES (1, ?, ?)", mark, left)
+    def _write(self, mark: int, *, left: bool, waited: int) -> None:
+        self._database.rows("INSERT OR REPLACE INTO outbox VALUES (1, ?, ?, ?)", mark, left, waited)
 
     def _takes(self, document: str) -> bool:
         return self._collections is None or collection(document) in self._collections

@@ -22,8 +22,8 @@ class _Rows:
         self.sequences.append(sequence)
         self.sizes.append(size)
 
-    def pairs(self, end: int | None = None) -> list[Row]:
-        return list(zip(self.sequences[:end], self.sizes[:end], strict=True))
+    def pairs(self, end: int | None = None, start: int = 0) -> list[Row]:
+        return list(zip(self.sequences[start:end], self.sizes[start:end], strict=True))
 
 
 class WaitingRows:
@@ -60,6 +60,21 @@ class WaitingRows:
         """What waits of a document, in order."""
         rows = self._rows.get(document)
         return rows.pairs() if rows else []
+
+    def part(self, document: str, after: int, most_bytes: int) -> tuple[list[Row], bool]:
+        """What waits of a document above a number, in order, as long as it has not more bytes; one
+        row in any case. Whether there are more."""
+        rows = self._rows.get(document)
+        if rows is None:
+            return [], False
+        start = end = bisect_right(rows.sequences, after)
+        size = 0
+        while end < len(rows.sequences):
+            size += rows.sizes[end]
+            if size > most_bytes and end > start:
+                break
+            end += 1
+        return rows.pairs(end, start), end < len(rows.sequences)
 
     def upto(self, document: str, last: int) -> list[Row]:
         """The part of it that is not newer than ``last``."""

@@ -158,7 +158,10 @@ def _outbox(said: Section | None) -> list[Metric]:
     names = {
         "bytes": ("store_gateway_outbox_bytes", "Bytes that wait for the hub."),
         "documents": ("store_gateway_outbox_documents", "Documents with changes for the hub."),
-        "oldest_s": ("store_gateway_outbox_oldest_seconds", "How long the oldest of it waits."),
+        "oldest_s": (
+            "store_gateway_outbox_oldest_seconds",
+            "How long the oldest of it waits, at least.",
+        ),
         "drain_s": ("store_gateway_outbox_drain_seconds", "How long it takes at this speed."),
     }
     known = said or {}

@@ -6,6 +6,8 @@ from typing import Final
 
 # Who brought what came from the cloud: it is not sent there again.
 CLOUD: Final = "cloud"
+# Of what waits of one document, at once in memory; a row more when that alone is larger.
+MOST_READ_BYTES: Final = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +71,20 @@ class StoreStatus:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What of one document waits for the cloud: updates in their order, the last one's number."""
+    """What of one document waits for the cloud: updates in their order, the last one's number;
+    whether there are ``more`` behind it."""
 
     last: int
     updates: tuple[bytes, ...]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus:
-    """Figures about what waits for the cloud. ``left``: what came is compared later instead."""
+    """Figures about what waits for the cloud. ``left``: what came is compared later instead;
+    ``waited``: for how many seconds the oldest did, at least."""
 
     documents: int
     bytes: int
     left: bool
+    waited: int = 0

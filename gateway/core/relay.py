@@ -4,7 +4,7 @@ What waits is in the store's outbox, which knows no connection; here are names a
 of them than are of use: after those that are known the outbox is asked for more. Pure.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -52,6 +52,13 @@ class Relay:
                 self.more = True
         return len(self._waiting) > before
 
+    def resume(self, documents: Sequence[str], waited: float, now: float) -> None:
+        """These waited before the start: the first of them for so long, of the others that is not
+        known."""
+        self._waiting = dict.fromkeys(documents[:MOST_NAMES], now)
+        for document in documents[:1]:
+            self._waiting[document] = now - waited
+
     def question(self, most: int) -> int:
         """How many names to ask the outbox for, so that it tells ``most`` that are not known."""
         return most + len(self._flying) + len(self._aside)
@@ -70,12 +77,16 @@ class Relay:
             self._flying[document] = self._waiting.pop(document)
         return taken
 
-    def sent(self, documents: Iterable[str]) -> None:
-        """What was read of these waits no more."""
+    def sent(self, documents: Iterable[str], more: Collection[str] = ()) -> None:
+        """What was read of these waits no more; of some there is ``more``, which is next."""
+        rest: dict[str, float] = {}
         for document in documents:
-            del self._flying[document]
-            if document in self._again:
-                self._waiting[document] = self._again.pop(document)
+            began, again = self._flying.pop(document), self._again.pop(document, None)
+            if document in more:
+                rest[document] = began
+            elif again is not None:
+                self._waiting[document] = again
+        self._waiting = {**rest, **self._waiting}
 
     def back(self, documents: Collection[str]) -> None:
         """These were not sent: they wait as before, in front."""
@@ -111,6 +122,11 @@ class Relay:
         return document in self._flying
 
     @property
+    def is_sending(self) -> bool:
+        """Whether any document is on its way."""
+        return bool(self._flying)
+
+    @property
     def aside(self) -> int:
         """How many documents cannot be sent over this connection."""
         return len(self._aside)
@@ -121,7 +137,7 @@ class Relay:
         return len(self._waiting) + len(self._flying) + len(self._aside)
 
     def oldest_seconds(self, now: float) -> float | None:
-        """Since when something waits, as far as is known; None: nothing does."""
+        """For how long something waits, at least; None: nothing does."""
         first = islice(self._waiting.values(), 1)
         began = [*first, *self._flying.values()]
         return now - min(began) if began else None

@@ -1,6 +1,7 @@
 """What of a document goes to the hub: changes that waited, as few bytes as they can be. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from gateway.core.crdt import DocumentBroken, merge, state_vector
@@ -16,6 +17,7 @@ from gateway.core.surrogates import may_hold_pairs
 WORTH_BYTES: Final = 1_024
 # An update that does nothing.
 NOTHING: Final = b"\x00\x00"
+NO_CLOCKS: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 def joined(updates: Sequence[bytes]) -> list[bytes]:
@@ -41,14 +43,20 @@ def shrunk(name: str, stored: StoredDocument, updates: Sequence[bytes]) -> list[
     that is shorter than they are."""
     parts = joined(updates)
     try:
-        document = Document.load(name, stored.snapshot, stored.changes)
-        if document.early:
-            # What waits for something else is not in it.
-            return parts
-        since = document.diff(state_vector({**document.clocks, **_first_clocks(updates)}))
+        whole = since(name, stored, first_clocks(updates))
     except (DocumentBroken, PeerError):
         return parts
-    return [since] if len(since) < sum(map(len, parts)) else parts
+    return [whole] if whole and len(whole) < sum(map(len, parts)) else parts
+
+
+def since(name: str, stored: StoredDocument, clocks: Mapping[int, int]) -> bytes:
+    """What a stored document has from these clocks on, by client, and all that was deleted; b"" if
+    it has not all that is stored of it. Raises ``DocumentBroken``."""
+    document = Document.load(name, stored.snapshot, stored.changes)
+    if document.early:
+        # What waits for something else is not in it.
+        return b""
+    return document.diff(state_vector({**document.clocks, **clocks}))
 
 
 def lacking(document: Document, known: bytes) -> bytes:
@@ -66,9 +74,12 @@ def cut(updates: Sequence[bytes], limit: int) -> list[bytes]:
     return parts if all(len(part) <= limit for part in parts) else []
 
 
-def _first_clocks(updates: Sequence[bytes]) -> dict[int, int]:
-    """By client the lowest clock of which there is a struct. Raises ``PeerError``."""
-    clocks: dict[int, int] = {}
+def first_clocks(updates: Iterable[bytes], known: Mapping[int, int] = NO_CLOCKS) -> dict[int, int]:
+    """By client the lowest clock of which there is a struct, or which is ``known`` to be.
+
+    Raises ``PeerError``.
+    """
+    clocks = dict(known)
     for update in updates:
         for struct in read_update(update).structs:
             if struct.reference != SKIP:

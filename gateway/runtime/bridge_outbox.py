@@ -10,6 +10,7 @@ from gateway.core.relay_update import shrunk
 from gateway.ports import Outbox
 from gateway.runtime.bridge_relay import Upwards
 from gateway.runtime.bridge_shelf import Shelf
+from gateway.runtime.bridge_whole import whole
 from gateway.runtime.threads import Helper
 
 # How often it is looked how much waits.
@@ -61,7 +62,8 @@ class Bounds:
         await self._weigh()
 
     async def _weigh(self) -> OutboxStatus:
-        self._upwards.status = await self._shelf.run(self._outbox.outbox_status)
+        waited = self._upwards.waited()
+        self._upwards.status = await self._shelf.run(partial(_weighed, self._outbox, waited))
         return self._upwards.status
 
     async def _merge(self) -> None:
@@ -82,10 +84,21 @@ class Bounds:
 
     async def _merge_one(self, name: str) -> None:
         waiting = await self._shelf.run(partial(self._outbox.read, name))
+        if waiting.more:
+            one = await whole(self._shelf, self._helper, name, waiting)
+            if one is not waiting:
+                await self._shelf.run(partial(self._outbox.merge, name, one.last, one.updates[0]))
+                return
         stored = (await self._shelf.stored([name]))[name]
         parts = await self._helper.run(shrunk, name, stored, waiting.updates)
         if len(parts) == 1 < len(waiting.updates):
             await self._shelf.run(partial(self._outbox.merge, name, waiting.last, parts[0]))
+
+
+def _weighed(outbox: Outbox, waited: int | None) -> OutboxStatus:
+    if waited is not None:
+        outbox.note_waited(waited)
+    return outbox.outbox_status()
 
 
 def _counts(outbox: Outbox, names: list[str]) -> dict[str, int]:

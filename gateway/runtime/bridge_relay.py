@@ -10,11 +10,12 @@ from functools import partial
 
 from gateway.core.bridge_items import Change
 from gateway.core.records import OutboxStatus, StoredDocument, Waiting
-from gateway.core.relay import Rate, Relay
+from gateway.core.relay import MOST_NAMES, Rate, Relay
 from gateway.core.relay_update import cut, is_worth, joined, shrunk
 from gateway.ports import Clock, Outbox
 from gateway.runtime.bridge_shelf import Shelf
 from gateway.runtime.bridge_talk import HEAVY_BYTES, RECORD_BYTES, Talk
+from gateway.runtime.bridge_whole import whole
 from gateway.runtime.threads import Helper
 
 # Messages that are on their way at once; a document is in one of them.
@@ -30,7 +31,10 @@ log = logging.getLogger("gateway.cloud")
 
 
 class Upwards:
-    """``collections``: those whose changes are sent; None: all."""
+    """``collections``: those whose changes are sent; None: all.
+
+    Made before the store's thread is started.
+    """
 
     def __init__(
         self,
@@ -42,10 +46,12 @@ class Upwards:
     ) -> None:
         self.relay = Relay(collections)
         self.rate = Rate()
-        # What was known last of what waits (``bridge_outbox``).
-        self.status = OutboxStatus(0, 0, left=False)
         self._shelf = shelf
         self._outbox: Outbox = shelf.store
+        # What was known last of what waits (``bridge_outbox``).
+        self.status = self._outbox.outbox_status()
+        names = self._outbox.waiting(MOST_NAMES)
+        self.relay.resume(names, self.status.waited, clock.monotonic())
         self._talk = talk
         self._helper = helper
         self._now = clock.monotonic
@@ -59,6 +65,12 @@ class Upwards:
         """Changes of these are on the disk. Does not wait."""
         if not self.status.left and self.relay.news(documents, self._now()):
             self._news.set()
+
+    def waited(self) -> int | None:
+        """For how long the oldest waits, at least, in seconds; None: it is not known which is."""
+        if self.relay.is_sending:
+            return None
+        return int(self.relay.oldest_seconds(self._now()) or 0)
 
     async def serve(self) -> None:
         """Send what waits, until the connection is lost. Raises ``GatewayError``."""
@@ -105,23 +117,23 @@ class Upwards:
         waiting = await self._shelf.run(partial(_read, self._outbox, documents))
         self.relay.back([one for one in documents if one not in waiting])
         self._news.set()
+        for name, one in waiting.items():
+            if one.more:
+                waiting[name] = await whole(self._shelf, self._helper, name, one)
         items = await self._items(waiting)
         taken = [one for one in waiting if self.relay.flies(one)]
         if items and not await self._talk.tell(items):
             self.relay.back(taken)
             return False
         last = {one: waiting[one].last for one in taken if waiting[one].updates}
-        if last:
-            await self._shelf.run(partial(_sent, self._outbox, last))
-        self.relay.sent(taken)
-        size = sum(len(update) for one in taken for update in waiting[one].updates)
+        before, self.status = await self._shelf.run(partial(_sent, self._outbox, last))
+        self.relay.sent(taken, [one for one in last if waiting[one].more])
+        size = before - self.status.bytes
         self.sent += len(last)
         self.sent_bytes += size
         self.rate.acknowledged(size, began, self._now())
         if self.relay.waiting or self.relay.more:
             self._news.set()
-        else:
-            self.status = OutboxStatus(0, 0, left=self.status.left)
         return True
 
     async def _items(self, waiting: Mapping[str, Waiting]) -> list[Change]:
@@ -155,9 +167,12 @@ def _read(outbox: Outbox, documents: Sequence[str]) -> dict[str, Waiting]:
     return found
 
 
-def _sent(outbox: Outbox, last: Mapping[str, int]) -> None:
+def _sent(outbox: Outbox, last: Mapping[str, int]) -> tuple[int, OutboxStatus]:
+    """How many bytes waited before, and what does now."""
+    before = outbox.outbox_status().bytes
     for document, number in last.items():
         outbox.sent(document, number)
+    return before, outbox.outbox_status()
 
 
 def _made(

@@ -76,6 +76,19 @@ def send_all(store: SqliteStore) -> None:
         store.sent(name, store.read(name).last)
 
 
+def test_for_how_long_the_oldest_waits_is_written_once_an_hour(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    store.append([change("a/1", b"one")])
+    for noted, known in ((3_599, 0), (3_600, 3_600), (7_199, 3_600), (7_200, 7_200)):
+        store.note_waited(noted)
+        store.append([change("a/1", b"more")])
+        folder = shutil.copytree(tmp_path / "store", tmp_path / f"killed at {noted}")
+        with closing(SqliteStore.open(folder)) as killed:
+            killed.relay(None)
+            assert killed.outbox_status().waited == known
+
+
 @pytest.mark.parametrize("reopened", [False, True])
 def test_what_waits_is_not_swept_until_it_was_sent(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reopened: bool
@@ -162,7 +175,7 @@ def test_a_full_disk_does_not_keep_from_sending(
     monkeypatch.setattr(sqlite_outbox, "MARK_ALONE_ROWS", 1)
     store.append([change("a/1", b"one")])
 
-    def full(mark: int, *, left: bool) -> None:
+    def full(mark: int, *, left: bool, waited: int) -> None:
         error = sqlite3.OperationalError("full")
         error.sqlite_errorname = "SQLITE_FULL"
         raise error
@@ -212,7 +225,9 @@ def test_a_backup_knows_what_waits(store: SqliteStore, tmp_path: Path) -> None:
         assert copy.read("a/1").updates == (b"one",)
 
 
-@pytest.mark.parametrize(("version", "waits"), [("v1", ()), ("v2", (b"later",))])
+@pytest.mark.parametrize(
+    ("version", "waits"), [("v1", ()), ("v2", (b"later",)), ("v3", (b"later",))]
+)
 def test_what_waits_in_a_database_of_each_version(
     tmp_path: Path, version: str, waits: tuple[bytes, ...]
 ) -> None:

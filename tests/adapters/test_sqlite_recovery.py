@@ -279,7 +279,7 @@ def test_a_refused_update_survives_a_rebuilding(folder: Path) -> None:
 @pytest.mark.parametrize("in_log", [False, True])
 def test_a_newer_database_is_left_as_it_is(folder: Path, in_log: bool) -> None:
     other = sqlite3.connect(folder / FILE_NAME, isolation_level=None)
-    other.execute("PRAGMA user_version = 3")
+    other.execute("PRAGMA user_version = 4")
     if in_log:
         home = folder.with_name("copy")
         shutil.copytree(folder, home)
@@ -378,7 +378,7 @@ def test_no_backup_is_brought_back_below_a_running_gateway(
 
 def _newer(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute("PRAGMA user_version = 4")
 
 
 def _foreign(path: Path) -> None:

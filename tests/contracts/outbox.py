@@ -14,7 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.core.records import CLOUD, Change, OutboxStatus, StoredDocument, Waiting
+from gateway.core.records import (
+    CLOUD,
+    MOST_READ_BYTES,
+    Change,
+    OutboxStatus,
+    StoredDocument,
+    Waiting,
+)
 from gateway.ports import Outbox, Store
 from tests.contracts.reopening import Reopening
 
@@ -128,6 +135,46 @@ class OutboxContract(Reopening[Both]):
         for view in self.now_and_later(store, open_again):
             assert list(view.waiting(10)) == ["a/1"]
             assert view.read("a/1").updates == (b"mine",)
+
+    def test_of_very_much_a_part_is_read_at_once(self, open_again: Open) -> None:
+        store = self.relaying(open_again)
+        large = [bytes([number]) * (MOST_READ_BYTES // 2) for number in range(1, 4)]
+        huge = bytes(MOST_READ_BYTES + 1)
+        store.append([change("a/1", update) for update in (*large, huge, b"one")])
+        for view in self.now_and_later(store, open_again):
+            parts = [view.read("a/1")]
+            while parts[-1].more:
+                parts.append(view.read("a/1", parts[-1].last))
+            assert [one.updates for one in parts] == [
+                tuple(large[:2]),
+                (large[2],),
+                (huge,),
+                (b"one",),
+            ]
+            assert view.read("a/1", parts[-1].last) == view.read("nowhere/1", 1) == NOTHING
+        view.sent("a/1", parts[1].last)
+        assert view.read("a/1").updates == (huge,)
+
+    def test_for_how_long_the_oldest_waits_is_known_again(self, open_again: Open) -> None:
+        store = self.relaying(open_again)
+        store.append([change("a/1", b"one"), change("b/1", b"x")])
+        assert store.outbox_status().waited == 0
+        store.note_waited(50)
+        for view in self.now_and_later(store, open_again):
+            assert view.outbox_status() == OutboxStatus(2, 4, left=False, waited=50)
+        view.sent("b/1", view.read("b/1").last)
+        assert view.outbox_status().waited == 50
+        view.append([change("b/1", b"y")])
+        view.sent("a/1", view.read("a/1").last)
+        for last in self.now_and_later(view, open_again):
+            # Of another one it is not known.
+            assert last.outbox_status() == OutboxStatus(1, 1, left=False)
+        last.note_waited(60)
+        last.leave()
+        last.resume()
+        last.append([change("a/1", b"two")])
+        for other in self.now_and_later(last, open_again):
+            assert other.outbox_status() == OutboxStatus(1, 3, left=False)
 
     def test_only_some_collections_wait(self, open_again: Open) -> None:
         store = self.relaying(open_again, ["a"])

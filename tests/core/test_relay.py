@@ -28,6 +28,27 @@ def test_documents_go_in_their_order_and_each_in_one_message_at_a_time() -> None
     assert relay.next(9) == () and relay.waiting == 0 and relay.oldest_seconds(9.0) is None
 
 
+def test_what_waited_before_the_start_is_as_old_as_it_is_known_to_be() -> None:
+    relay = Relay(None)
+    relay.resume([], 0.0, 50.0)
+    assert relay.waiting == 0 and relay.oldest_seconds(60.0) is None
+    relay.resume(["a/1", "a/2"], 3_600.0, 50.0)
+    assert relay.oldest_seconds(60.0) == 3_610.0 and relay.more
+    assert relay.next(1) == ("a/1",) and relay.is_sending
+    relay.sent(["a/1"])
+    assert relay.oldest_seconds(60.0) == 10.0 and not relay.is_sending
+
+
+def test_a_document_of_which_more_waits_is_next() -> None:
+    relay = started()
+    relay.news(["a/1", "a/2", "a/3"], 1.0)
+    assert relay.next(2) == ("a/1", "a/2")
+    relay.news(["a/1", "a/2"], 2.0)
+    relay.sent(["a/1", "a/2"], more=["a/1"])
+    assert relay.oldest_seconds(5.0) == 4.0
+    assert relay.next(9) == ("a/1", "a/3", "a/2")
+
+
 def test_only_what_is_for_the_hub_is_sent() -> None:
     relay = started(["orders"])
     assert not relay.news(["staff/1"], 0.0) and relay.news(["orders/1"], 0.0)

@@ -5,7 +5,15 @@ import pytest
 from gateway.core import relay_update
 from gateway.core.document import Document, DocumentBroken, merge
 from gateway.core.records import StoredDocument
-from gateway.core.relay_update import cut, is_worth, joined, lacking, shrunk
+from gateway.core.relay_update import (
+    cut,
+    first_clocks,
+    is_worth,
+    joined,
+    lacking,
+    shrunk,
+    since,
+)
 from tests.core.edits import Author, facts
 
 NAME = "orders/1"
@@ -49,6 +57,20 @@ def test_values_that_were_overwritten_are_not_sent() -> None:
     other = Author(2)
     mixed = StoredDocument(b"", (*before, other.set("theirs", "z" * 5_000), *rows))
     assert len(shrunk(NAME, mixed, rows)[0]) < 1_000
+
+
+def test_what_waits_is_looked_through_in_parts() -> None:
+    author, other = Author(1), Author(2)
+    before = [author.set("kept", "x" * 50)]
+    rows = [author.set("status", number) for number in range(10)]
+    theirs = [other.set("status", number) for number in range(10)]
+    clocks = first_clocks(theirs, first_clocks(rows[5:]))
+    assert first_clocks(rows[:5], clocks) == first_clocks([*rows, *theirs])
+    stored = StoredDocument(b"", (*before, *rows, *theirs))
+    update = since(NAME, stored, first_clocks([*rows, *theirs]))
+    assert result(*before, update) == result(*stored.changes)
+    # Something of it waits for something else.
+    assert since(NAME, StoredDocument(b"", tuple(rows)), first_clocks(rows)) == b""
 
 
 def test_what_is_no_shorter_goes_as_it_is() -> None:

@@ -100,15 +100,15 @@ class Site(Watcher):
         self.refusals: dict[str, GatewayError | None] = {}
         self.declined = Declined()
         self.members = FakeMembers(device.membership, [])
-        self.chance = 0.0
+        self.chance = self.ahead = 0.0
         source = random.Random(7)
-        self.work = HubWork(
+        self.made_of = (
             terms, cast(Members, self.members), one.performer, self.store, one.helper,
             self.declined, self.refusals.__setitem__, source.randbytes, self,
             lambda: self.chance,
         )  # fmt: skip
+        self.work = HubWork(*self.made_of)
         self.links: list[HubLink] = []
-        self.ahead = 0.0
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time() + self.ahead

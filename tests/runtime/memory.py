@@ -1,5 +1,6 @@
 """A store and a note in memory, and a link to nobody, for tests of the runtime."""
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -91,6 +92,9 @@ class MemoryOutbox(MemoryStore):
         self.collections: Sequence[str] | None = None
         self.loads: list[str] = []
         self.reads: list[str] = []
+        self.noted = 0
+        # Rows that are told at once.
+        self.most_read = sys.maxsize
 
     def relay(self, collections: Sequence[str] | None) -> None:
         self.collections = collections
@@ -103,10 +107,15 @@ class MemoryOutbox(MemoryStore):
         names = [row.document for row in self.rows if self._waits(row.document)]
         return list(dict.fromkeys(names))[:most]
 
-    def read(self, document: str) -> Waiting:
+    def read(self, document: str, after: int = 0) -> Waiting:
         self.reads.append(document)
-        rows = self._waits(document)
-        return Waiting(rows[-1][0] if rows else 0, tuple(update for _, update in rows))
+        rows = [row for row in self._waits(document) if row[0] > after]
+        some = rows[: self.most_read]
+        last = some[-1][0] if some else 0
+        return Waiting(last, tuple(update for _, update in some), len(rows) > len(some))
+
+    def note_waited(self, seconds: int) -> None:
+        self.noted = seconds
 
     def sent(self, document: str, last: int) -> None:
         self.done[document] = max(last, self.done.get(document, 0))
@@ -125,7 +134,8 @@ class MemoryOutbox(MemoryStore):
     def outbox_status(self) -> OutboxStatus:
         waiting = {row.document: self._waits(row.document) for row in self.rows}
         size = sum(len(update) for rows in waiting.values() for _, update in rows)
-        return OutboxStatus(sum(map(bool, waiting.values())), size, self.left_at is not None)
+        documents = sum(map(bool, waiting.values()))
+        return OutboxStatus(documents, size, self.left_at is not None, self.noted)
 
     def _waits(self, document: str) -> list[tuple[int, bytes]]:
         is_relayed = self.collections is None or document.partition("/")[0] in self.collections

@@ -9,7 +9,9 @@ from gateway.core.bridge_items import Ask, Change, Turn
 from gateway.core.errors import GatewayError
 from gateway.core.fingerprint import read_state_vector
 from gateway.core.records import Change as Changed
+from gateway.core.structs import read_update
 from gateway.runtime import bridge_outbox, bridge_relay, writer
+from gateway.runtime.bridge_hub import HubWork
 from tests.core.edits import Author
 from tests.runtime.hub_site import Site, hub_site, until
 from tests.runtime.test_perform import asynchronous
@@ -67,6 +69,49 @@ async def test_a_document_larger_than_a_message_is_cut_and_counts_when_all_is_th
         assert len(sent(site, "orders/1")) > 1 and len(site.hub.content("orders/1")) == 40  # type: ignore[arg-type]
         assert max(len(publication.payload) for publication in link.sent) <= 262_144
         assert device.outbox is not None
+
+
+@asynchronous
+async def test_of_a_document_with_very_much_a_part_is_read_at_once() -> None:
+    async with hub_site(most_bytes=4_000) as site:
+        author, other = Author(5), Author(6)
+        for number in range(50):
+            wrote(site, "orders/1", author.set("text", f"{number}" * 60, "fields"))
+            wrote(site, "orders/1", other.set("other", f"{number}" * 60, "fields"))
+        site.store.most_read = 7
+        async with site.linked():
+            await settled(site)
+        # All of both, once.
+        assert len(sent(site, "orders/1")) == 1 and len(sent(site, "orders/1")[0]) < 1_500
+        assert site.hub.content("orders/1") == {"text": "49" * 60, "other": "49" * 60}
+        assert site.work.sent == 1 and site.store.outbox_status().documents == 0
+
+
+@asynchronous
+async def test_where_the_document_is_no_help_it_goes_part_by_part() -> None:
+    async with hub_site() as site:
+        author = Author(5)
+        first = author.set("first", 1, "fields")
+        for number in range(50):
+            wrote(site, "orders/1", author.set("text", f"{number}" * 60, "fields"))
+        site.store.most_read = 20
+        async with site.linked():
+            await settled(site)
+        # It waits for what is missing, there as here.
+        assert [len(read_update(part).structs) for part in sent(site, "orders/1")] == [20, 20, 10]
+        site.hub.take("orders/1", first)
+        assert site.hub.content("orders/1") == {"first": 1, "text": "49" * 60}
+
+
+@asynchronous
+async def test_how_old_the_oldest_is_outlives_the_process() -> None:
+    async with hub_site() as site:
+        await site.app.put("orders/1", {"n": 1})
+        site.ahead += 5_000.0
+        await site.work._bounds.look()
+        assert 5_000 <= site.store.noted < 5_100
+        again = HubWork(*site.made_of)
+        assert 5_000 <= again.status()["outbox"]["oldest_s"] < 5_100 and again.waiting() == 1
 
 
 @asynchronous
@@ -162,6 +207,19 @@ async def test_too_much_is_merged_first(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @asynchronous
+async def test_very_much_of_a_document_is_merged_too() -> None:
+    async with hub_site(most_bytes=4_000) as site:
+        author = Author(5)
+        for number in range(40):
+            wrote(site, "orders/1", author.set("text", f"{number}" * 60, "fields"))
+        last = site.store.read("orders/1").last
+        site.store.most_read = 7
+        await site.work._bounds.look()
+        assert site.work.upwards.status.bytes < 3_000 and not site.work.upwards.status.left
+        assert site.store.merged["orders/1"][0] == last
+
+
+@asynchronous
 async def test_what_is_too_much_even_so_is_left_and_compared(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -220,6 +278,8 @@ async def test_a_hub_that_does_not_take_part_is_asked_again_later() -> None:
             assert site.work.compare.ended_at is None
             site.hub.deaf = ()
             site.ahead += 100.0
+            # Who sleeps already does not see that it is later.
+            site.work.compare._woken.set()
             await until(lambda: site.work.compare.ended_at is not None)
 
 
