@@ -262,6 +262,7 @@ def latencies(folder: Path, rounds: int = 20, reads: int = 25) -> list[float]:
 
 
 @pytest.mark.timing
+@pytest.mark.cloud
 def test_the_store_does_not_wait_for_a_broker_that_is_dead_or_stalled(tmp_path: Path) -> None:
     with site(tmp_path) as shop, Proxy(shop.broker.ports[PASSWORD]) as proxy:
         shop.becomes("cloud-ok")
