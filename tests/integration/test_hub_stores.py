@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,21 @@ from tests.integration.test_hub_workers import command as hub_command
 from tests.support.broker import OPEN, MosquittoBroker
 from tests.support.gateway import GatewayProcess, eventually
 from tests.support.hub import HubWorker, open_to_all
-from tests.support.store import ask, command
+from tests.support.store import ask, command, put
+from tests.support.timed_gateway import TimedGateway
 
 pytestmark = [pytest.mark.integration, pytest.mark.cloud]
+
+# Passes at once: less than a gateway waits for an answer of the hub.
+SOON_SECONDS = 5.0
 
 
 class World:
     """A head office and a shop, which share the menu, and the hub."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, kind: type[GatewayProcess] = GatewayProcess
+    ) -> None:
         self.broker = stack.enter_context(open_to_all(MosquittoBroker(folder / "broker")))
         self.hub = folder / "hub"
         self.hub.mkdir()
@@ -34,9 +40,7 @@ class World:
             f"port = {self.broker.ports[OPEN]}\nhub = '{key}'\ndown = ['menu', 'orders']\n"
         )
         self.gateways = [
-            stack.enter_context(
-                GatewayProcess(folder / name, "--config", str(folder / "gateway.toml"))
-            )
+            stack.enter_context(kind(folder / name, "--config", str(folder / "gateway.toml")))
             for name in ("office", "shop")
         ]
         self.stores = []
@@ -52,7 +56,12 @@ class World:
         return HubWorker(self.hub, self.broker, "--config", str(self.settings))
 
     def put(self, which: int, document: str, **content: object) -> None:
-        ask(self.gateways[which].folder, "put", document=document, content=content)
+        self.put_all(which, {document: content})
+
+    def put_all(self, which: int, written: Mapping[str, dict[str, Any]]) -> None:
+        """All of them on the disk of the gateway, as far as possible at once."""
+        folder = self.gateways[which].folder
+        put({(folder, document): content for document, content in written.items()})
 
     def fields(self, which: int, document: str) -> Any:
         try:
@@ -71,8 +80,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def test_a_menu_reaches_a_shop_and_orders_stay_in_their_store(world: World) -> None:
-    for number in range(50):
-        world.put(0, f"menu/{number}", price=number)
+    world.put_all(0, {f"menu/{number}": {"price": number} for number in range(50)})
     world.put(1, "orders/1", total=3)
     with world.worker() as first, world.worker():
         eventually(lambda: world.fields(1, "menu/49") == {"price": 49}, 60.0)
@@ -94,19 +102,34 @@ def counts(world: World, name: str) -> list[int]:
     return [worker["broker"]["counters"][name] for worker in said["workers"]]
 
 
-def test_nothing_is_lost_when_a_worker_is_killed_and_when_all_are(world: World) -> None:
-    with world.worker() as first, world.worker() as second:
+def test_nothing_is_lost_when_a_worker_is_killed_and_when_all_are(tmp_path: Path) -> None:
+    with (
+        ExitStack() as stack,
+        (world := World(tmp_path, stack, TimedGateway)).worker() as first,
+        world.worker() as second,
+    ):
         eventually(lambda: world.cloud(1)["compare"]["ended_s"] is not None, 60.0)
-        for number in range(200):
-            world.put(1, f"orders/{number}", n=number)
-            if number == 80:
-                first.end(signal.SIGKILL)
-            if number == 150:
-                second.end(signal.SIGKILL)
+        orders = {f"orders/{number}": {"n": number} for number in range(200)}
+        for part, worker in (
+            (slice(80), first),
+            (slice(80, 150), second),
+            (slice(150, None), None),
+        ):
+            world.put_all(1, dict(list(orders.items())[part]))
+            if worker is not None:
+                worker.end(signal.SIGKILL)
         with world.worker():
             store = SqliteCloud.open(world.hub)
             space = world.stores[1]
-            eventually(lambda: len(store.held(space)) == 200, 90.0)
+            shop = world.gateways[1]
+            assert isinstance(shop, TimedGateway)
+
+            def all_are_there() -> bool:
+                # Between two comparisons is a minute.
+                shop.clock.advance(SOON_SECONDS)
+                return len(store.held(space)) == 200
+
+            eventually(all_are_there, 60.0)
             for number in range(200):
                 stored = store.load(space, f"orders/{number}")
                 held = Document.load("orders/x", stored.snapshot, stored.changes)

@@ -22,6 +22,8 @@ from tests.support.process import Program
 CONFIGURATION = ROOT / "docs" / "mqtt"
 CERTIFICATE, PASSWORD, OPEN = 8883, 8884, 1883
 START_SECONDS = 10.0
+# It has one thread: whatever is asked after that line is judged by the new list.
+RELOADED = "Reloading config."
 PASSWORDS = {
     "gateway": "a secret of the gateway",
     "office": "a secret of the office",
@@ -129,12 +131,14 @@ class MosquittoBroker(Program):
         self._configure(more)
 
     def allow(self, store: str, gateway: str, more: str = "") -> None:
-        """Write the access list of the example for a store and its gateway."""
+        """Write the access list of the example for a store and its gateway; it holds on return."""
         text = (CONFIGURATION / "store-gateway.acl").read_text(encoding="utf-8")
         text = text.replace("STORE", store).replace("GATEWAY", gateway)
         (self.folder / "store-gateway.acl").write_text(f"{text}\n{more}\n", encoding="utf-8")
         if self._process is not None:
+            before = self.log().count(RELOADED)
             self.send(signal.SIGHUP)
+            eventually(lambda: self.log().count(RELOADED) > before, START_SECONDS, 0.005)
 
     def password_file(self, user: str, password: str | None = None) -> Path:
         """A file with the password of a user, or another one."""

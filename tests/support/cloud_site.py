@@ -80,12 +80,14 @@ def settings(broker: MosquittoBroker, port: int = 0, **other: object) -> str:
 
 
 @contextmanager
-def site(folder: Path, *, home_assistant: bool = False) -> Iterator[Site]:
+def site(
+    folder: Path, *, home_assistant: bool = False, kind: type[GatewayProcess] = GatewayProcess
+) -> Iterator[Site]:
     """Both of them, connected soon."""
     with MosquittoBroker(folder / "broker") as broker:
         config = folder / "gateway.toml"
         config.write_text(settings(broker, home_assistant=home_assistant))
-        with GatewayProcess(folder / "gateway", "--config", str(config)) as gateway:
+        with kind(folder / "gateway", "--config", str(config)) as gateway:
             assert ask(gateway.folder, "status")["cloud"]["state"] == "cloud-no-store"
             assert command(gateway.folder, "claim")["recovery_code"]
             status = ask(gateway.folder, "status")
