@@ -135,7 +135,10 @@ def _line(worker: Mapping[str, Any]) -> str:
     broker, database = worker["broker"], worker["database"]
     counts = broker["counters"]
     again = "" if database["state"] == "ok" else " It is tried again; messages wait."
+    retry = broker["retry_s"]
     first = f"Worker {worker['pid']}: {broker['sentence']} {broker['do']}".rstrip()
+    if retry is not None:
+        first += f" Tried again in {retry:.0f} s."
     return (
         f"{first}\n  {_sentence(database['sentence'])}{again} {counts['messages']} messages,"
         f" {counts['changes']} changes, {counts['refused']} refused,"
