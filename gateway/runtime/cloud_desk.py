@@ -36,13 +36,14 @@ log = logging.getLogger("gateway.hub")
 @dataclass(slots=True)
 class Taken:
     """What became of some messages. ``wrong``: why messages were not taken; ``refused``: changes
-    that were not, of messages that were."""
+    that were not, of messages that were; ``why``: whose, where and the word of the code."""
 
     publications: list[Publication] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     changes: int = 0
     refused: int = 0
+    why: list[str] = field(default_factory=list)
 
 
 class Desk:
@@ -117,6 +118,7 @@ class Desk:
         if changes or refusals:
             self._store.append([change for _, change in changes], refusals)
         taken.changes = len(changes)
+        taken.why = [f"{r.peer} in {r.space}: {Code(r.code).word}" for r in refusals]
         taken.refused = sum(held.refused for _, held in heard)
         for sender, held in heard:
             pongs = [Pong(nonce) for nonce in held.pings]
