@@ -234,12 +234,10 @@ def _reached(url: str) -> str:
 
 def _check(options: argparse.Namespace) -> int:
     from gateway import app
-    from gateway.hub_config import is_of_hub, load_hub
 
     whose = ""
     try:
-        if is_of_hub(options.config):
-            load_hub(options.config)
+        if hub_commands.has_checked(options.config):
             whose = " of the hub"
         else:
             app.mesh_of(config.load(options.config))
@@ -313,7 +311,9 @@ def _parser() -> argparse.ArgumentParser:
     peer.add_argument("--listen", metavar="[ADDRESS:]PORT", help="let other peers call this one")
     _budget_arguments(peer)
     _mesh_arguments(peer)
-    _command(commands, "check-config", _check, "check a settings file, of a gateway or a hub, and exit")
+    _command(
+        commands, "check-config", _check, "check a settings file, of a gateway or a hub, and exit"
+    )
     add_command, asking = partial(_command, commands), partial(partial, _ask)
     question_commands.add(add_command, asking, _say)
     doctor.add(add_command, asking, _folder, config.peer_url, _say)

@@ -29,7 +29,7 @@ from gateway.core.cloud_answers import Post
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import GatewayError
 from gateway.core.hub_metrics import worker_metrics
-from gateway.core.hub_words import of_hub
+from gateway.core.hub_words import of_hub, said
 from gateway.core.primitives import public_of
 from gateway.hub_config import HubConfig
 from gateway.ports import BrokerLink, CloudStore, Intake
@@ -119,6 +119,7 @@ class Hub:
             compare,
             MonotonicClock(),
             chance := _chance(draw),
+            said,
         )
         shares, post = Shares(config.shares), Post(config.root, signing)
         self.worker = CloudWorker(

@@ -67,6 +67,16 @@ def add(add_command: AddCommand, say: Say) -> None:
     )
 
 
+def has_checked(path: Path | None) -> bool:
+    """Whether a settings file is a hub's. Raises ``GatewayError`` where it is and is wrong."""
+    from gateway.hub_config import is_of_hub, load_hub
+
+    if not is_of_hub(path):
+        return False
+    load_hub(path)
+    return True
+
+
 def _hub(say: Say, options: argparse.Namespace) -> int:
     from gateway import cloud_hub
 
@@ -98,7 +108,9 @@ def _token(say: Say, options: argparse.Namespace) -> int:
 
     for store in options.store or ():
         if store != EVERY and not is_space(store):
-            sentence = f"--store takes the id of a store, 32 hex digits, or share:NAME: not {store!r}"
+            sentence = (
+                f"--store takes the id of a store, 32 hex digits, or share:NAME: not {store!r}"
+            )
             raise GatewayError("usage", sentence, EX_USAGE)
     token = made(os.urandom(TOKEN_BYTES))
     scopes = [READ, WRITE] if options.write else [READ]
@@ -135,7 +147,10 @@ def _line(worker: Mapping[str, Any]) -> str:
     broker, database = worker["broker"], worker["database"]
     counts = broker["counters"]
     again = "" if database["state"] == "ok" else " It is tried again; messages wait."
+    retry = broker["retry_s"]
     first = f"Worker {worker['pid']}: {broker['sentence']} {broker['do']}".rstrip()
+    if retry is not None:
+        first += f" Tried again in {retry:.0f} s."
     return (
         f"{first}\n  {_sentence(database['sentence'])}{again} {counts['messages']} messages,"
         f" {counts['changes']} changes, {counts['refused']} refused,"

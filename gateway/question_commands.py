@@ -88,7 +88,8 @@ def _cloud(said: Answer) -> str:
     if said.get("state", OFF.code) == OFF.code:
         return "off"
     count = said["waiting"]
-    waiting = f"{count} document{' waits' if count == 1 else 's wait'}" if count else "nothing waits"
+    few = {0: "nothing waits", 1: "1 document waits"}
+    waiting = few.get(count, f"{count} documents wait")
     more = _of_hub(said)
     if said["state"] == OK.code:
         return f"connected to {said['broker']}, {waiting}{more}"

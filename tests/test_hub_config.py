@@ -168,6 +168,7 @@ WORKER = {
     "broker": {
         "sentence": "The broker is connected.",
         "do": "",
+        "retry_s": None,
         "counters": {"messages": 3, "changes": 2, "refused": 1, "wrong": 0},
     },
 }
@@ -188,6 +189,8 @@ DONE = "3 messages, 2 changes, 1 refused, 0 messages not taken."
 def test_how_a_worker_does_is_said_in_sentences(state: str, sentence: str, said: str) -> None:
     worker = {**WORKER, "database": {"state": state, "sentence": sentence}}
     assert _line(worker) == f"Worker 7: The broker is connected.\n  {said} {DONE}"
+    worker["broker"] = {**WORKER["broker"], "do": "Look.", "retry_s": 3.2}  # type: ignore[dict-item]
+    assert "connected. Look. Tried again in 3 s.\n" in _line(worker)
 
 
 def test_a_token_is_printed_once_with_its_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from gateway.core import reconcile
 from gateway.core.bridge import Publication
 from gateway.core.bridge_envelope import seal_down
-from gateway.core.bridge_items import MAX_BATCH_BYTES, Answer, Ask, Change, Item, Nothing, Turn, written
+from gateway.core.bridge_items import (
+    MAX_BATCH_BYTES,
+    Answer,
+    Ask,
+    Change,
+    Item,
+    Nothing,
+    Turn,
+    written,
+)
 from gateway.core.bridge_topics import Topics
 from gateway.core.cloud_records import Held
 from gateway.core.document import Document, DocumentBroken

@@ -19,10 +19,11 @@ _WORDS: Final = (
 
 def of_hub(section: Mapping[str, Any]) -> dict[str, Any]:
     """``core.bridge.section`` with its sentences as they are right for a worker of a hub."""
-    return {**section, "sentence": _said(section["sentence"]), "do": _said(section["do"])}
+    return {**section, "sentence": said(section["sentence"]), "do": said(section["do"])}
 
 
-def _said(text: str) -> str:
+def said(text: str) -> str:
+    """A sentence of a cause, of a hub."""
     for pattern, word in _WORDS:
         text = pattern.sub(word, text)
     return text

@@ -57,7 +57,7 @@ class Bridge(Watcher, Generic[Where]):
     a node of it, is on this machine.
 
     ``will(topics)`` is said when the connection is lost, and in the end; ``chance()`` is from 0
-    to 1.
+    to 1; ``words`` puts the sentence of a cause as the log says it.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Bridge(Watcher, Generic[Where]):
         will: Callable[[Where], Publication],
         clock: Clock,
         chance: Callable[[], float],
+        words: Callable[[str], str] = str,
     ) -> None:
         self._broker = broker
         self._is_here = is_here
@@ -75,6 +76,7 @@ class Bridge(Watcher, Generic[Where]):
         self._will = will
         self._now = clock.monotonic
         self._chance = chance
+        self._words = words
         self._work: Work[Where] | None = None
         self._pauses = Pauses()
         self._link: BrokerLink | None = None
@@ -252,7 +254,7 @@ class Bridge(Watcher, Generic[Where]):
         level = (
             logging.WARNING if cause.code.startswith(("broker-", "hub-", MISTAKE)) else logging.INFO
         )
-        log.log(level, "%s%s", cause.what, f" ({detail})" if detail else "")
+        log.log(level, "%s%s", self._words(cause.what), f" ({detail})" if detail else "")
 
 
 def _first(error: Exception) -> Exception:

@@ -43,8 +43,8 @@ log = logging.getLogger("gateway.hub")
 @dataclass(slots=True)
 class Taken:
     """What became of some messages. ``wrong``: why messages were not taken; ``refused``: changes
-    that were not, of messages that were. ``publications``: the first of what is to be sent,
-    ``more``: the others, if there are any."""
+    that were not, of messages that were; ``why``: whose, where and the word of the code.
+    ``publications``: the first of what is to be sent, ``more``: the others, if there are any."""
 
     publications: list[Publication] = field(default_factory=list)
     more: Iterator[Publication] | None = None
@@ -52,6 +52,7 @@ class Taken:
     wrong: list[str] = field(default_factory=list)
     changes: int = 0
     refused: int = 0
+    why: list[str] = field(default_factory=list)
 
 
 class Desk:
@@ -140,6 +141,7 @@ class Desk:
         if changes or refusals:
             self._store.append([change for _, change in changes], refusals)
         taken.changes = len(changes)
+        taken.why = [f"{r.peer} in {r.space}: {Code(r.code).word}" for r in refusals]
         taken.refused = sum(held.refused for _, held in heard)
         for sender, held in heard:
             pongs = [Pong(nonce) for nonce in held.pings]

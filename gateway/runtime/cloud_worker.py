@@ -153,6 +153,9 @@ class CloudWorker:
         """Count what became of messages, and say what was wrong with them."""
         self._counts["messages"] += messages
         self._counts["changes"] += taken.changes
+        for number, why in enumerate(taken.why, self._counts["refused"] + 1):
+            if number <= COMPLAINTS or number % COMPLAINTS == 0:
+                log.warning("change %d that is refused, of gateway %s", number, why)
         self._counts["refused"] += taken.refused
         for word in taken.wrong:
             self._counts["wrong"] += 1

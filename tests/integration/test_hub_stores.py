@@ -82,7 +82,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_a_menu_reaches_a_shop_and_orders_stay_in_their_store(world: World) -> None:
     world.put_all(0, {f"menu/{number}": {"price": number} for number in range(50)})
     world.put(1, "orders/1", total=3)
-    with world.worker() as first, world.worker():
+    with world.worker() as first, world.worker() as second:
         eventually(lambda: world.fields(1, "menu/49") == {"price": 49}, 60.0)
         world.put(0, "menu/1", price=-1)
         eventually(lambda: world.fields(1, "menu/1") == {"price": -1}, 60.0)
@@ -93,8 +93,9 @@ def test_a_menu_reaches_a_shop_and_orders_stay_in_their_store(world: World) -> N
         eventually(lambda: world.cloud(1)["outbox"]["documents"] == 0, 60.0)
         assert world.fields(0, "menu/2") == {"price": 2}
         assert world.fields(0, "orders/1") is None and world.fields(0, "orders/2") is None
-        print(json.dumps(world.cloud(0)), json.dumps(world.cloud(1)), first.log())
-        assert first.log() == ""
+        print(json.dumps(world.cloud(0)), json.dumps(world.cloud(1)))
+        said = (first.log() + second.log()).splitlines()
+        assert said and all(line.endswith("in share:menu: forbidden") for line in said)
 
 
 def counts(world: World, name: str) -> list[int]:

@@ -83,9 +83,15 @@ class World:
         self._changed = asyncio.Event()
         clock = asyncio.get_running_loop()
         assert isinstance(clock, VirtualLoop)
-        self.bridge = Bridge(self, False, lambda: self.topics, will, clock, lambda: 0.0)
+        self.bridge = Bridge(
+            self, False, lambda: self.topics, will, clock, lambda: 0.0, self.words
+        )
         self.bridge.attach(self)
         self.keeping = asyncio.ensure_future(self.bridge.keep(self))
+
+    def words(self, text: str) -> str:
+        """As a hub would say it."""
+        return text.replace("gateway", "hub")
 
     async def connect(self, will: Publication) -> BrokerLink:
         self.tries.append(now())
@@ -260,6 +266,19 @@ def test_a_fault_of_ours_does_not_end_the_gateway(caplog: pytest.LogCaptureFixtu
 
     run(work())
     assert "the bridge failed" in caplog.text
+
+
+def test_the_log_says_it_in_the_words_of_who_is_connected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> None:
+        world = World()
+        world.refusal = GatewayError("broker-not-authorised", "Not authorized")
+        await asyncio.sleep(1)
+        await world.end()
+
+    run(work())
+    assert "does not know this hub, or" in caplog.text
 
 
 def test_what_the_broker_does_not_take_is_said_until_it_does() -> None:

@@ -641,7 +641,7 @@ def menu(writers: tuple[str, ...]) -> Shares:
     return Shares([Share("menu", ("menu",), (EVERY,), writers)])
 
 
-def test_a_menu_goes_from_one_store_to_all_others() -> None:
+def test_a_menu_goes_from_one_store_to_all_others(caplog: pytest.LogCaptureFixture) -> None:
     head, shop = HandGateway(1), HandGateway(2, STORES[1])
 
     async def work(world: World) -> None:
@@ -661,6 +661,8 @@ def test_a_menu_goes_from_one_store_to_all_others() -> None:
         assert any(isinstance(item, Answer) for item in shop.heard)
 
     run(work, head, shop, shares=menu((head.store.hex(),)))
+    said = f"change 1 that is refused, of gateway {shop.peer.hex()} in share:menu: forbidden"
+    assert said in caplog.text
 
 
 def test_the_cloud_writes_and_gateways_hear_of_it() -> None:

@@ -6,11 +6,12 @@ const size = (bytes) => (bytes > 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : bytes 
 const age = (seconds) => (seconds > 7200 ? `${Math.floor(seconds / 3600)} h` : seconds > 120 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds ?? 0)} s`)
 const row = (...cells) => element('tr', {}, ...cells.map((cell) => element('td', {}, String(cell ?? ''))))
 const card = (label, value, hint = '') => element('div', { class: 'card' }, element('span', {}, label), element('b', {}, String(value)), element('small', {}, hint))
+const ill = ({ lamp }) => lamp === 'slow' || lamp === 'fast'
 
 function show(status) {
   const { store = {}, bluetooth = {}, cloud: bridge = {}, counters = {}, sessions = [], documents = [], limits = {} } = status
   byId('link').textContent = status.sentence ?? ''
-  byId('link').dataset.state = status.state === 'ok' ? 'online' : 'offline'
+  byId('link').dataset.state = status.state === 'ok' && !bridge.broken && !ill(bluetooth) ? 'online' : 'offline'
   byId('cards').replaceChildren(
     card('Devices', status.session_count ?? sessions.length, status.open ? 'open to whoever reaches it' : 'paired devices only'),
     card('Documents', store.documents ?? 0, `${status.document_count ?? 0} in memory`),
@@ -28,7 +29,7 @@ function show(status) {
 }
 
 function radio({ state, lamp, sentence = '', do: advice = '', phones = 0, adapter = '' }) {
-  const trouble = lamp === 'slow' || lamp === 'fast'
+  const trouble = ill({ lamp })
   byId('bluetooth').textContent = trouble ? `${sentence} ${advice}` : ''
   byId('bluetooth').hidden = !trouble
   if (trouble) return card('Bluetooth', phones || 'out', 'see above')
@@ -39,7 +40,7 @@ function cloud({ state = 'cloud-off', broken, sentence = '', do: advice = '', wa
   byId('cloud').textContent = broken ? `${sentence} ${advice}` : ''
   byId('cloud').hidden = !broken
   if (state === 'cloud-off') return card('Cloud', 'off', 'in the settings')
-  if (broken) return card('Cloud', 'not working', `see above; ${waiting} documents wait`)
+  if (broken) return card('Cloud', 'down', `see above; ${waiting} document${waiting === 1 ? ' waits' : 's wait'}`)
   if (state !== 'cloud-ok') return card('Cloud', 'waits', sentence)
   return card('Cloud', 'connected', compare.running ? `${waiting} documents not there yet or to compare` : `${waiting} documents not there yet`)
 }
