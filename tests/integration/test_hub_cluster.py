@@ -35,7 +35,7 @@ STORES = 200
 # As the access list has them: any store and gateway.
 ANY = "[0-9a-f]{32}"
 # Between two losses, so that each is met by what works.
-MESSAGES_BETWEEN = 4_000
+MESSAGES_BETWEEN = 2_500
 MESSAGES_LATE = 10
 LONGEST_SECONDS = 90.0
 # The device of the shop: so often, and so many documents.
