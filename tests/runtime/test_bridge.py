@@ -302,7 +302,12 @@ def test_a_broker_that_refuses_a_topic_and_hangs_up() -> None:
         world.links[-1].end(GatewayError("broker-silent", ""))
         await asyncio.sleep(0.1)
         assert world.state == "broker-silent"
-        assert [int(b - a) for a, b in pairwise(world.tries)] == [1, 2, 4, 8]
+        await asyncio.sleep(world.bridge.status()["retry_s"] + 0.1)
+        world.bridge.refused("hub", GatewayError("hub-silent", ""))
+        world.links[-1].end(LOST)
+        await asyncio.sleep(0.1)
+        assert world.state == "broker-lost"
+        assert [int(b - a) for a, b in pairwise(world.tries)] == [1, 2, 4, 8, 16]
         await world.end()
 
     run(main())
