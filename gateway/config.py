@@ -36,8 +36,8 @@ GIB = 1_073_741_824
 MIB = 1_048_576
 # All collections, where some are named.
 ALL = "*"
-# A topic has 65,535 bytes; ours, with a document's name, about 700.
-MAX_ROOT = 200
+# A topic has 65,535 bytes of MQTT and 255 of AMQP 0.9.1; what goes to and from a hub has 71 more.
+MAX_ROOT_BYTES = 180
 # Of MQTT it might be 65,535 bytes.
 MAX_USER = 1_000
 
@@ -81,8 +81,8 @@ def _is_ipv6(text: str) -> bool:
 
 def _is_root(value: str) -> bool:
     levels = value.split("/")
-    fits = len(value) <= MAX_ROOT and value.isprintable() and not set(value) & set("+#$")
-    return fits and all(levels)
+    fits = value.isprintable() and len(value.encode()) <= MAX_ROOT_BYTES
+    return fits and not set(value) & set("+#$") and all(levels)
 
 
 _NAME = {"rule": _Rule(f"a name for people, at most {MAX_PAIR_VALUE_BYTES} bytes", _is_name)}
@@ -137,7 +137,8 @@ _USER = {
 _MAYBE = {"rule": _Rule("a text", lambda value: isinstance(value, str))}
 _ROOT = {
     "rule": _Rule(
-        'levels of a topic such as "shops/north", without + # and $',
+        'levels of a topic such as "shops/north", without + # and $, at most '
+        f"{MAX_ROOT_BYTES} bytes",
         lambda value: isinstance(value, str) and _is_root(value),
     )
 }

@@ -186,7 +186,7 @@ def override_hub(config: HubConfig, values: Mapping[str, Any], source: str) -> H
     """``config`` with some values replaced; errors name ``source`` as the file."""
     changed: HubConfig = filled(config, values, source, "")
     wrong = _wrong_broker(changed.broker) or overlap(changed.shares) or _unnamed(changed)
-    wrong = wrong or _wrong_api(changed.api)
+    wrong = wrong or _wrong_api(changed.api) or _wrong_root(changed)
     if wrong:
         raise GatewayError("config-value", f"{source}: {wrong}", EX_CONFIG)
     return changed
@@ -203,6 +203,13 @@ def _wrong_broker(broker: Broker) -> str:
 def _wrong_api(api: HttpApi) -> str:
     if api.enabled and not api.tokens_file and not is_this_machine(api.host):
         return f"others reach {api.host}: api.tokens_file is needed (store-gateway hub-token)"
+    return ""
+
+
+def _wrong_root(config: HubConfig) -> str:
+    if config.intake.amqp.hosts and set(config.root) & set(".*"):
+        # RabbitMQ writes the levels of a topic with dots, and takes dots for levels.
+        return f"root is {config.root!r}; with intake.amqp it may not hold . and *"
     return ""
 
 

@@ -96,6 +96,7 @@ def test_a_file_replaces_only_what_it_names(tmp_path: Path) -> None:
         ('[mqtt]\nkey = "x"', ["mqtt.key is set", "mqtt.certificate"]),
         ('[mqtt]\ntls = false\nca = "x"', ["mqtt.tls is false", "leave them out"]),
         ('[mqtt]\nroot = "a//b"', ["mqtt.root is 'a//b'", "levels of a topic"]),
+        (f'[mqtt]\nroot = "{"é" * 91}"', ["mqtt.root is", "at most 180 bytes"]),
         ('[mqtt]\nroot = "a/+"', ["mqtt.root is 'a/+'", "without + # and $"]),
         ('[mqtt]\njson = "orders"', ["mqtt.json is 'orders'", "a list of collections"]),
         ('[mqtt]\ncommands = ["a/b"]', ["mqtt.commands", "a list of collections"]),

@@ -89,6 +89,8 @@ def test_a_broker_of_several_nodes_has_tls_if_one_is_elsewhere(tmp_path: Path) -
         ("[intake.amqp]\nhosts = ['a:70000']", "intake.amqp.hosts is"),
         ("[intake.amqp]\nhosts = [3]", "intake.amqp.hosts is"),
         ("[intake]\namqp = 3", "[intake.amqp]"),
+        ("root = 'shops.north'\n[intake.amqp]\nhosts = ['a']", "may not hold . and *"),
+        ("root = 'shops/*'\n[intake.amqp]\nhosts = ['a']", "may not hold . and *"),
         ("stores = ['x']", "stores is"),
         ("stores = ['*']", "stores is"),
         ("[database]\nurl = 'mysql://x'", "postgresql://"),

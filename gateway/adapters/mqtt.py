@@ -48,6 +48,9 @@ LONGEST_SECONDS: Final = 600.0
 TICK_SECONDS: Final = 1.0
 # Of a topic, in a sentence for people.
 SHOWN_TOPIC: Final = 160
+# Topics that are named where a broker hangs up; RabbitMQ does so, without a word, at one that its
+# access list refuses.
+MAX_NAMED: Final = 3
 
 log = logging.getLogger("gateway.cloud")
 
@@ -169,6 +172,8 @@ class MqttLink:
         self._lost: asyncio.Future[GatewayError] = self._loop.create_future()
         # What the broker owes an answer to, by the kind of that answer and number.
         self._owed: dict[tuple[int, int], asyncio.Future[Any]] = {}
+        # Topics of publications without an answer, the oldest first.
+        self._said: dict[int, str] = {}
         self._window = asyncio.Semaphore(settings.window)
         self._messages: deque[Message] = deque()
         self._message_bytes = 0
@@ -237,7 +242,11 @@ class MqttLink:
             info = self._client.publish(
                 publication.topic, publication.payload, 1, publication.retain, properties
             )
-            reason: ReasonCode = await self._answer(PacketTypes.PUBACK, info.mid, size)
+            self._said[info.mid] = publication.topic
+            try:
+                reason: ReasonCode = await self._answer(PacketTypes.PUBACK, info.mid, size)
+            finally:
+                del self._said[info.mid]
         if reason.is_failure:
             raise _refusal(reason, publication.topic)
         if publication.heard and reason.value == NO_SUBSCRIBERS:
@@ -306,6 +315,9 @@ class MqttLink:
         """See ``BrokerLink``."""
         if self._lost.done():
             return
+        if error.code == "broker-lost" and not error.sentence and self._said:
+            oldest = list(dict.fromkeys(self._said.values()))[:MAX_NAMED]
+            error = broker_error("broker-lost", f"without an answer to {', '.join(oldest)}")
         self._lost.set_result(error)
         self.lasted = self._loop.time() - self._began
         if self._tick is not None:

@@ -163,7 +163,8 @@ _CAUSES = (
     Cause(
         "broker-lost",
         "The connection to the broker ended",
-        "Nothing, if it comes back by itself; else the broker's log says why.",
+        "Nothing, if it comes back by itself; else the broker's log says why. There are brokers"
+        " that hang up where their access list refuses a topic.",
     ),
     Cause(
         "broker-protocol",

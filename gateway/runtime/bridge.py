@@ -28,6 +28,7 @@ from gateway.runtime.perform import Watcher
 # How often it is looked whether this gateway is of a store.
 LOOK_SECONDS = 1.0
 MISTAKE = "cloud-mistake"
+LOST, DENIED = "broker-lost", "broker-topic-denied"
 
 log = logging.getLogger("gateway.cloud")
 
@@ -183,7 +184,7 @@ class Bridge(Watcher, Generic[Where]):
             self._look()
             await self._serve(link, topics)
         except GatewayError as error:
-            self._fail(error)
+            self._fail(self._reason(error))
         except Exception as error:
             # A fault of ours takes the store its cloud for a moment, and nobody the gateway.
             log.exception("the bridge failed")
@@ -238,6 +239,13 @@ class Bridge(Watcher, Generic[Where]):
 
     def _fail(self, error: GatewayError) -> None:
         self._be(cause_of(error.code), error.sentence)
+
+    def _reason(self, error: GatewayError) -> GatewayError:
+        """Why a connection ended. RabbitMQ refuses a topic, then it hangs up."""
+        if error.code != LOST:
+            return error
+        denied = (one for one in self._refusals.values() if one.code == DENIED)
+        return next(denied, error)
 
     def _look(self) -> None:
         """While it is connected: what is wrong all the same."""

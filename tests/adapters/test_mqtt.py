@@ -382,6 +382,29 @@ def test_a_broker_may_say_why_it_ends_a_connection(goodbye: str, code: str) -> N
     run(work())
 
 
+def test_a_broker_that_hangs_up_at_a_topic() -> None:
+    """RabbitMQ, where its access list refuses it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4_096)
+        writer.write(GREETING)
+        await reader.read(4_096)
+        writer.close()
+
+    async def work() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server:
+            link = await Mqtt(Settings("127.0.0.1", port, tls=False, client_id="x")).connect(WILL)
+            with pytest.raises(GatewayError) as caught:
+                await link.publish(Publication("R/S/up/G", b"x"))
+            assert caught.value.code == "broker-lost"
+            assert caught.value.sentence == "without an answer to R/S/up/G"
+            assert not link._said
+
+    run(work())
+
+
 @pytest.mark.parametrize(
     "garbage",
     [

@@ -300,6 +300,38 @@ def test_what_the_broker_does_not_take_is_said_until_it_does() -> None:
     run(work())
 
 
+def test_a_broker_that_refuses_a_topic_and_hangs_up() -> None:
+    """What was refused is the reason, also between the tries; and they become fewer."""
+
+    async def main() -> None:
+        world = World()
+        await asyncio.sleep(0.5)
+        denied = GatewayError("broker-topic-denied", "Not authorized")
+        for _ in range(4):
+            world.bridge.refused("commands", denied)
+            world.links[-1].end(LOST)
+            await asyncio.sleep(0.1)
+            status = world.bridge.status()
+            assert status["state"] == "broker-topic-denied" and status["retry_s"] is not None
+            assert "Not authorized" in status["sentence"]
+            await asyncio.sleep(status["retry_s"] + 0.1)
+            assert world.state == "cloud-ok"
+        # It has another reason, or none that is known.
+        world.bridge.refused("commands", denied)
+        world.links[-1].end(GatewayError("broker-silent", ""))
+        await asyncio.sleep(0.1)
+        assert world.state == "broker-silent"
+        await asyncio.sleep(world.bridge.status()["retry_s"] + 0.1)
+        world.bridge.refused("hub", GatewayError("hub-silent", ""))
+        world.links[-1].end(LOST)
+        await asyncio.sleep(0.1)
+        assert world.state == "broker-lost"
+        assert [int(b - a) for a, b in pairwise(world.tries)] == [1, 2, 4, 8, 16]
+        await world.end()
+
+    run(main())
+
+
 def test_it_says_goodbye() -> None:
     async def work() -> None:
         world = World()

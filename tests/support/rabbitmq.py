@@ -116,6 +116,18 @@ class RabbitCluster:
         """What a node said."""
         return self._log(node).read_text(errors="replace")
 
+    def leads(self, queue: str) -> int:
+        """The node that became the leader of a quorum queue last."""
+        became = f"queue '{queue}' in vhost '/': candidate -> leader"
+        lines = (
+            (line, node)
+            for node in range(len(self._names))
+            for line in self.log(node).splitlines()
+            if became in line
+        )
+        # A line begins with the time.
+        return max(lines)[1]
+
     def memory(self, node: int) -> int:
         """Bytes of memory that a node has now (VmRSS)."""
         status = Path(f"/proc/{self._processes[node].pid}/status").read_text()
