@@ -32,6 +32,14 @@ def test_a_plan_is_the_same_for_a_seed_and_like_a_shop() -> None:
     assert said == set(STATUSES)
 
 
+def test_changes_may_be_longer() -> None:
+    short, long = Plan(5, UPDATES, ORDERS), Plan(5, UPDATES, ORDERS, text=200)
+    texts = [one.fields[f"text-{one.device}"] for one in long.changes]
+    assert {len(text) for text in texts} == {200} and len(set(texts)) == UPDATES
+    for one, longer in zip(short.changes, long.changes, strict=True):
+        assert longer.document == one.document and one.fields.items() < longer.fields.items()
+
+
 def test_what_is_lost_doubled_or_out_of_order_is_found() -> None:
     plan = Plan(5, UPDATES, ORDERS)
     contents = {name: content(plan, expected) for name, expected in plan.expected().items()}

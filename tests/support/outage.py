@@ -47,9 +47,10 @@ class Load:
         seed: int = 1,
         updates: int = 100_000,
         orders: int = 5_000,
+        text: int = 0,
     ) -> None:
         self.clock = clock
-        self.plan = Plan(seed, updates, orders)
+        self.plan = Plan(seed, updates, orders, text)
         self.acked: set[int] = set()
         self.limit = 0
         self.over = False

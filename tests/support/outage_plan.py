@@ -5,9 +5,10 @@ document, so what a document holds in the end depends on no order between device
 """
 
 import random
+import string
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 STATIONS = ("grill", "bar")
@@ -42,15 +43,20 @@ class Expected:
 
 
 class Plan:
-    """``changes`` in order; ``last[device, document]``: the last one a device writes there."""
+    """``changes`` in order; ``last[device, document]``: the last one a device writes there.
 
-    def __init__(self, seed: int, updates: int, orders: int) -> None:
+    ``text``: each sets a field of so many bytes more, that its device overwrites.
+    """
+
+    def __init__(self, seed: int, updates: int, orders: int, text: int = 0) -> None:
         chance = random.Random(seed)
         # An order takes so many updates before it is paid, and sees every status.
         self._each = max(len(STATUSES), round(updates * (1 - TABLES_SHARE - MENU_SHARE) / orders))
         self._orders = 0
         self._active: list[tuple[int, int]] = []
         self.changes = [self._change(chance, number) for number in range(updates)]
+        if text:
+            self.changes = [_with_text(chance, one, text) for one in self.changes]
         self.last = {(one.device, one.document): one.number for one in self.changes}
 
     def of(self, device: int) -> list[Change]:
@@ -104,6 +110,11 @@ class Plan:
         status = STATUSES[done * len(STATUSES) // self._each]
         screen = TILLS + station
         return Change(number, screen, document, {"status": status, f"by-{screen}": number})
+
+
+def _with_text(chance: random.Random, one: Change, size: int) -> Change:
+    text = "".join(chance.choices(string.ascii_letters, k=size))
+    return replace(one, fields={**one.fields, f"text-{one.device}": text})
 
 
 def differences(
