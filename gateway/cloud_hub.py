@@ -26,6 +26,7 @@ from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import Post
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import GatewayError
+from gateway.core.fair_use import FairUse
 from gateway.core.hub_metrics import worker_metrics
 from gateway.core.primitives import public_of
 from gateway.hub_config import HubConfig
@@ -117,9 +118,10 @@ class Hub:
             chance := _chance(draw),
         )
         shares, post = Shares(config.shares), Post(config.root, signing)
+        use, clock = FairUse(), MonotonicClock()
         self.worker = CloudWorker(
-            Desk(store, config.root, shares, post, config.stores, MonotonicClock()),
-            Answering(store, self._documents, shares, post),
+            Desk(store, config.root, shares, post, config.stores, use, clock),
+            Answering(store, self._documents, shares, post, use, clock),
             CloudEdits(store, self._documents, shares, draw),
             post,
             self._helper,

@@ -4,7 +4,7 @@ One transaction for many messages. Nothing of a message is told to anybody befor
 """
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -17,6 +17,7 @@ from gateway.core.cloud_records import CloudChange
 from gateway.core.cloud_revocations import CloudRevocations, shut_out
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import Code, GatewayError, PeerError
+from gateway.core.fair_use import FairUse
 from gateway.core.names import collection_of
 from gateway.ports import Clock, CloudStore
 from gateway.runtime.cloud_answering import Question
@@ -29,6 +30,8 @@ REVOKED_SECONDS = 5.0
 MAX_GATEWAYS = 256
 # Of messages that follow from some others: so much is made and sent, then the next.
 AT_ONCE_BYTES = 8_388_608
+# So many messages at once: others wait, and stores that had more than their part are not heard.
+CROWD = 50
 # What a question about a document takes in memory beside its state vector.
 ASK_BYTES = 512
 # Gateways whose last greeting is remembered.
@@ -55,7 +58,8 @@ class Taken:
 
 
 class Desk:
-    """``stores``: ids in hex of those that are served; empty: all."""
+    """``stores``: ids in hex of those that are served; empty: all. ``use``: how long was worked for
+    each."""
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Desk:
         shares: Shares,
         post: Post,
         stores: Collection[str],
+        use: FairUse,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -71,6 +76,7 @@ class Desk:
         self._shares = shares
         self._post = post
         self._stores = frozenset(stores)
+        self._use = use
         self._now = clock.monotonic
         self._revocations = CloudRevocations()
         self._heard: dict[Address, float] = {}
@@ -122,7 +128,7 @@ class Desk:
         taken = Taken()
         heard: list[tuple[Address, Contents]] = []
         for message in messages:
-            found = self._read(message, taken)
+            found = self._read(message, taken, is_crowded=len(messages) >= CROWD)
             if found is None:
                 continue
             letter, held = found
@@ -135,6 +141,7 @@ class Desk:
                 asks = deque(held.asks.items())
                 size = len(held.turn or b"") + sum(ASK_BYTES + len(vector) for _, vector in asks)
                 taken.questions.append(Question(size, sender, asks, held.turn))
+        began = self._now()
         changes = [(sender, change) for sender, held in heard for change in held.changes]
         refusals = [refusal for _, held in heard for refusal in held.refusals]
         if changes or refusals:
@@ -148,12 +155,25 @@ class Desk:
         some, is_all = some_of(relayed)
         taken.publications += some
         taken.more = None if is_all else relayed
+        self._share(Counter(sender.store for sender, _ in changes), began)
         return taken
 
-    def _read(self, message: Message, taken: Taken) -> tuple[Letter, Contents] | None:
+    def _share(self, parts: Counter[str], began: float) -> None:
+        """What was done for several stores at once, by the parts they had in it."""
+        now, total = self._now(), parts.total()
+        for store, part in parts.items():
+            self._use.spend(store, (now - began) * part / total, now)
+
+    def _read(
+        self, message: Message, taken: Taken, *, is_crowded: bool
+    ) -> tuple[Letter, Contents] | None:
         """What is in a message, if it is one; else why not is in ``taken``."""
+        began, store = self._now(), ""
         try:
             letter = read_letter(self._root, message.topic, message.payload)
+            store = letter.store
+            if is_crowded and self._use.is_over(store, began):
+                raise PeerError(Code.TOO_MANY, "others wait, and this store had more than its part")
             if self._stores and letter.store not in self._stores:
                 raise PeerError(Code.FORBIDDEN, "a store that is not served")
             self._learn(letter)
@@ -170,6 +190,10 @@ class Desk:
             # A mistake of ours must not come again and again: the exchange brings what is lost.
             log.exception("a message could not be read")
             taken.wrong.append(MISTAKE)
+        finally:
+            if store:
+                now = self._now()
+                self._use.spend(store, now - began, now)
         return None
 
     def _learn(self, letter: Letter) -> None:
