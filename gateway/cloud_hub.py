@@ -120,7 +120,16 @@ class Hub:
         shares, post = Shares(config.shares), Post(config.root, signing)
         use, clock = FairUse(), MonotonicClock()
         self.worker = CloudWorker(
-            Desk(store, config.root, shares, post, config.stores, use, clock),
+            Desk(
+                store,
+                config.root,
+                shares,
+                post,
+                config.stores,
+                config.database.max_space_bytes,
+                use,
+                clock,
+            ),
             Answering(store, self._documents, shares, post, use, clock),
             CloudEdits(store, self._documents, shares, draw),
             post,

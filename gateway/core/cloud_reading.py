@@ -50,6 +50,12 @@ class Contents:
     revoked: list[bytes] = field(default_factory=list)
 
 
+def store_named(root: str, topic: str) -> str:
+    """The store in a topic below ``root``, in hex, proven by nothing; "" if it is none."""
+    found = _TOPIC.fullmatch(topic.removeprefix(f"{root}/"))
+    return "" if found is None else found[1]
+
+
 def read_letter(root: str, topic: str, payload: bytes) -> Letter:
     """The message that came to a topic below ``root``.
 

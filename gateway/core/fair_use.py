@@ -6,10 +6,10 @@ all of the worker while others wait.
 
 from typing import Final
 
-# What a store has at first, and at most: 5,000 messages with 50 changes each, as after an outage.
-CREDIT_SECONDS: Final = 20.0
+# What a store has at first, and at most: 2,500 messages with 50 changes each, as after an outage.
+CREDIT_SECONDS: Final = 10.0
 # What it gets back in a second: so much of a worker one store may have all the time.
-SHARE: Final = 0.5
+SHARE: Final = 0.25
 # Beyond this the store longest unseen is forgotten.
 MAX_STORES: Final = 10_000
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from gateway.core.bridge import Message, Publication
 from gateway.core.bridge_items import Change, Item, Pong
 from gateway.core.cloud_answers import Address, Post
-from gateway.core.cloud_reading import Contents, Letter, contents, read_letter
+from gateway.core.cloud_reading import Contents, Letter, contents, read_letter, store_named
 from gateway.core.cloud_records import CloudChange
 from gateway.core.cloud_revocations import CloudRevocations, shut_out
 from gateway.core.cloud_shares import Shares
@@ -30,6 +30,9 @@ REVOKED_SECONDS = 5.0
 MAX_GATEWAYS = 256
 # Of messages that follow from some others: so much is made and sent, then the next.
 AT_ONCE_BYTES = 8_388_608
+# How often it is looked how much a space has; and names of spaces that are near its own.
+LOOK_SECONDS = 10.0
+NEAR = 100
 # So many messages at once: others wait, and stores that had more than their part are not heard.
 CROWD = 50
 # What a question about a document takes in memory beside its state vector.
@@ -39,6 +42,7 @@ MAX_HEARD = 10_000
 MISTAKE = "mistake"
 
 Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 log = logging.getLogger("gateway.hub")
 
@@ -58,8 +62,8 @@ class Taken:
 
 
 class Desk:
-    """``stores``: ids in hex of those that are served; empty: all. ``use``: how long was worked for
-    each."""
+    """``stores``: ids in hex of those that are served; empty: all. ``most_bytes`` are held of a
+    space; ``use``: how long was worked for each."""
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Desk:
         shares: Shares,
         post: Post,
         stores: Collection[str],
+        most_bytes: int,
         use: FairUse,
         clock: Clock,
     ) -> None:
@@ -76,6 +81,9 @@ class Desk:
         self._shares = shares
         self._post = post
         self._stores = frozenset(stores)
+        self._most_bytes = most_bytes
+        # Whether a space has more, and when that was looked at.
+        self._full: dict[str, tuple[bool, float]] = {}
         self._use = use
         self._now = clock.monotonic
         self._revocations = CloudRevocations()
@@ -142,7 +150,11 @@ class Desk:
                 size = len(held.turn or b"") + sum(ASK_BYTES + len(vector) for _, vector in asks)
                 taken.questions.append(Question(size, sender, asks, held.turn))
         began = self._now()
-        changes = [(sender, change) for sender, held in heard for change in held.changes]
+        changes: list[tuple[Address, CloudChange]] = []
+        for sender, held in heard:
+            fitting = [one for one in held.changes if not self._is_full(one.space)]
+            held.refused += len(held.changes) - len(fitting)
+            changes += [(sender, change) for change in fitting]
         refusals = [refusal for _, held in heard for refusal in held.refusals]
         if changes or refusals:
             self._store.append([change for _, change in changes], refusals)
@@ -158,6 +170,19 @@ class Desk:
         self._share(Counter(sender.store for sender, _ in changes), began)
         return taken
 
+    def _is_full(self, space: str) -> bool:
+        """Whether a space has more than it may have; looked at now and then, as it costs a read."""
+        full, looked_at = self._full.get(space, (False, -LOOK_SECONDS))
+        now = self._now()
+        if now - looked_at < LOOK_SECONDS:
+            return full
+        near = self._store.spaces(space[:-1], NEAR)
+        full = any(one.space == space and one.size > self._most_bytes for one in near)
+        self._full.pop(space, None)
+        self._full[space] = (full, now)
+        _shorten(self._full)
+        return full
+
     def _share(self, parts: Counter[str], began: float) -> None:
         """What was done for several stores at once, by the parts they had in it."""
         now, total = self._now(), parts.total()
@@ -170,10 +195,11 @@ class Desk:
         """What is in a message, if it is one; else why not is in ``taken``."""
         began, store = self._now(), ""
         try:
+            if is_crowded and self._use.is_over(store_named(self._root, message.topic), began):
+                # Not even looked at: only what was proven to be of a store is counted against it.
+                raise PeerError(Code.TOO_MANY, "others wait, and this store had more than its part")
             letter = read_letter(self._root, message.topic, message.payload)
             store = letter.store
-            if is_crowded and self._use.is_over(store, began):
-                raise PeerError(Code.TOO_MANY, "others wait, and this store had more than its part")
             if self._stores and letter.store not in self._stores:
                 raise PeerError(Code.FORBIDDEN, "a store that is not served")
             self._learn(letter)
@@ -262,7 +288,7 @@ def some_of(publications: Iterator[Publication]) -> tuple[list[Publication], boo
     return found, False
 
 
-def _shorten(times: dict[Key, float]) -> None:
+def _shorten(times: dict[Key, Value]) -> None:
     """Forget the oldest of too many."""
     if len(times) > MAX_HEARD:
         del times[next(iter(times))]

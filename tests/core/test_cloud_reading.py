@@ -18,7 +18,7 @@ from gateway.core.bridge_items import (
     read,
     written,
 )
-from gateway.core.cloud_reading import MAX_KEPT_REFUSALS, contents, read_letter
+from gateway.core.cloud_reading import MAX_KEPT_REFUSALS, contents, read_letter, store_named
 from gateway.core.cloud_records import CloudChange
 from gateway.core.cloud_shares import EVERY, Share, Shares
 from gateway.core.errors import Code, PeerError
@@ -65,6 +65,11 @@ def test_a_message_that_is_wrong(topic: str, payload: bytes, code: Code) -> None
     with pytest.raises(PeerError) as error:
         read_letter(ROOT, topic, payload)
     assert error.value.code is code
+
+
+def test_the_store_in_a_topic() -> None:
+    assert store_named(ROOT, GATEWAY.topics.up) == STORE
+    assert store_named(ROOT, GATEWAY.topics.down) == store_named(ROOT, "") == ""
 
 
 @pytest.mark.parametrize("batch", [b"", b"\xff\x01"])

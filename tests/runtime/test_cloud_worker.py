@@ -33,6 +33,7 @@ from tests.support.cloud import AWAY, HUB_PRIVATE, ROOT, HandGateway, MemoryClou
 TOPICS = HubTopics(ROOT)
 LOST = GatewayError("broker-lost", "")
 STORES = (b"r" * 32, b"q" * 32)
+MOST_BYTES = 1_000_000
 
 
 class FakeLink:
@@ -105,7 +106,7 @@ class World:
         self.documents = documents
         self.helper = Helper("store")
         self.worker = CloudWorker(
-            Desk(self.store, ROOT, shares, post, (), self.use, self),
+            Desk(self.store, ROOT, shares, post, (), MOST_BYTES, self.use, self),
             Answering(self.store, documents, shares, post, self.use, self),
             CloudEdits(self.store, documents, shares, lambda n: next(self.numbers).to_bytes(n)),
             post,
@@ -396,6 +397,23 @@ def test_a_store_that_had_more_than_its_part_is_not_heard_while_others_wait(
         }  # fmt: skip
         world.now = 1.0
         assert world.worker.desk.take(changes, 10_000).changes == 3
+
+    run(work, one, other)
+
+
+def test_a_space_holds_so_much() -> None:
+    one, other = HandGateway(1), HandGateway(2, STORES[1])
+
+    async def work(world: World) -> None:
+        for number in range(5):
+            await world.say(one, one.put(f"orders/{number}", text="x" * 240_000))
+        # It was looked at before all of that came.
+        assert len(world.store.rows) == 5
+        world.now = 10.0
+        await world.say(one, one.put("orders/6", total=3), Ping(1))
+        await world.say(other, other.put("orders/1", total=3))
+        assert len(world.store.rows) == 6 and world.worker.counts()["refused"] == 1
+        assert Pong(1) in one.heard and not world.worker.counts()["wrong"]
 
     run(work, one, other)
 
