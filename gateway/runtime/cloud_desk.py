@@ -34,7 +34,7 @@ AT_ONCE_BYTES = 8_388_608
 LOOK_SECONDS = 10.0
 NEAR = 100
 # So many messages at once: others wait, and stores that had more than their part are not heard.
-CROWD = 50
+CROWD = 10
 # What a question about a document takes in memory beside its state vector.
 ASK_BYTES = 512
 # Gateways whose last greeting is remembered.

@@ -384,6 +384,7 @@ def test_a_store_that_had_more_than_its_part_is_not_heard_while_others_wait(
 
     async def work(world: World) -> None:
         world.use.spend(one.store.hex(), CREDIT_SECONDS, 0.0)
+        await world.say(other, Ping(1))
         # Nobody waits for it.
         await world.say(one, one.put("orders/1", total=3))
         changes = [
@@ -395,7 +396,7 @@ def test_a_store_that_had_more_than_its_part_is_not_heard_while_others_wait(
         assert {*world.store.rows} == {
             (one.store.hex(), "orders/1"), (other.store.hex(), "orders/2"),
         }  # fmt: skip
-        world.now = 1.0
+        world.now = 4.0
         assert world.worker.desk.take(changes, 10_000).changes == 3
 
     run(work, one, other)
