@@ -28,6 +28,7 @@ from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import Post
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import GatewayError
+from gateway.core.fair_use import FairUse
 from gateway.core.hub_metrics import worker_metrics
 from gateway.core.hub_words import of_hub, said
 from gateway.core.primitives import public_of
@@ -122,9 +123,19 @@ class Hub:
             said,
         )
         shares, post = Shares(config.shares), Post(config.root, signing)
+        use, clock = FairUse(), MonotonicClock()
         self.worker = CloudWorker(
-            Desk(store, config.root, shares, post, config.stores, MonotonicClock()),
-            Answering(store, self._documents, shares, post),
+            Desk(
+                store,
+                config.root,
+                shares,
+                post,
+                config.stores,
+                config.database.max_space_bytes,
+                use,
+                clock,
+            ),
+            Answering(store, self._documents, shares, post, use, clock),
             CloudEdits(store, self._documents, shares, draw),
             post,
             self._helper,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gateway.config import HOST, Config, Mqtt, default_data
+from gateway.config import GIB, HOST, Config, Mqtt, default_data
 from gateway.core.announcement import is_this_machine
 from gateway.core.cloud_shares import EVERY, Share, overlap
 from gateway.core.errors import GatewayError
@@ -113,9 +113,10 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where documents are kept."""
+    """Where documents are kept; ``max_space_bytes``: of a store, or of a share, with history."""
 
     url: str = field(default="", metadata=_URL)
+    max_space_bytes: int = field(default=16 * GIB, metadata=whole(1_048_576, 1_024 * GIB))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,12 @@ CONNECT_SECONDS: Final = 5.0
 
 # Packets that are handed over before others have their turn: a flood does not hold up the loop.
 PACKETS_AT_ONCE: Final = 16
-# Properties of a message, and any other packet: paho needs the square of their number, seconds for
-# as many as fit in a packet.
-PROPERTY_BYTES: Final = 8_192
-OTHER_BYTES: Final = 8_192
+# After so long too; then others have as long as these took.
+TURN_SECONDS: Final = 0.002
+# Properties of a message, and any other packet: paho needs the square of their number, 3 ms for as
+# many as fit here and 40 ms for those in four times as much.
+PROPERTY_BYTES: Final = 2_048
+OTHER_BYTES: Final = 2_048
 
 _PUBLISH: Final = 3
 # What a broker may send to one that asks for QoS 1 at most: CONNACK, PUBLISH, PUBACK, SUBACK,
@@ -197,11 +199,17 @@ class Pipe(asyncio.Protocol):
     def _take(self) -> None:
         """Hand over some of the packets that have come; the others later."""
         self._turn = None
-        for _ in range(PACKETS_AT_ONCE):
+        loop = asyncio.get_running_loop()
+        began, took, count = loop.time(), 0.0, 0
+        while count < PACKETS_AT_ONCE and took < TURN_SECONDS:
             if self.full or not self._take_one():
                 break
+            took, count = loop.time() - began, count + 1
         else:
-            self._turn = asyncio.get_running_loop().call_soon(self._take)
+            is_long = took >= TURN_SECONDS
+            self._turn = (
+                loop.call_later(took, self._take) if is_long else loop.call_soon(self._take)
+            )
         self._pause(self.full or self._turn is not None)
 
     def _take_one(self) -> bool:

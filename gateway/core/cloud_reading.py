@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from gateway.core.bridge_envelope import open_up
-from gateway.core.bridge_items import Ask, Change, Item, Ping, Revoked, Turn, Wants, read
+from gateway.core.bridge_items import Ask, Change, Ping, Revoked, Turn, Wants, read
 from gateway.core.certificates import Certificate
 from gateway.core.cloud_records import CloudChange, CloudRefusal
 from gateway.core.cloud_shares import Shares
@@ -32,7 +32,7 @@ class Letter:
     peer: str
     root: bytes
     certificate: Certificate
-    items: list[Item]
+    batch: bytes
 
 
 @dataclass(slots=True)
@@ -50,27 +50,33 @@ class Contents:
     revoked: list[bytes] = field(default_factory=list)
 
 
+def store_named(root: str, topic: str) -> str:
+    """The store in a topic below ``root``, in hex, proven by nothing; "" if it is none."""
+    found = _TOPIC.fullmatch(topic.removeprefix(f"{root}/"))
+    return "" if found is None else found[1]
+
+
 def read_letter(root: str, topic: str, payload: bytes) -> Letter:
     """The message that came to a topic below ``root``.
 
-    Whether its sender was revoked is not asked. Raises ``PeerError``: as ``open_up`` and ``read``,
-    and MALFORMED for a topic that is no gateway's.
+    Whether its sender was revoked is not asked. Raises ``PeerError``: as ``open_up``, and MALFORMED
+    for a topic that is no gateway's.
     """
     found = _TOPIC.fullmatch(topic.removeprefix(f"{root}/"))
     if found is None or not topic.startswith(f"{root}/"):
         raise PeerError(Code.MALFORMED, "not the topic of a gateway")
     store, peer = found.groups()
     opened = open_up(payload, bytes.fromhex(store), bytes.fromhex(peer))
-    return Letter(store, peer, opened.root, opened.certificate, read(opened.batch))
+    return Letter(store, peer, opened.root, opened.certificate, opened.batch)
 
 
 def contents(letter: Letter, shares: Shares, limits: Limits = _DEFAULT) -> Contents:
     """What is in a letter. A change that is wrong is refused alone.
 
-    Raises ``PeerError`` MALFORMED, TOO_MANY for what makes the whole message wrong.
+    Raises ``PeerError`` for what makes the whole message wrong: as ``read``, and TOO_MANY.
     """
     found = Contents()
-    for item in letter.items:
+    for item in read(letter.batch):
         match item:
             case Change():
                 _take_change(found, letter, item, shares, limits)

@@ -12,12 +12,15 @@ from gateway.core.cloud_records import Held
 from gateway.core.cloud_shares import Shares
 from gateway.core.document import DocumentBroken
 from gateway.core.errors import PeerError
+from gateway.core.fair_use import FairUse
 from gateway.core.names import collection_of
-from gateway.ports import CloudStore
+from gateway.ports import Clock, CloudStore
 from gateway.runtime.cloud_documents import CloudDocuments
 
 # Documents that are asked for, loaded in one slice; their size is not known before.
 ASKS_AT_ONCE = 10
+# After so long others have their turn: some documents take longer than their size says.
+SLICE_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -49,24 +52,38 @@ class Answering:
     """Every verb raises ``GatewayError`` as ``CloudStore`` does; it may be tried again then."""
 
     def __init__(
-        self, store: CloudStore, documents: CloudDocuments, shares: Shares, post: Post
+        self,
+        store: CloudStore,
+        documents: CloudDocuments,
+        shares: Shares,
+        post: Post,
+        use: FairUse,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._documents = documents
         self._shares = shares
         self._post = post
+        self._use = use
+        self._now = clock.monotonic
 
     def go_on(self, question: Question, limit: int) -> list[Publication]:
         """Answer some of it; ``limit``: bytes of a batch."""
+        began = self._now()
         items = self._answers(question, limit) if question.asks else self._turn(question, limit)
-        return list(self._post.messages(question.asker, items, limit))
+        found = list(self._post.messages(question.asker, items, limit))
+        self._use.spend(question.asker.store, self._now() - began, self._now())
+        return found
 
     def _answers(self, question: Question, limit: int) -> Iterable[Item]:
-        asker = question.asker
+        asker, until = question.asker, self._now() + SLICE_SECONDS
         wants = self._wants(asker)
         found: list[Item] = []
-        count = min(len(question.asks), ASKS_AT_ONCE)
-        for name, vector in list(question.asks)[:count]:
+        count = 0
+        for name, vector in list(question.asks)[:ASKS_AT_ONCE]:
+            if count and self._now() >= until:
+                break
+            count += 1
             opened = self._documents.open(self._shares.space(asker.store, name), name)
             if opened is None:
                 continue
@@ -83,7 +100,10 @@ class Answering:
             held = self._held(question.asker.store)
             question.settled = [one for one in held if one.fingerprint]
             question.unsettled = [one for one in held if not one.fingerprint]
-        for _ in range(slice_of(question.unsettled)):
+        until = self._now() + SLICE_SECONDS
+        for count in range(slice_of(question.unsettled)):
+            if count and self._now() >= until:
+                break
             one = question.unsettled[0]
             found = self._documents.settled(one.space, one)
             question.settled += [found] if found is not None else []

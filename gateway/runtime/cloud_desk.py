@@ -4,7 +4,7 @@ One transaction for many messages. Nothing of a message is told to anybody befor
 """
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,11 +12,12 @@ from typing import TypeVar
 from gateway.core.bridge import Message, Publication
 from gateway.core.bridge_items import Change, Item, Pong
 from gateway.core.cloud_answers import Address, Post
-from gateway.core.cloud_reading import Contents, Letter, contents, read_letter
+from gateway.core.cloud_reading import Contents, Letter, contents, read_letter, store_named
 from gateway.core.cloud_records import CloudChange
 from gateway.core.cloud_revocations import CloudRevocations, shut_out
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import Code, GatewayError, PeerError
+from gateway.core.fair_use import FairUse
 from gateway.core.names import collection_of
 from gateway.ports import Clock, CloudStore
 from gateway.runtime.cloud_answering import Question
@@ -29,6 +30,11 @@ REVOKED_SECONDS = 5.0
 MAX_GATEWAYS = 256
 # Of messages that follow from some others: so much is made and sent, then the next.
 AT_ONCE_BYTES = 8_388_608
+# How often it is looked how much a space has; and names of spaces that are near its own.
+LOOK_SECONDS = 10.0
+NEAR = 100
+# So many messages at once: others wait, and stores that had more than their part are not heard.
+CROWD = 10
 # What a question about a document takes in memory beside its state vector.
 ASK_BYTES = 512
 # Gateways whose last greeting is remembered.
@@ -36,6 +42,7 @@ MAX_HEARD = 10_000
 MISTAKE = "mistake"
 
 Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 log = logging.getLogger("gateway.hub")
 
@@ -56,7 +63,8 @@ class Taken:
 
 
 class Desk:
-    """``stores``: ids in hex of those that are served; empty: all."""
+    """``stores``: ids in hex of those that are served; empty: all. ``most_bytes`` are held of a
+    space; ``use``: how long was worked for each."""
 
     def __init__(
         self,
@@ -65,6 +73,8 @@ class Desk:
         shares: Shares,
         post: Post,
         stores: Collection[str],
+        most_bytes: int,
+        use: FairUse,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -72,6 +82,10 @@ class Desk:
         self._shares = shares
         self._post = post
         self._stores = frozenset(stores)
+        self._most_bytes = most_bytes
+        # Whether a space has more, and when that was looked at.
+        self._full: dict[str, tuple[bool, float]] = {}
+        self._use = use
         self._now = clock.monotonic
         self._revocations = CloudRevocations()
         self._heard: dict[Address, float] = {}
@@ -123,7 +137,7 @@ class Desk:
         taken = Taken()
         heard: list[tuple[Address, Contents]] = []
         for message in messages:
-            found = self._read(message, taken)
+            found = self._read(message, taken, is_crowded=len(messages) >= CROWD)
             if found is None:
                 continue
             letter, held = found
@@ -136,7 +150,12 @@ class Desk:
                 asks = deque(held.asks.items())
                 size = len(held.turn or b"") + sum(ASK_BYTES + len(vector) for _, vector in asks)
                 taken.questions.append(Question(size, sender, asks, held.turn))
-        changes = [(sender, change) for sender, held in heard for change in held.changes]
+        began = self._now()
+        changes: list[tuple[Address, CloudChange]] = []
+        for sender, held in heard:
+            fitting = [one for one in held.changes if not self._is_full(one.space)]
+            held.refused += len(held.changes) - len(fitting)
+            changes += [(sender, change) for change in fitting]
         refusals = [refusal for _, held in heard for refusal in held.refusals]
         if changes or refusals:
             self._store.append([change for _, change in changes], refusals)
@@ -150,12 +169,39 @@ class Desk:
         some, is_all = some_of(relayed)
         taken.publications += some
         taken.more = None if is_all else relayed
+        self._share(Counter(sender.store for sender, _ in changes), began)
         return taken
 
-    def _read(self, message: Message, taken: Taken) -> tuple[Letter, Contents] | None:
+    def _is_full(self, space: str) -> bool:
+        """Whether a space has more than it may have; looked at now and then, as it costs a read."""
+        full, looked_at = self._full.get(space, (False, -LOOK_SECONDS))
+        now = self._now()
+        if now - looked_at < LOOK_SECONDS:
+            return full
+        near = self._store.spaces(space[:-1], NEAR)
+        full = any(one.space == space and one.size > self._most_bytes for one in near)
+        self._full.pop(space, None)
+        self._full[space] = (full, now)
+        _shorten(self._full)
+        return full
+
+    def _share(self, parts: Counter[str], began: float) -> None:
+        """What was done for several stores at once, by the parts they had in it."""
+        now, total = self._now(), parts.total()
+        for store, part in parts.items():
+            self._use.spend(store, (now - began) * part / total, now)
+
+    def _read(
+        self, message: Message, taken: Taken, *, is_crowded: bool
+    ) -> tuple[Letter, Contents] | None:
         """What is in a message, if it is one; else why not is in ``taken``."""
+        began, store = self._now(), ""
         try:
+            if is_crowded and self._use.is_over(store_named(self._root, message.topic), began):
+                # Not even looked at: only what was proven to be of a store is counted against it.
+                raise PeerError(Code.TOO_MANY, "others wait, and this store had more than its part")
             letter = read_letter(self._root, message.topic, message.payload)
+            store = letter.store
             if self._stores and letter.store not in self._stores:
                 raise PeerError(Code.FORBIDDEN, "a store that is not served")
             self._learn(letter)
@@ -172,6 +218,10 @@ class Desk:
             # A mistake of ours must not come again and again: the exchange brings what is lost.
             log.exception("a message could not be read")
             taken.wrong.append(MISTAKE)
+        finally:
+            if store:
+                now = self._now()
+                self._use.spend(store, now - began, now)
         return None
 
     def _learn(self, letter: Letter) -> None:
@@ -240,7 +290,7 @@ def some_of(publications: Iterator[Publication]) -> tuple[list[Publication], boo
     return found, False
 
 
-def _shorten(times: dict[Key, float]) -> None:
+def _shorten(times: dict[Key, Value]) -> None:
     """Forget the oldest of too many."""
     if len(times) > MAX_HEARD:
         del times[next(iter(times))]

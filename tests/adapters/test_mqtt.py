@@ -469,6 +469,45 @@ def test_many_packets_do_not_hold_up_others() -> None:
     run(work())
 
 
+def test_packets_that_take_long_leave_others_as_long() -> None:
+    async def work() -> None:
+        packets: list[float] = []
+        all_taken = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def take() -> None:
+            pipe.recv(99)
+            packets.append(loop.time())
+            if len(packets) == 3:
+                all_taken.set()
+            # As a packet that the library needs so long for.
+            time.sleep(2 * mqtt_pipe.TURN_SECONDS)
+
+        pipe = Pipe(take, lambda: None, lambda error: None)
+        pipe.connection_made(Transport())
+        pipe.data_received(b"\xd0\x00" * 3)
+        assert len(packets) == 1
+        await all_taken.wait()
+        assert packets[1] - packets[0] >= 4 * mqtt_pipe.TURN_SECONDS
+
+    run(work())
+
+
+def test_properties_that_take_the_library_long_end_it() -> None:
+    async def work() -> None:
+        errors: list[str] = []
+        pipe = Pipe(lambda: None, lambda: None, lambda error: errors.append(error.code))
+        pipe.connection_made(Transport())
+        user = b"\x26" + bytes(4)
+        length = len(user) * 500
+        said = bytes([length & 0x7F | 0x80, length >> 7]) + user * 500
+        pipe.data_received(b"\x30" + bytes([(len(said) + 3) & 0x7F | 0x80, (len(said) + 3) >> 7]))
+        pipe.data_received(b"\x00\x01a" + said)
+        assert errors == ["broker-protocol"]
+
+    run(work())
+
+
 def test_an_answer_of_another_kind_is_none() -> None:
     async def work() -> None:
         # A SUBACK of its number, then the PUBACK.

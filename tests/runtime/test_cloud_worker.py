@@ -16,11 +16,12 @@ from gateway.core.cloud_records import CloudChange
 from gateway.core.cloud_shares import EVERY, Share, Shares
 from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import GatewayError
+from gateway.core.fair_use import CREDIT_SECONDS, FairUse
 from gateway.core.records import StoredDocument
 from gateway.core.revocations import Kind, Revocation, revoke
 from gateway.ports import BrokerLink, Intake
 from gateway.runtime import cloud_desk, cloud_documents, cloud_questions, cloud_worker
-from gateway.runtime.cloud_answering import Answering
+from gateway.runtime.cloud_answering import Answering, Question
 from gateway.runtime.cloud_desk import Desk
 from gateway.runtime.cloud_documents import CloudDocuments
 from gateway.runtime.cloud_edits import CloudEdits
@@ -32,6 +33,7 @@ from tests.support.cloud import AWAY, HUB_PRIVATE, ROOT, HandGateway, MemoryClou
 TOPICS = HubTopics(ROOT)
 LOST = GatewayError("broker-lost", "")
 STORES = (b"r" * 32, b"q" * 32)
+MOST_BYTES = 1_000_000
 
 
 class FakeLink:
@@ -99,12 +101,13 @@ class World:
         self.numbers = iter(range(1, 100))
         shares = shares or Shares()
         post = Post(ROOT, HUB_PRIVATE)
+        self.use = FairUse()
         documents = CloudDocuments(self.store)
         self.documents = documents
         self.helper = Helper("store")
         self.worker = CloudWorker(
-            Desk(self.store, ROOT, shares, post, (), self),
-            Answering(self.store, documents, shares, post),
+            Desk(self.store, ROOT, shares, post, (), MOST_BYTES, self.use, self),
+            Answering(self.store, documents, shares, post, self.use, self),
             CloudEdits(self.store, documents, shares, lambda n: next(self.numbers).to_bytes(n)),
             post,
             self.helper,
@@ -371,6 +374,86 @@ def test_what_follows_from_a_change_is_made_and_sent_bit_by_bit(
         assert max(held) == 1 and sum(held) == 4
 
     run(work, *gateways)
+
+
+def test_a_store_that_had_more_than_its_part_is_not_heard_while_others_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cloud_desk, "CROWD", 3)
+    one, other = HandGateway(1), HandGateway(2, STORES[1])
+
+    async def work(world: World) -> None:
+        world.use.spend(one.store.hex(), CREDIT_SECONDS, 0.0)
+        await world.say(other, Ping(1))
+        # Nobody waits for it.
+        await world.say(one, one.put("orders/1", total=3))
+        changes = [
+            gateway.say(gateway.put("orders/2", n=n))[0]
+            for n, gateway in enumerate((one, one, other))
+        ]
+        taken = world.worker.desk.take(changes, 10_000)
+        assert (taken.changes, taken.wrong) == (1, ["too-many"] * 2)
+        assert {*world.store.rows} == {
+            (one.store.hex(), "orders/1"), (other.store.hex(), "orders/2"),
+        }  # fmt: skip
+        world.now = 4.0
+        assert world.worker.desk.take(changes, 10_000).changes == 3
+
+    run(work, one, other)
+
+
+def test_a_space_holds_so_much() -> None:
+    one, other = HandGateway(1), HandGateway(2, STORES[1])
+
+    async def work(world: World) -> None:
+        for number in range(5):
+            await world.say(one, one.put(f"orders/{number}", text="x" * 240_000))
+        # It was looked at before all of that came.
+        assert len(world.store.rows) == 5
+        world.now = 10.0
+        await world.say(one, one.put("orders/6", total=3), Ping(1))
+        await world.say(other, other.put("orders/1", total=3))
+        assert len(world.store.rows) == 6 and world.worker.counts()["refused"] == 1
+        assert Pong(1) in one.heard and not world.worker.counts()["wrong"]
+
+    run(work, one, other)
+
+
+def test_what_is_done_for_a_store_is_counted() -> None:
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        ticks = iter(range(1, 10_000))
+        world.worker.desk._now = world.worker.answering._now = lambda: float(next(ticks))
+        await world.say(one, one.put("orders/1", total=3), Ask("orders/1", b"\0"))
+        assert world.use._credit[one.store.hex()][0] <= CREDIT_SECONDS - 2
+
+    run(work, one, two)
+
+
+def test_a_slice_ends_after_some_time() -> None:
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        changes = [two.put(f"orders/{number}", total=3) for number in range(3)]
+        await world.say(two, *changes)
+        await world.say(one, Wants(("orders",)))
+        ticks = iter(range(1, 10_000))
+        slices: list[int] = []
+        real = world.worker.answering.go_on
+
+        def go_on(question: Question, limit: int) -> list[Publication]:
+            slices.append(len(question.asks) + len(question.unsettled))
+            return real(question, limit)
+
+        world.worker.answering._now = lambda: float(next(ticks))
+        world.worker.answering.go_on = go_on  # type: ignore[method-assign]
+        await world.say(one, *(Ask(change.document, b"\0") for change in changes))
+        assert slices == [3, 2, 1] and len(one.documents) == 3
+        await world.say(two, two.opening())
+        assert slices[3:] == [0, 2, 1]
+
+    run(work, one, two)
 
 
 def test_messages_that_are_wrong_are_counted_and_gone(caplog: pytest.LogCaptureFixture) -> None:

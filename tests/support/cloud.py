@@ -133,7 +133,13 @@ class MemoryCloud:
         return list(self.entries.get(store, ()))
 
     def spaces(self, after: str, most: int) -> Sequence[CloudSpace]:
-        raise NotImplementedError
+        self._check()
+        sizes: dict[str, int] = {}
+        for (space, _), row in self.rows.items():
+            size = len(row.snapshot) + sum(map(len, row.changes.values()))
+            sizes[space] = sizes.get(space, 0) + size
+        named = [CloudSpace(space, 0, size, 0) for space, size in sorted(sizes.items())]
+        return [space for space in named if space.space > after][:most]
 
     def totals(self) -> Mapping[str, int]:
         raise NotImplementedError
