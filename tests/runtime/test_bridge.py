@@ -83,9 +83,7 @@ class World:
         self._changed = asyncio.Event()
         clock = asyncio.get_running_loop()
         assert isinstance(clock, VirtualLoop)
-        self.bridge = Bridge(
-            self, False, lambda: self.topics, will, clock, lambda: 0.0, self.words
-        )
+        self.bridge = Bridge(self, False, lambda: self.topics, will, clock, lambda: 0.0, self.words)
         self.bridge.attach(self)
         self.keeping = asyncio.ensure_future(self.bridge.keep(self))
 
