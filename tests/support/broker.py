@@ -192,6 +192,12 @@ class MosquittoBroker:
         """End it by SIGTERM: it keeps its state."""
         self._end(signal.SIGTERM)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def log(self) -> str:
         """What it said."""
         return (self.folder / "mosquitto.log").read_text(errors="replace")

@@ -124,6 +124,12 @@ class PostgresServer:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=END_SECONDS)
 
+    @property
+    def pid(self) -> int:
+        """The process that the others are children of."""
+        assert self._process is not None
+        return self._process.pid
+
     def log(self) -> str:
         """What it said."""
         return self._log.read_text(errors="replace")
