@@ -28,6 +28,10 @@ class CloudRevocations:
     def __init__(self) -> None:
         self._stores: OrderedDict[bytes, _Known] = OrderedDict()
 
+    def knows(self, root: bytes) -> bool:
+        """Whether what was learned of a store is still remembered."""
+        return root in self._stores
+
     def learn(self, root: bytes, kept: Iterable[bytes]) -> None:
         """What the database keeps of a store; what does not verify is passed over."""
         known = self._known(root)

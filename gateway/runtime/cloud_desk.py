@@ -1,19 +1,21 @@
 """Takes messages of gateways into a hub's database; for the thread of the store.
 
-One transaction for many messages. Nothing of a message is told to anybody before it is written.
+One transaction for many messages, and one question for all their stores, however many these are.
+Nothing of a message is told to anybody before it is written.
 """
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from gateway.core.bridge import Message, Publication
 from gateway.core.bridge_items import Change, Item, Pong
 from gateway.core.cloud_answers import Address, Post
 from gateway.core.cloud_reading import Contents, Letter, contents, read_letter
-from gateway.core.cloud_records import CloudChange
+from gateway.core.cloud_records import CloudChange, Greeting
 from gateway.core.cloud_revocations import CloudRevocations, shut_out
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import Code, GatewayError, PeerError
@@ -29,6 +31,11 @@ MAX_HEARD = 10_000
 MISTAKE = "mistake"
 
 Key = TypeVar("Key")
+Made = TypeVar("Made")
+# A space and a collection.
+Place = tuple[str, str]
+# What gateways want from now on; None: as before.
+Greetings = dict[Address, Sequence[str] | None]
 
 log = logging.getLogger("gateway.hub")
 
@@ -85,13 +92,14 @@ class Desk:
         self, changes: Iterable[tuple[Address | None, CloudChange]], limit: int
     ) -> list[Publication]:
         """Messages with changes that are written, to those that want them, but for who sent it."""
-        wanting: dict[tuple[str, str], list[Address]] = {}
+        placed = [
+            ((change.space, collection_of(change.document)), sender, change)
+            for sender, change in changes
+        ]
+        wanting = self._wanting({place for place, _, _ in placed})
         mail: dict[Address, list[Item]] = {}
-        for sender, change in changes:
-            key = (change.space, collection_of(change.document))
-            if key not in wanting:
-                wanting[key] = self._wanting(*key)
-            for to in wanting[key]:
+        for place, sender, change in placed:
+            for to in wanting[place]:
                 if to != sender:
                     mail.setdefault(to, []).append(Change(change.document, change.update))
         post = self._post
@@ -99,19 +107,28 @@ class Desk:
 
     def _take(self, messages: Sequence[Message], limit: int) -> Taken:
         taken = Taken()
-        heard: list[tuple[Address, Contents]] = []
+        letters: list[tuple[int, Letter]] = []
         for message in messages:
-            found = self._read(message, taken)
-            if found is None:
+            letter = self._sound(taken, partial(self._letter, message))
+            if letter is not None:
+                letters.append((len(message.payload), letter))
+        self._learn([letter for _, letter in letters])
+        heard: list[tuple[Address, Contents]] = []
+        greetings: Greetings = {}
+        for size, letter in letters:
+            held = self._sound(taken, partial(self._contents, letter, greetings))
+            if held is None:
                 continue
-            letter, held = found
             sender = Address(letter.store, letter.peer)
-            self._note(sender, letter, held)
+            self._note(sender, letter, held, greetings)
             heard.append((sender, held))
             if held.asks or held.turn is not None:
                 asks = deque(held.asks.items())
-                size = len(message.payload)
                 taken.questions.append(Question(size, sender, asks, held.turn))
+        if greetings:
+            self._store.greet(
+                [Greeting(to.store, to.peer, wants) for to, wants in greetings.items()]
+            )
         changes = [(sender, change) for sender, held in heard for change in held.changes]
         refusals = [refusal for _, held in heard for refusal in held.refusals]
         if changes or refusals:
@@ -124,18 +141,10 @@ class Desk:
         taken.publications += self.relayed(changes, limit)
         return taken
 
-    def _read(self, message: Message, taken: Taken) -> tuple[Letter, Contents] | None:
-        """What is in a message, if it is one; else why not is in ``taken``."""
+    def _sound(self, taken: Taken, make: Callable[[], Made]) -> Made | None:
+        """What is made of a message; None if it is not one: why not is in ``taken``."""
         try:
-            letter = read_letter(self._root, message.topic, message.payload)
-            if self._stores and letter.store not in self._stores:
-                raise PeerError(Code.FORBIDDEN, "a store that is not served")
-            self._learn(letter)
-            if self._revocations.is_revoked(letter.root, letter.certificate):
-                # Another worker may have heard what it wants before it knew.
-                self._silence(Address(letter.store, letter.peer))
-                raise PeerError(Code.REVOKED, "the gateway was shut out")
-            return letter, contents(letter, self._shares)
+            return make()
         except PeerError as error:
             taken.wrong.append(error.code.word)
         except GatewayError:
@@ -146,28 +155,54 @@ class Desk:
             taken.wrong.append(MISTAKE)
         return None
 
-    def _learn(self, letter: Letter) -> None:
+    def _letter(self, message: Message) -> Letter:
+        letter = read_letter(self._root, message.topic, message.payload)
+        if self._stores and letter.store not in self._stores:
+            raise PeerError(Code.FORBIDDEN, "a store that is not served")
+        return letter
+
+    def _contents(self, letter: Letter, greetings: Greetings) -> Contents:
+        if self._revocations.is_revoked(letter.root, letter.certificate):
+            # Another worker may have heard what it wants before it knew.
+            self._silence(Address(letter.store, letter.peer), greetings)
+            raise PeerError(Code.REVOKED, "the gateway was shut out")
+        return contents(letter, self._shares)
+
+    def _learn(self, letters: Sequence[Letter]) -> None:
+        """Who was revoked elsewhere, of the stores of these letters."""
         now = self._now()
-        if now - self._learned.get(letter.store, -REVOKED_SECONDS) >= REVOKED_SECONDS:
-            self._revocations.learn(letter.root, self._store.revocations(letter.store))
-            self._learned[letter.store] = now
+        roots = {letter.store: letter.root for letter in letters if self._is_unknown(letter, now)}
+        if not roots:
+            return
+        found: dict[str, list[bytes]] = {store: [] for store in roots}
+        for store, entry in self._store.revocations(list(roots)):
+            found[store].append(entry)
+        for store, entries in found.items():
+            self._revocations.learn(roots[store], entries)
+            self._learned[store] = now
             _shorten(self._learned)
 
-    def _note(self, sender: Address, letter: Letter, held: Contents) -> None:
+    def _is_unknown(self, letter: Letter, now: float) -> bool:
+        """Whether who was revoked in a store is to be read: it was long ago, or is forgotten."""
+        is_old = now - self._learned.get(letter.store, -REVOKED_SECONDS) >= REVOKED_SECONDS
+        return is_old or not self._revocations.knows(letter.root)
+
+    def _note(self, sender: Address, letter: Letter, held: Contents, greetings: Greetings) -> None:
         """That a gateway was heard, what it wants, and whom it says was revoked."""
         if held.wants is not None or self._is_due(self._heard, sender):
-            self._store.greet(sender.store, sender.peer, held.wants)
+            greetings[sender] = greetings.get(sender) if held.wants is None else held.wants
             self._heard[sender] = self._now()
             _shorten(self._heard)
         fresh = [entry for entry in held.revoked if self._is_new(letter.root, entry, held)]
         if fresh:
             self._store.revoke(sender.store, fresh)
-            self._forget(sender.store, {shut_out(entry, letter.root) for entry in fresh})
+            gone = {shut_out(entry, letter.root) for entry in fresh}
+            self._forget(sender.store, gone, greetings)
 
-    def _silence(self, sender: Address) -> None:
+    def _silence(self, sender: Address, greetings: Greetings) -> None:
         """Nothing is sent to a gateway any more."""
         if self._is_due(self._silenced, sender):
-            self._store.greet(sender.store, sender.peer, ())
+            greetings[sender] = ()
             self._silenced[sender] = self._now()
             _shorten(self._silenced)
 
@@ -181,16 +216,32 @@ class Desk:
             held.refused += 1
             return False
 
-    def _forget(self, store: str, peers: Collection[bytes | None]) -> None:
+    def _forget(self, store: str, peers: Collection[bytes | None], greetings: Greetings) -> None:
         """Gateways that were shut out are sent nothing any more, until they are let in again."""
-        for gateway in self._store.gateways(store):
-            if bytes.fromhex(gateway.peer) in peers:
-                self._store.greet(store, gateway.peer, ())
+        known = [Address(store, gateway.peer) for gateway in self._store.gateways([store])]
+        for to in (*known, *greetings):
+            if to.store == store and bytes.fromhex(to.peer) in peers:
+                greetings[to] = ()
 
-    def _wanting(self, space: str, collection: str) -> list[Address]:
-        found = self._store.wanting(self._shares.stores(space), collection)
-        gateways = [Address(gateway.store, gateway.peer) for gateway in found]
-        return [to for to in gateways if not self._stores or to.store in self._stores]
+    def _wanting(self, places: Collection[Place]) -> dict[Place, list[Address]]:
+        """The gateways that want changes of these collections of these spaces."""
+        found: dict[Place, list[Address]] = {place: [] for place in places}
+        own = sorted({space for space, _ in places if self._shares.stores(space) == (space,)})
+        for gateway in self._store.gateways(own) if own else ():
+            for collection in dict.fromkeys(gateway.wants):
+                if (gateway.store, collection) in found:
+                    to = Address(gateway.store, gateway.peer)
+                    found[gateway.store, collection].append(to)
+        for space, collection in places:
+            if space not in own:
+                shared = self._store.wanting(self._shares.stores(space), collection)
+                found[space, collection] = [Address(one.store, one.peer) for one in shared]
+        if not self._stores:
+            return found
+        return {
+            place: [to for to in gateways if to.store in self._stores]
+            for place, gateways in found.items()
+        }
 
 
 def _shorten(times: dict[Key, float]) -> None:

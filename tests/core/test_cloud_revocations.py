@@ -45,6 +45,7 @@ def test_stores_are_apart_and_few_are_remembered(monkeypatch: pytest.MonkeyPatch
     assert known.is_new(PUBLIC, entry())
     for other in (b"1" * 32, b"2" * 32):
         assert not known.is_revoked(public_of(other), CERTIFICATE)
+    assert not known.knows(PUBLIC) and known.knows(public_of(b"2" * 32))
     assert not known.is_revoked(PUBLIC, CERTIFICATE)
 
 
