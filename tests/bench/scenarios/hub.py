@@ -24,12 +24,13 @@ from tests.bench.hub_site import BROKER, DATABASE, PARTS, SITES, WORKER, Site
 from tests.bench.mqtt_load import LoadFailed, hold, publish
 from tests.bench.servers import ROOT as CHECKOUT
 from tests.bench.stats import percentile
-from tests.bench.stores import Published, SimulatedStore, changes
+from tests.bench.stores import MERGED, Published, SimulatedStore, changes
 from tests.support.cloud import HandGateway
 from tests.support.hub import BrokerGateway
 
 STORES, QUICK_STORES = 1_000, 100
-ROUNDS = 3
+# What waited is a hundred times as much in each round.
+ROUNDS, MERGED_ROUNDS = 3, 1
 # Documents of each store, and of how many stores, that compare.
 COMPARED = ((1_000, 100), (20, 1_000), (2, 10_000))
 DIFFERING = 3
@@ -108,8 +109,8 @@ def _all(run: Run, result: Result, site: Site) -> None:
     for floor in ("acknowledges", "inserts"):
         _floor(result, site, floor, _next(stores, live, each))
     run.say("  merged")
-    merged = [store.merged(100 * 3 * rounds) for store in stores]
-    _rates(result, site, "merged", rounds, lambda count: _next(stores, merged, count))
+    merged = [store.merged(MERGED * 3 * MERGED_ROUNDS) for store in stores]
+    _rates(result, site, "merged", MERGED_ROUNDS, lambda count: _next(stores, merged, count))
     run.say("  comparisons")
     for count, documents in COMPARED:
         if not run.quick or documents * count <= 20_000:
