@@ -330,7 +330,7 @@ def test_a_gateway_that_is_shut_out_right_after_it_spoke_hears_nothing() -> None
 
     async def work(world: World) -> None:
         said = two.say(Wants(("orders",)), Ping(1)), one.say(Revoked(revocation(two)), Ping(1))
-        world.link.put(*said[0], *said[1], *two.say(Ping(2)))
+        world.link.put(*said[0], *said[1])
         await world.settle()
         assert world.store.told[two.store.hex(), two.peer.hex()].wants == ()
         await world.say(one, one.put("orders/1", total=3))
