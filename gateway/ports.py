@@ -16,6 +16,7 @@ from gateway.core.cloud_records import (
     CloudGateway,
     CloudRefusal,
     CloudSpace,
+    Greeting,
     Held,
 )
 from gateway.core.errors import GatewayError
@@ -479,11 +480,11 @@ class CloudStore(Protocol):
         seen in the feed only later, or a wake be lost: whoever follows looks every few seconds too.
         """
 
-    def greet(self, store: str, peer: str, wants: Sequence[str] | None) -> None:
-        """A gateway was heard, and maybe said what it wants from now on; nothing until it did."""
+    def greet(self, heard: Sequence[Greeting]) -> None:
+        """Gateways, each once, were heard: in one transaction."""
 
-    def gateways(self, store: str) -> Sequence[CloudGateway]:
-        """Those of a store that were heard, whatever they want; by id."""
+    def gateways(self, stores: Sequence[str]) -> Sequence[CloudGateway]:
+        """Those of these stores that were heard, whatever they want; by store and id."""
 
     def wanting(self, stores: Sequence[str] | None, collection: str) -> Sequence[CloudGateway]:
         """The gateways of these stores, or of all, that want a collection; by store and id."""
@@ -492,14 +493,17 @@ class CloudStore(Protocol):
         """Keep revocations of a store, and forget those that they replaced; what is known already
         is ignored."""
 
-    def revocations(self, store: str) -> Sequence[bytes]:
-        """Those of a store, in any order."""
+    def revocations(self, stores: Sequence[str]) -> Sequence[tuple[str, bytes]]:
+        """Those of these stores, each with its store, in any order."""
 
     def spaces(self, after: str, most: int) -> Sequence[CloudSpace]:
         """The spaces there are, by name from behind ``after`` on, with their figures.
 
         A store is a space from the first that is kept of it, though it be no document.
         """
+
+    def sizes(self, spaces: Sequence[str]) -> Mapping[str, int]:
+        """Bytes held of these spaces, those of which nothing is held left out."""
 
     def totals(self) -> Mapping[str, int]:
         """``spaces``, ``documents``, ``bytes``, ``gateways``, ``refusals`` of all."""

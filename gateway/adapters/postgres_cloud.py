@@ -22,6 +22,7 @@ from gateway.core.cloud_records import (
     CloudGateway,
     CloudRefusal,
     CloudSpace,
+    Greeting,
     Held,
 )
 from gateway.core.errors import GatewayError
@@ -118,14 +119,17 @@ class PostgresCloud:
         """See ``CloudStore``."""
         return self._link.wait(seconds)
 
-    def greet(self, store: str, peer: str, wants: Sequence[str] | None) -> None:
+    def greet(self, heard: Sequence[Greeting]) -> None:
         """See ``CloudStore``."""
-        listed = None if wants is None else list(wants)
-        self._link.together(_new_spaces([store]), (sql.GREET, (peer, listed, store, listed)))
+        # In one order: so no workers wait for each other in a circle.
+        statements = [
+            (sql.GREET, _greeting(one)) for one in sorted(heard, key=lambda of: (of.store, of.peer))
+        ]
+        self._link.together(_new_spaces(one.store for one in heard), *statements)
 
-    def gateways(self, store: str) -> Sequence[CloudGateway]:
+    def gateways(self, stores: Sequence[str]) -> Sequence[CloudGateway]:
         """See ``CloudStore``."""
-        return self._gateways("WHERE name = %s", store)
+        return self._gateways("WHERE name = ANY (%s)", list(stores))
 
     def wanting(self, stores: Sequence[str] | None, collection: str) -> Sequence[CloudGateway]:
         """See ``CloudStore``."""
@@ -144,14 +148,14 @@ class PostgresCloud:
             (sql.REPLACE, (gone, store)),
         )
 
-    def revocations(self, store: str) -> Sequence[bytes]:
+    def revocations(self, stores: Sequence[str]) -> Sequence[tuple[str, bytes]]:
         """See ``CloudStore``."""
         rows = self._link.rows(
-            "SELECT bytes FROM revocation r JOIN space s ON s.id = r.space WHERE name = %s"
-            " ORDER BY r.id",
-            store,
+            "SELECT name, bytes FROM revocation r JOIN space s ON s.id = r.space"
+            " WHERE name = ANY (%s)",
+            list(stores),
         )
-        return [raw for (raw,) in rows]
+        return [(store, raw) for store, raw in rows]
 
     def spaces(self, after: str, most: int) -> Sequence[CloudSpace]:
         """See ``CloudStore``."""
@@ -162,6 +166,15 @@ class PostgresCloud:
             after,
         )
         return [CloudSpace(name, *(figure or 0 for figure in rest)) for name, *rest in rows]
+
+    def sizes(self, spaces: Sequence[str]) -> Mapping[str, int]:
+        """See ``CloudStore``."""
+        rows = self._link.rows(
+            "SELECT name, sum(size)::bigint FROM space s JOIN figure f ON f.space = s.id"
+            " WHERE name = ANY (%s) GROUP BY name HAVING sum(size) > 0",
+            list(spaces),
+        )
+        return dict(rows)
 
     def totals(self) -> Mapping[str, int]:
         """See ``CloudStore``. Exact: sums over the spaces' figures, never over documents."""
@@ -199,6 +212,11 @@ class PostgresCloud:
 
 def _columns(change: CloudChange) -> tuple[str, str, str, bytes]:
     return change.space, change.document, change.peer, change.update
+
+
+def _greeting(heard: Greeting) -> tuple[str, list[str] | None, str, list[str] | None]:
+    listed = None if heard.wants is None else list(heard.wants)
+    return heard.peer, listed, heard.store, listed
 
 
 def _new_spaces(names: Iterable[Any]) -> Statement:

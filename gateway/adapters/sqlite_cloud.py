@@ -20,6 +20,7 @@ from gateway.core.cloud_records import (
     CloudGateway,
     CloudRefusal,
     CloudSpace,
+    Greeting,
     Held,
 )
 from gateway.core.errors import GatewayError
@@ -56,6 +57,7 @@ ON document.space = space.id
 """
 # The names of a collection, by the index of names: "0" follows "/".
 _OF_COLLECTION = "document.name >= {0} || '/' AND document.name < {0} || '0'"
+_LISTED = "SELECT value FROM json_each(?)"
 _GREET = """
 INSERT INTO gateway VALUES (?1, ?2, ifnull(?3, '[]'), unixepoch())
 ON CONFLICT (space, peer) DO UPDATE SET wants = ifnull(?3, wants), seen = excluded.seen
@@ -199,21 +201,25 @@ class SqliteCloud:
                 return False
             time.sleep(min(POLL_SECONDS, left))
 
-    def greet(self, store: str, peer: str, wants: Sequence[str] | None) -> None:
+    def greet(self, heard: Sequence[Greeting]) -> None:
         """See ``CloudStore``."""
-        listed = None if wants is None else json.dumps(list(wants))
         with self._transaction():
-            number = self._space(store)
-            self._rows(_GREET, number, peer, listed)
-            self._rows(
-                "UPDATE space SET gateways = (SELECT count(*) FROM gateway WHERE space = ?1)"
-                " WHERE id = ?1",
-                number,
-            )
+            for one in heard:
+                self._greet(one)
 
-    def gateways(self, store: str) -> Sequence[CloudGateway]:
+    def _greet(self, heard: Greeting) -> None:
+        number = self._space(heard.store)
+        listed = None if heard.wants is None else json.dumps(list(heard.wants))
+        self._rows(_GREET, number, heard.peer, listed)
+        self._rows(
+            "UPDATE space SET gateways = (SELECT count(*) FROM gateway WHERE space = ?1)"
+            " WHERE id = ?1",
+            number,
+        )
+
+    def gateways(self, stores: Sequence[str]) -> Sequence[CloudGateway]:
         """See ``CloudStore``."""
-        return self._gateways("WHERE name = ?", store)
+        return self._gateways(f"WHERE name IN ({_LISTED})", json.dumps(list(stores)))
 
     def wanting(self, stores: Sequence[str] | None, collection: str) -> Sequence[CloudGateway]:
         """See ``CloudStore``."""
@@ -236,15 +242,15 @@ class SqliteCloud:
             for entry in replaced:
                 self._rows("DELETE FROM revocation WHERE space = ? AND bytes = ?", number, entry)
 
-    def revocations(self, store: str) -> Sequence[bytes]:
+    def revocations(self, stores: Sequence[str]) -> Sequence[tuple[str, bytes]]:
         """See ``CloudStore``."""
         with self._guarded():
             rows = self._rows(
-                "SELECT bytes FROM revocation JOIN space ON space.id = space WHERE name = ?"
-                " ORDER BY revocation.id",
-                store,
+                "SELECT name, bytes FROM revocation JOIN space ON space.id = space"
+                f" WHERE name IN ({_LISTED})",
+                json.dumps(list(stores)),
             )
-        return [raw for (raw,) in rows]
+        return [(store, raw) for store, raw in rows]
 
     def spaces(self, after: str, most: int) -> Sequence[CloudSpace]:
         """See ``CloudStore``."""
@@ -255,6 +261,12 @@ class SqliteCloud:
                 after, most,
             )  # fmt: skip
         return [CloudSpace(*row) for row in rows]
+
+    def sizes(self, spaces: Sequence[str]) -> Mapping[str, int]:
+        """See ``CloudStore``."""
+        with self._guarded():
+            query = f"SELECT name, size FROM space WHERE name IN ({_LISTED}) AND size > 0"
+            return dict(self._rows(query, json.dumps(list(spaces))))
 
     def totals(self) -> Mapping[str, int]:
         """See ``CloudStore``. Exact: sums over the spaces, never over their documents."""

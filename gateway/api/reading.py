@@ -41,7 +41,7 @@ class Reading:
         self._access.admit(request, READ, name)
         with as_http(), self._pool.store() as store:
             space = _named(store, name)
-            gateways = store.gateways(name)
+            gateways = store.gateways([name])
         if space is None:
             raise no_store()
         rows = [_gateway(gateway) for gateway in gateways]

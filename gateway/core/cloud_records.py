@@ -50,6 +50,16 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Greeting:
+    """A gateway was heard; ids in hex. ``wants``: what from now on; None: it did not say, which is
+    nothing until it does."""
+
+    store: str
+    peer: str
+    wants: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class CloudGateway:
     """A gateway that was heard; ids in hex. ``seen``: seconds since 1970 by the database's clock,
     for people."""

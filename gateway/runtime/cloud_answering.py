@@ -125,7 +125,7 @@ class Answering:
         return found
 
     def _wants(self, asker: Address) -> frozenset[str]:
-        for gateway in self._store.gateways(asker.store):
+        for gateway in self._store.gateways([asker.store]):
             if gateway.peer == asker.peer:
                 return frozenset(gateway.wants)
         return frozenset()

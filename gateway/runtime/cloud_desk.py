@@ -5,15 +5,16 @@ One transaction for many messages. Nothing of a message is told to anybody befor
 
 import logging
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from gateway.core.bridge import Message, Publication
 from gateway.core.bridge_items import Change, Item, Pong
 from gateway.core.cloud_answers import Address, Post
 from gateway.core.cloud_reading import Contents, Letter, contents, read_letter, store_named
-from gateway.core.cloud_records import CloudChange
+from gateway.core.cloud_records import CloudChange, Greeting
 from gateway.core.cloud_revocations import CloudRevocations, shut_out
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import Code, GatewayError, PeerError
@@ -30,9 +31,8 @@ REVOKED_SECONDS = 5.0
 MAX_GATEWAYS = 256
 # Of messages that follow from some others: so much is made and sent, then the next.
 AT_ONCE_BYTES = 8_388_608
-# How often it is looked how much a space has; and names of spaces that are near its own.
+# How often it is looked how much a space has.
 LOOK_SECONDS = 10.0
-NEAR = 100
 # So many messages at once: others wait, and stores that had more than their part are not heard.
 CROWD = 10
 # What a question about a document takes in memory beside its state vector.
@@ -43,6 +43,11 @@ MISTAKE = "mistake"
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Made = TypeVar("Made")
+# A space and a collection.
+Place = tuple[str, str]
+# What gateways want from now on; None: as before.
+Greetings = dict[Address, Sequence[str] | None]
 
 log = logging.getLogger("gateway.hub")
 
@@ -90,6 +95,8 @@ class Desk:
         self._revocations = CloudRevocations()
         self._heard: dict[Address, float] = {}
         self._silenced: dict[Address, float] = {}
+        # The gateways of stores of which one speaks that is new here.
+        self._peers: dict[str, set[str]] = {}
 
     def take(self, messages: Sequence[Message], limit: int) -> Taken:
         """Write what is in the messages. Raises ``GatewayError`` as ``CloudStore`` does: nobody
@@ -110,17 +117,17 @@ class Desk:
 
         They are made when they are asked for, by ``some_of``: of all together they may be too many.
         """
-        wanting: dict[tuple[str, str], list[Address]] = {}
-        items: list[Item] = []
+        placed = [
+            ((change.space, collection_of(change.document)), sender, change)
+            for sender, change in changes
+        ]
+        wanting = self._wanting({place for place, _, _ in placed})
+        items = [Change(change.document, change.update) for _, _, change in placed]
         mail: dict[Address, list[int]] = {}
-        for place, (sender, change) in enumerate(changes):
-            key = (change.space, collection_of(change.document))
-            if key not in wanting:
-                wanting[key] = self._wanting(*key)
-            items.append(Change(change.document, change.update))
-            for to in wanting[key]:
+        for number, (place, sender, _) in enumerate(placed):
+            for to in wanting[place]:
                 if to != sender:
-                    mail.setdefault(to, []).append(place)
+                    mail.setdefault(to, []).append(number)
         alike: dict[tuple[int, ...], list[Address]] = {}
         for to, places in mail.items():
             alike.setdefault(tuple(places), []).append(to)
@@ -135,25 +142,31 @@ class Desk:
 
     def _take(self, messages: Sequence[Message], limit: int) -> Taken:
         taken = Taken()
+        is_crowded = len(messages) >= CROWD
+        read = [self._sound(taken, partial(self._letter, one, is_crowded)) for one in messages]
+        letters = [letter for letter in read if letter is not None]
+        self._learn(letters)
+        self._look_for_room(letters)
         heard: list[tuple[Address, Contents]] = []
-        for message in messages:
-            found = self._read(message, taken, is_crowded=len(messages) >= CROWD)
-            if found is None:
+        greetings: Greetings = {}
+        for letter in letters:
+            held = self._sound(taken, partial(self._contents, letter, greetings))
+            if held is None:
                 continue
-            letter, held = found
             sender = Address(letter.store, letter.peer)
-            if not self._note(sender, letter, held):
-                taken.wrong.append(Code.TOO_MANY.word)
-                continue
+            self._note(sender, letter, held, greetings)
             heard.append((sender, held))
             if held.asks or held.turn is not None:
                 asks = deque(held.asks.items())
                 size = len(held.turn or b"") + sum(ASK_BYTES + len(vector) for _, vector in asks)
                 taken.questions.append(Question(size, sender, asks, held.turn))
+        if greetings:
+            self._store.greet([Greeting(to.store, to.peer, w) for to, w in greetings.items()])
         began = self._now()
         changes: list[tuple[Address, CloudChange]] = []
+        self._look_at_sizes({one.space for _, held in heard for one in held.changes})
         for sender, held in heard:
-            fitting = [one for one in held.changes if not self._is_full(one.space)]
+            fitting = [one for one in held.changes if not self._full[one.space][0]]
             held.refused += len(held.changes) - len(fitting)
             changes += [(sender, change) for change in fitting]
         refusals = [refusal for _, held in heard for refusal in held.refusals]
@@ -172,18 +185,19 @@ class Desk:
         self._share(Counter(sender.store for sender, _ in changes), began)
         return taken
 
-    def _is_full(self, space: str) -> bool:
-        """Whether a space has more than it may have; looked at now and then, as it costs a read."""
-        full, looked_at = self._full.get(space, (False, -LOOK_SECONDS))
+    def _look_at_sizes(self, spaces: Collection[str]) -> None:
+        """Which of these spaces have more than they may; now and then, as it costs a read."""
         now = self._now()
-        if now - looked_at < LOOK_SECONDS:
-            return full
-        near = self._store.spaces(space[:-1], NEAR)
-        full = any(one.space == space and one.size > self._most_bytes for one in near)
-        self._full.pop(space, None)
-        self._full[space] = (full, now)
-        _shorten(self._full)
-        return full
+        due = [
+            space for space in sorted(spaces)
+            if now - self._full.get(space, (False, -LOOK_SECONDS))[1] >= LOOK_SECONDS
+        ]  # fmt: skip
+        sizes = self._store.sizes(due) if due else {}
+        for space in due:
+            self._full.pop(space, None)
+            self._full[space] = (sizes.get(space, 0) > self._most_bytes, now)
+        while len(self._full) > MAX_HEARD + len(spaces):
+            del self._full[next(iter(self._full))]
 
     def _share(self, parts: Counter[str], began: float) -> None:
         """What was done for several stores at once, by the parts they had in it."""
@@ -191,25 +205,10 @@ class Desk:
         for store, part in parts.items():
             self._use.spend(store, (now - began) * part / total, now)
 
-    def _read(
-        self, message: Message, taken: Taken, *, is_crowded: bool
-    ) -> tuple[Letter, Contents] | None:
-        """What is in a message, if it is one; else why not is in ``taken``."""
-        began, store = self._now(), ""
+    def _sound(self, taken: Taken, make: Callable[[], Made]) -> Made | None:
+        """What is made of a message; None if it is not one: why not is in ``taken``."""
         try:
-            if is_crowded and self._use.is_over(store_named(self._root, message.topic), began):
-                # Not even looked at: only what was proven to be of a store is counted against it.
-                raise PeerError(Code.TOO_MANY, "others wait, and this store had more than its part")
-            letter = read_letter(self._root, message.topic, message.payload)
-            store = letter.store
-            if self._stores and letter.store not in self._stores:
-                raise PeerError(Code.FORBIDDEN, "a store that is not served")
-            self._learn(letter)
-            if self._revocations.is_revoked(letter.root, letter.certificate):
-                # Another worker may have heard what it wants before it knew.
-                self._silence(Address(letter.store, letter.peer))
-                raise PeerError(Code.REVOKED, "the gateway was shut out")
-            return letter, contents(letter, self._shares)
+            return make()
         except PeerError as error:
             taken.wrong.append(error.code.word)
         except GatewayError:
@@ -218,40 +217,85 @@ class Desk:
             # A mistake of ours must not come again and again: the exchange brings what is lost.
             log.exception("a message could not be read")
             taken.wrong.append(MISTAKE)
-        finally:
-            if store:
-                now = self._now()
-                self._use.spend(store, now - began, now)
         return None
 
-    def _learn(self, letter: Letter) -> None:
-        now = self._now()
-        if now - self._revocations.learned_at(letter.root) >= REVOKED_SECONDS:
-            self._revocations.learn(letter.root, self._store.revocations(letter.store), now)
+    def _letter(self, message: Message, is_crowded: bool) -> Letter:
+        began = self._now()
+        if is_crowded and self._use.is_over(store_named(self._root, message.topic), began):
+            # Not even looked at: only what was proven to be of a store is counted against it.
+            raise PeerError(Code.TOO_MANY, "others wait, and this store had more than its part")
+        letter = read_letter(self._root, message.topic, message.payload)
+        self._spend(letter.store, began)
+        if self._stores and letter.store not in self._stores:
+            raise PeerError(Code.FORBIDDEN, "a store that is not served")
+        return letter
 
-    def _note(self, sender: Address, letter: Letter, held: Contents) -> bool:
-        """That a gateway was heard, what it wants, and whom it says was revoked; False if its store
-        has too many."""
+    def _contents(self, letter: Letter, greetings: Greetings) -> Contents:
+        sender = Address(letter.store, letter.peer)
+        if self._revocations.is_revoked(letter.root, letter.certificate):
+            # Another worker may have heard what it wants before it knew.
+            self._silence(sender, greetings)
+            raise PeerError(Code.REVOKED, "the gateway was shut out")
+        if sender not in self._heard and not self._has_room(sender):
+            raise PeerError(Code.TOO_MANY, f"a store has {MAX_GATEWAYS} gateways at most")
+        began = self._now()
+        try:
+            return contents(letter, self._shares)
+        finally:
+            self._spend(letter.store, began)
+
+    def _spend(self, store: str, began: float) -> None:
+        now = self._now()
+        self._use.spend(store, now - began, now)
+
+    def _learn(self, letters: Sequence[Letter]) -> None:
+        """Who was revoked elsewhere, of the stores of these letters."""
+        now = self._now()
+        roots = {
+            letter.store: letter.root for letter in letters
+            if now - self._revocations.learned_at(letter.root) >= REVOKED_SECONDS
+        }  # fmt: skip
+        if not roots:
+            return
+        found: dict[str, list[bytes]] = {store: [] for store in roots}
+        for store, entry in self._store.revocations(list(roots)):
+            found[store].append(entry)
+        for store, entries in found.items():
+            self._revocations.learn(roots[store], entries, now)
+
+    def _look_for_room(self, letters: Sequence[Letter]) -> None:
+        """How many gateways the stores have of which one speaks that is new here."""
+        self._peers = {
+            letter.store: set() for letter in letters
+            if Address(letter.store, letter.peer) not in self._heard
+        }  # fmt: skip
+        for gateway in self._store.gateways(list(self._peers)) if self._peers else ():
+            self._peers[gateway.store].add(gateway.peer)
+
+    def _has_room(self, sender: Address) -> bool:
+        # It was heard before, and forgotten since the messages were looked at: it has a place.
+        peers = self._peers.setdefault(sender.store, set())
+        if sender.peer not in peers and len(peers) >= MAX_GATEWAYS:
+            return False
+        peers.add(sender.peer)
+        return True
+
+    def _note(self, sender: Address, letter: Letter, held: Contents, greetings: Greetings) -> None:
+        """That a gateway was heard, what it wants, and whom it says was revoked."""
         if held.wants is not None or self._is_due(self._heard, sender):
-            if sender not in self._heard and not self._has_room(sender):
-                return False
-            self._store.greet(sender.store, sender.peer, held.wants)
+            greetings[sender] = greetings.get(sender) if held.wants is None else held.wants
             self._heard[sender] = self._now()
             _shorten(self._heard)
         fresh = [entry for entry in held.revoked if self._is_new(letter.root, entry, held)]
         if fresh:
             self._store.revoke(sender.store, fresh, sorted(self._revocations.replaced(letter.root)))
-            self._forget(sender.store, {shut_out(entry, letter.root) for entry in fresh})
-        return True
+            gone = {shut_out(entry, letter.root) for entry in fresh}
+            self._forget(sender.store, gone, greetings)
 
-    def _has_room(self, sender: Address) -> bool:
-        peers = {gateway.peer for gateway in self._store.gateways(sender.store)}
-        return sender.peer in peers or len(peers) < MAX_GATEWAYS
-
-    def _silence(self, sender: Address) -> None:
+    def _silence(self, sender: Address, greetings: Greetings) -> None:
         """Nothing is sent to a gateway any more."""
         if self._is_due(self._silenced, sender):
-            self._store.greet(sender.store, sender.peer, ())
+            greetings[sender] = ()
             self._silenced[sender] = self._now()
             _shorten(self._silenced)
 
@@ -265,16 +309,32 @@ class Desk:
             held.refused += 1
             return False
 
-    def _forget(self, store: str, peers: Collection[bytes | None]) -> None:
+    def _forget(self, store: str, peers: Collection[bytes | None], greetings: Greetings) -> None:
         """Gateways that were shut out are sent nothing any more, until they are let in again."""
-        for gateway in self._store.gateways(store):
-            if bytes.fromhex(gateway.peer) in peers:
-                self._store.greet(store, gateway.peer, ())
+        known = [Address(store, gateway.peer) for gateway in self._store.gateways([store])]
+        for to in (*known, *greetings):
+            if to.store == store and bytes.fromhex(to.peer) in peers:
+                greetings[to] = ()
 
-    def _wanting(self, space: str, collection: str) -> list[Address]:
-        found = self._store.wanting(self._shares.stores(space), collection)
-        gateways = [Address(gateway.store, gateway.peer) for gateway in found]
-        return [to for to in gateways if not self._stores or to.store in self._stores]
+    def _wanting(self, places: Collection[Place]) -> dict[Place, list[Address]]:
+        """The gateways that want changes of these collections of these spaces."""
+        found: dict[Place, list[Address]] = {place: [] for place in places}
+        own = sorted({space for space, _ in places if self._shares.stores(space) == (space,)})
+        for gateway in self._store.gateways(own) if own else ():
+            for collection in dict.fromkeys(gateway.wants):
+                if (gateway.store, collection) in found:
+                    to = Address(gateway.store, gateway.peer)
+                    found[gateway.store, collection].append(to)
+        for space, collection in places:
+            if space not in own:
+                shared = self._store.wanting(self._shares.stores(space), collection)
+                found[space, collection] = [Address(one.store, one.peer) for one in shared]
+        if not self._stores:
+            return found
+        return {
+            place: [to for to in gateways if to.store in self._stores]
+            for place, gateways in found.items()
+        }
 
 
 def some_of(publications: Iterator[Publication]) -> tuple[list[Publication], bool]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.api.problems import STATUS
+from gateway.core.cloud_records import Greeting
 from tests.support.gateway import ROOT
 from tests.support.hub_api import GATEWAY, READ_ALL, SHOP, WRITE_SHOP, HubApi
 
@@ -40,7 +41,7 @@ def test_the_examples_are_answered_as_the_page_says(tmp_path: Path) -> None:
         for document in ("orders/7", "orders/a/b"):
             api.hub.put(SHOP, document, station="grill")
         with closing(api.hub.open()) as store:
-            store.greet(SHOP, GATEWAY, ["menu"])
+            store.greet([Greeting(SHOP, GATEWAY, ["menu"])])
         known = {
             **os.environ, "HUB": f"http://127.0.0.1:{api.serving.port}", "STORE": SHOP,
             "TOKEN": READ_ALL, "WRITER": WRITE_SHOP, "NO_PROXY": "*",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.cloud_records import Greeting
 from gateway.core.errors import GatewayError
 from tests.support.hub_api import (
     GATEWAY,
@@ -32,7 +33,7 @@ def api(tmp_path: Path) -> Iterator[HubApi]:
         hub.put(OTHER, "orders/1", station="other")
         hub.put(SHARE, "menu/1", price=3)
         with closing(hub.open()) as store:
-            store.greet(SHOP, GATEWAY, ["menu"])
+            store.greet([Greeting(SHOP, GATEWAY, ["menu"])])
         yield serving
 
 

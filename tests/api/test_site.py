@@ -13,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from gateway.api import site
+from gateway.core.cloud_records import Greeting
 from gateway.core.errors import GatewayError
 from tests.support.hub_api import GATEWAY, SHOP, HubApi, code
 
@@ -25,7 +26,7 @@ def api(tmp_path: Path) -> Iterator[HubApi]:
     with HubApi(tmp_path / "api") as serving:
         serving.hub.put(SHOP, "orders/1", station="grill")
         with closing(serving.hub.open()) as store:
-            store.greet(SHOP, GATEWAY, ["menu"])
+            store.greet([Greeting(SHOP, GATEWAY, ["menu"])])
         yield serving
 
 

@@ -25,6 +25,7 @@ from tests.bench.scenarios import (
     bluetooth,
     cloud,
     durability,
+    hub,
     memory,
     mesh,
     own,
@@ -60,6 +61,7 @@ SCENARIOS = {
         Scenario("long-partition", "ten minutes apart, sealed", partition.long, unasked=False),
         Scenario("bluetooth", "phones in the virtual Pi", bluetooth.bluetooth, unasked=False),
         Scenario("cloud-broken", "changes in the shop while the cloud is broken", cloud.broken),
+        Scenario("hub", "a thousand stores at a hub", hub.hub, unasked=False),
         Scenario("documents", "100 to 100,000 documents", own.documents),
     )
 }

@@ -164,7 +164,7 @@ def test_bytes_are_counted_after_the_frames_of_the_handshake() -> None:
 
 def test_what_takes_long_is_run_only_when_it_is_named() -> None:
     named = {name for name, one in SCENARIOS.items() if not one.unasked}
-    assert named == {"long-partition", "bluetooth"}
+    assert named == {"long-partition", "bluetooth", "hub"}
 
 
 def test_a_machine_without_the_lab_is_told_so(

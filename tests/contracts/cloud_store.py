@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.core.cloud_records import CloudChange, CloudRefusal, CloudSpace, Held
+from gateway.core.cloud_records import CloudChange, CloudRefusal, CloudSpace, Greeting, Held
 from gateway.core.errors import GatewayError
 from gateway.core.records import StoredDocument
 from gateway.ports import CloudStore
@@ -134,8 +134,8 @@ class CloudStoreContract:
         assert store.load(SHOP, "orders/1") == StoredDocument(b"", ())
         assert store.version(SHOP, "orders/1") == 0
         assert list(store.held(SHOP)) == [] == list(store.spaces("", 9))
-        assert list(store.gateways(SHOP)) == [] == list(store.wanting(None, "orders"))
-        assert list(store.revocations(SHOP)) == [] == list(store.page("", "", "", 9))
+        assert list(store.gateways([SHOP])) == [] == list(store.wanting(None, "orders"))
+        assert list(store.revocations([SHOP])) == [] == list(store.page("", "", "", 9))
         assert follow(store, "")[0] == [] == follow(store, "now")[0]
         assert not any(store.totals().values()) and len(store.totals()) == 5
 
@@ -276,20 +276,20 @@ class CloudStoreContract:
 
     def test_gateways_say_what_they_want(self, opened: Open) -> None:
         one, two = opened(), opened()
-        one.greet(SHOP, "02", ["menu", "orders"])
-        one.greet(SHOP, "01", None)
-        one.greet(OTHER, "03", ["menu"])
-        one.greet(SHOP, "02", None)
-        first, second = two.gateways(SHOP)
+        one.greet([Greeting(SHOP, "02", ["menu", "orders"])])
+        one.greet([Greeting(SHOP, "01", None)])
+        one.greet([Greeting(OTHER, "03", ["menu"])])
+        one.greet([Greeting(SHOP, "02", None)])
+        first, second = two.gateways([SHOP])
         assert (first.store, first.peer, list(first.wants)) == (SHOP, "01", [])
         assert (second.peer, list(second.wants)) == ("02", ["menu", "orders"])
         assert abs(first.seen - second.seen) < 60 and first.seen > 1_600_000_000
         assert [g.peer for g in two.wanting(None, "menu")] == ["02", "03"]
         assert [g.peer for g in two.wanting([OTHER, "x"], "menu")] == ["03"]
         assert list(two.wanting([], "menu")) == [] == list(two.wanting(None, "men"))
-        two.greet(SHOP, "02", ["orders"])
+        two.greet([Greeting(SHOP, "02", ["orders"])])
         assert [g.peer for g in one.wanting(None, "menu")] == ["03"]
-        two.greet(SHOP, "02", [])
+        two.greet([Greeting(SHOP, "02", [])])
         assert list(one.wanting(None, "orders")) == []
         assert one.totals()["gateways"] == 3
         assert [space.gateways for space in one.spaces("", 9)] == [2, 1]
@@ -301,10 +301,13 @@ class CloudStoreContract:
         two.revoke(OTHER, [b"one"])
         one.revoke(SHOP, [])
         one.revoke(OTHER, [b"two"], [b"one"])
-        assert list(two.revocations(OTHER)) == [b"two"]
+        assert list(two.revocations([OTHER, "x"])) == [(OTHER, b"two")]
         two.revoke(OTHER, [b"one"], [b"two"])
-        assert sorted(one.revocations(SHOP)) == [b"one", b"three", b"two"]
-        assert list(two.revocations(OTHER)) == [b"one"]
+        assert sorted(one.revocations([SHOP])) == [
+            (SHOP, b"one"), (SHOP, b"three"), (SHOP, b"two")
+        ]  # fmt: skip
+        assert list(two.revocations([OTHER, "x"])) == [(OTHER, b"one")]
+        assert len(two.revocations([OTHER, SHOP])) == 4 and list(one.revocations([])) == []
 
     def test_spaces_and_totals(self, store: CloudStore) -> None:
         store.append([change("a/1", b"12"), change("a/2", b"3", "share:menu")], [refusal(b"bad")])
@@ -315,6 +318,7 @@ class CloudStoreContract:
         ]  # fmt: skip
         assert store.spaces("", 9) == everything
         assert store.spaces("", 2) == everything[:2] and store.spaces(OTHER, 9) == everything[2:]
+        assert store.sizes([SHOP, OTHER, "x"]) == {SHOP: 7} and store.sizes([]) == {}
         assert store.totals() == {
             "spaces": 3, "documents": 3, "bytes": 8, "gateways": 0, "refusals": 1,
         }  # fmt: skip

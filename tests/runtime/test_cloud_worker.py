@@ -1,6 +1,7 @@
 """A worker of a hub: a fake broker, a database in memory, gateways by hand."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from gateway.core.bridge import Message, Publication
 from gateway.core.bridge_items import Answer, Ask, Change, Ping, Pong, Revoked, Turn, Wants
 from gateway.core.bridge_topics import HubTopics
 from gateway.core.cloud_answers import COMPACT_ROWS, Post
-from gateway.core.cloud_records import CloudChange
+from gateway.core.cloud_records import CloudChange, Greeting
 from gateway.core.cloud_shares import EVERY, Share, Shares
 from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import GatewayError
@@ -336,6 +337,38 @@ def test_of_entries_about_the_same_gateway_the_last_is_kept() -> None:
     run(work, one, two)
 
 
+def test_a_revocation_counts_also_when_more_stores_than_are_remembered_speak(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cloud_revocations, "MAX_STORES", 1)
+    one, two = pair()
+    other = HandGateway(3, STORES[1])
+
+    async def work(world: World) -> None:
+        world.store.revoke(one.store.hex(), [revocation(two)])
+        await world.say(two, two.put("orders/1", total=3))
+        await world.say(other, other.put("orders/1", total=3))
+        # Before it is time to ask again what was revoked.
+        await world.say(two, two.put("orders/2", total=3))
+        assert [space for space, _ in world.store.rows] == [other.store.hex()]
+
+    run(work, one, two, other)
+
+
+def test_a_gateway_that_is_shut_out_right_after_it_spoke_hears_nothing() -> None:
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        said = two.say(Wants(("orders",)), Ping(1)), one.say(Revoked(revocation(two)), Ping(1))
+        world.link.put(*said[0], *said[1])
+        await world.settle()
+        assert world.store.told[two.store.hex(), two.peer.hex()].wants == ()
+        await world.say(one, one.put("orders/1", total=3))
+        assert two.heard == [Pong(1)] and one.heard == [Pong(1)]
+
+    run(work, one, two)
+
+
 def test_a_store_has_so_many_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloud_desk, "MAX_GATEWAYS", 2)
     one, two = pair()
@@ -345,7 +378,7 @@ def test_a_store_has_so_many_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
             await world.say(gateway, Wants(("orders",)))
         assert len(world.store.told) == 2 and world.worker.counts()["wrong"] == 1
         # Another worker has heard the third before: it is known.
-        world.store.greet(one.store.hex(), HandGateway(3).peer.hex(), ())
+        world.store.greet([Greeting(one.store.hex(), HandGateway(3).peer.hex(), ())])
         await world.say(HandGateway(3), Ping(1))
         assert world.worker.counts()["wrong"] == 1
 
@@ -372,6 +405,30 @@ def test_what_follows_from_a_change_is_made_and_sent_bit_by_bit(
         await world.say(gateways[0], gateways[0].put("orders/1", total=3))
         assert all(one.content("orders/1") == {"fields": {"total": 3}} for one in gateways)
         assert max(held) == 1 and sum(held) == 4
+
+    run(work, *gateways)
+
+
+def test_many_stores_are_asked_for_at_once() -> None:
+    gateways = [HandGateway(1, bytes([number]) * 32) for number in range(1, 21)]
+
+    async def work(world: World) -> None:
+        asked: list[str] = []
+        for name in ("append", "gateways", "greet", "revocations", "sizes", "wanting"):
+            real = getattr(world.store, name)
+
+            def noting(*given: Any, name: str = name, real: Any = real) -> Any:
+                asked.append(name)
+                return real(*given)
+
+            setattr(world.store, name, noting)
+        for gateway in gateways:
+            world.link.put(*gateway.say(gateway.put("orders/1", n=1)))
+        await world.settle()
+        assert len(world.store.rows) == len(gateways) == len(world.store.told)
+        # Who has a place, as all are new, and who wants it.
+        once = dict.fromkeys(("append", "greet", "revocations", "sizes"), 1)
+        assert Counter(asked) == {**once, "gateways": 2}
 
     run(work, *gateways)
 
@@ -900,9 +957,9 @@ def test_a_gateway_is_noted_now_and_then() -> None:
         greeted: list[object] = []
         real = world.store.greet
 
-        def greet(store: str, peer: str, wants: Sequence[str] | None) -> None:
-            greeted.append(wants)
-            real(store, peer, wants)
+        def greet(heard: Sequence[Greeting]) -> None:
+            greeted.extend(one.wants for one in heard)
+            real(heard)
 
         world.store.greet = greet  # type: ignore[method-assign]
         for moment in (0.0, 1.0, 59.0, 60.0, 61.0):

@@ -14,6 +14,7 @@ from gateway.core.cloud_records import (
     CloudGateway,
     CloudRefusal,
     CloudSpace,
+    Greeting,
     Held,
 )
 from gateway.core.document import Document
@@ -105,14 +106,17 @@ class MemoryCloud:
     def wait_for_changes(self, seconds: float) -> bool:
         raise NotImplementedError
 
-    def greet(self, store: str, peer: str, wants: Sequence[str] | None) -> None:
+    def greet(self, heard: Sequence[Greeting]) -> None:
         self._check()
-        known = self.told.get((store, peer), CloudGateway(store, peer, (), 0))
-        self.told[store, peer] = known if wants is None else replace(known, wants=tuple(wants))
+        for said in heard:
+            place = said.store, said.peer
+            known = self.told.get(place, CloudGateway(*place, (), 0))
+            wants = known.wants if said.wants is None else tuple(said.wants)
+            self.told[place] = replace(known, wants=wants)
 
-    def gateways(self, store: str) -> Sequence[CloudGateway]:
+    def gateways(self, stores: Sequence[str]) -> Sequence[CloudGateway]:
         self._check()
-        return [one for (where, _), one in self.told.items() if where == store]
+        return [one for (where, _), one in self.told.items() if where in stores]
 
     def wanting(self, stores: Sequence[str] | None, collection: str) -> Sequence[CloudGateway]:
         self._check()
@@ -128,18 +132,21 @@ class MemoryCloud:
         known += [entry for entry in entries if entry not in known]
         self.entries[store] = [entry for entry in known if entry not in replaced]
 
-    def revocations(self, store: str) -> Sequence[bytes]:
+    def revocations(self, stores: Sequence[str]) -> Sequence[tuple[str, bytes]]:
         self._check()
-        return list(self.entries.get(store, ()))
+        return [(store, entry) for store in stores for entry in self.entries.get(store, ())]
 
     def spaces(self, after: str, most: int) -> Sequence[CloudSpace]:
+        raise NotImplementedError
+
+    def sizes(self, spaces: Sequence[str]) -> Mapping[str, int]:
         self._check()
         sizes: dict[str, int] = {}
         for (space, _), row in self.rows.items():
-            size = len(row.snapshot) + sum(map(len, row.changes.values()))
-            sizes[space] = sizes.get(space, 0) + size
-        named = [CloudSpace(space, 0, size, 0) for space, size in sorted(sizes.items())]
-        return [space for space in named if space.space > after][:most]
+            if space in spaces:
+                size = len(row.snapshot) + sum(map(len, row.changes.values()))
+                sizes[space] = sizes.get(space, 0) + size
+        return sizes
 
     def totals(self) -> Mapping[str, int]:
         raise NotImplementedError

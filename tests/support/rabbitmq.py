@@ -128,9 +128,13 @@ class RabbitCluster:
         # A line begins with the time.
         return max(lines)[1]
 
+    def pid(self, node: int) -> int:
+        """The process of a node."""
+        return self._processes[node].pid
+
     def memory(self, node: int) -> int:
         """Bytes of memory that a node has now (VmRSS)."""
-        status = Path(f"/proc/{self._processes[node].pid}/status").read_text()
+        status = Path(f"/proc/{self.pid(node)}/status").read_text()
         (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) * 1_024
 
