@@ -3,14 +3,19 @@
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.core.bridge_items import Ping, Wants
 from tests.integration.test_hub_workers import gateway
-from tests.support.gateway import eventually
+from tests.support.gateway import GatewayProcess, eventually
 from tests.support.hub import BrokerGateway, HubWorker
 from tests.support.rabbitmq import PASSWORDS, RabbitCluster
+from tests.support.store import ask, command
+
+# A pause of a gateway after some tries.
+LONG_SECONDS = 3.0
 
 pytestmark = [pytest.mark.integration, pytest.mark.cloud]
 
@@ -50,3 +55,26 @@ def test_what_no_worker_took_waits_in_the_queue(tmp_path: Path) -> None:
                 assert hub.status()["broker"]["counters"]["changes"] == 1
                 assert hub.end(signal.SIGTERM) == 0
     assert hub.log() == ""
+
+
+def test_a_gateway_that_may_not_says_so_between_its_tries(tmp_path: Path) -> None:
+    """The access list knows another store: RabbitMQ refuses and hangs up, again and again."""
+    with RabbitCluster(tmp_path / "rabbit", 1) as cluster:
+        secret = json.dumps(str(cluster.password_file("gateway")))
+        config = tmp_path / "gateway.toml"
+        config.write_text(
+            f"[mqtt]\nenabled = true\ntls = false\nhost = ['127.0.0.1:{cluster.mqtt_ports[0]}']\n"
+            f"user = 'gateway'\npassword_file = {secret}\nhub = '{'0' * 64}'\n"
+            "commands = ['orders']\n"
+        )
+        with GatewayProcess(tmp_path / "gateway", "--config", str(config)) as shop:
+            command(shop.folder, "claim")
+
+            def pausing() -> Any:
+                cloud = ask(shop.folder, "status")["cloud"]
+                # Its pauses become longer.
+                return cloud if (cloud["retry_s"] or 0.0) > LONG_SECONDS else None
+
+            cloud = eventually(pausing, 60.0)
+            assert cloud["state"] in ("broker-topic-denied", "broker-lost")
+            assert cloud["broken"] or "without an answer to store-gateway/" in cloud["sentence"]
