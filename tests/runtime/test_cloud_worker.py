@@ -603,6 +603,22 @@ def test_a_document_that_nobody_asks_for_is_written_anew_too(
     run(work, one, two)
 
 
+def test_of_a_document_so_many_changes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_documents, "MAX_EARLY", 2)
+    monkeypatch.setattr(cloud_answers, "MAX_EARLY", 2)
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        one.put("orders/1", total=0)
+        await world.say(one, *(one.put("orders/1", total=number) for number in range(1, 6)))
+        await world.say(two, Ask("orders/1", b"\0"))
+        row = world.store.rows[one.store.hex(), "orders/1"]
+        # The snapshot beside them is empty.
+        assert len(row.changes) == 2 and len(world.store.refusals) == 3
+
+    run(work, one, two)
+
+
 def test_a_document_that_cannot_be_loaded_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
     one, two = pair()
 
