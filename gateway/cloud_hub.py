@@ -130,6 +130,7 @@ class Hub:
                 config.root,
                 shares,
                 post,
+                self._documents,
                 config.stores,
                 config.database.max_space_bytes,
                 use,

@@ -225,7 +225,7 @@ class SqliteCloud:
         """See ``CloudStore``."""
         listed = None if stores is None else json.dumps(list(stores))
         return self._gateways(
-            "WHERE ?1 IN (SELECT value FROM json_each(wants))"
+            "WHERE ?1 IN (SELECT value FROM json_each(iif(json_valid(wants), wants, '[]')))"
             " AND (?2 IS NULL OR name IN (SELECT value FROM json_each(?2)))",
             collection, listed,
         )  # fmt: skip
@@ -322,7 +322,7 @@ class SqliteCloud:
         with self._guarded():
             rows = self._rows(f"{query}{rest} ORDER BY name, peer", *values)
         return [
-            CloudGateway(store, peer, json.loads(wants), seen) for store, peer, wants, seen in rows
+            CloudGateway(store, peer, _listed(wants), seen) for store, peer, wants, seen in rows
         ]
 
     @contextmanager
@@ -369,6 +369,15 @@ def _number(place: str, last: int) -> int:
             "hub-bad-place", "this is no place of this database's feed; begin again", EX_USAGE
         )
     return int(found[1])
+
+
+def _listed(wants: str) -> Sequence[str]:
+    """The collections in a row; of one that is damaged none, until its gateway says them again."""
+    try:
+        found = json.loads(wants)
+    except ValueError:
+        return ()
+    return [str(one) for one in found] if isinstance(found, list) else ()
 
 
 def _plain(text: str) -> str:

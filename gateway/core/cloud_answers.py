@@ -33,6 +33,9 @@ RECORD_BYTES = 512
 # A document is written anew when so many changes follow its snapshot: loading them takes about as
 # long as writing.
 COMPACT_ROWS = 64
+# Changes of a document that wait for what is missing; 60 us each time it is loaded. Whoever sent
+# what they wait for brings it, or them again, with the next comparison.
+MAX_EARLY = 1_000
 # What a slice of work takes at most, so that others have their turn: about 0.1 s.
 SLICE_DOCUMENTS = 50
 SLICE_BYTES = 1_048_576
@@ -59,9 +62,10 @@ def loaded(name: str, stored: StoredDocument) -> Document:
 
 
 def to_compact(document: Document, stored: StoredDocument) -> bool:
-    """Whether a document is to be written anew: for its many changes, or for a broken one."""
+    """Whether a document is to be written anew: for its many changes, for a broken one, or because
+    too many wait."""
     rows = len(stored.changes) - len(document.early)
-    return bool(document.forgotten) or rows >= COMPACT_ROWS
+    return bool(document.forgotten) or rows >= COMPACT_ROWS or len(document.early) > MAX_EARLY
 
 
 def asked(

@@ -7,8 +7,8 @@ all of the worker while others wait.
 from itertools import islice
 from typing import Final
 
-# What a store has at first, and at most: 2,500 messages with 50 changes each, as after an outage.
-CREDIT_SECONDS: Final = 10.0
+# What a store has at first, and at most: 1,200 messages with 50 changes each, as after an outage.
+CREDIT_SECONDS: Final = 5.0
 # What it gets back in a second: so much of a worker one store may have all the time.
 SHARE: Final = 0.25
 # Who is alone is not held back: nobody else was heard for so long. Gateways compare twice as often.

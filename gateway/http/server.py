@@ -11,6 +11,8 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 
 # Names are short; the largest thing in a header is a token.
@@ -93,8 +95,24 @@ def _bound(host: str, port: int) -> socket.socket:
     return socket.create_server(address, family=family)
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Refuses two lengths: a proxy before us may believe the other (RFC 9112 section 6.1)."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Called by waitress with the head of a request."""
+        super().parse_header(header_plus)
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("Content-Length beside Transfer-Encoding")
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
+
+
 class _Listener(TcpWSGIServer):  # type: ignore[misc]
     """Cuts who takes nothing of what is there for it: waitress waits until it takes some."""
+
+    channel_class = _Channel
 
     def __init__(
         self, app: Callable[..., Any], settings: Adjustments, bound: socket.socket, slow: float

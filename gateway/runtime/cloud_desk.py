@@ -22,6 +22,7 @@ from gateway.core.fair_use import FairUse
 from gateway.core.names import collection_of
 from gateway.ports import Clock, CloudStore
 from gateway.runtime.cloud_answering import Question
+from gateway.runtime.cloud_documents import CloudDocuments
 
 # How often it is written that a gateway was heard, and read who was revoked elsewhere.
 HEARD_SECONDS = 60.0
@@ -31,6 +32,8 @@ REVOKED_SECONDS = 5.0
 MAX_GATEWAYS = 256
 # Of messages that follow from some others: so much is made and sent, then the next.
 AT_ONCE_BYTES = 8_388_608
+# Changes of a document that nobody asks for: from here on it is written anew all the same.
+MAX_ROWS = 1_000
 # How often it is looked how much a space has.
 LOOK_SECONDS = 10.0
 # So many messages at once: others wait, and stores that had more than their part are not heard.
@@ -77,6 +80,7 @@ class Desk:
         root: str,
         shares: Shares,
         post: Post,
+        documents: CloudDocuments,
         stores: Collection[str],
         most_bytes: int,
         use: FairUse,
@@ -87,6 +91,9 @@ class Desk:
         self._shares = shares
         self._post = post
         self._stores = frozenset(stores)
+        self._documents = documents
+        # How many changes came of a document since it was written anew.
+        self._grown: dict[tuple[str, str], int] = {}
         self._most_bytes = most_bytes
         # Whether a space has more, and when that was looked at.
         self._full: dict[str, tuple[bool, float]] = {}
@@ -172,6 +179,7 @@ class Desk:
         refusals = [refusal for _, held in heard for refusal in held.refusals]
         if changes or refusals:
             self._store.append([change for _, change in changes], refusals)
+        self._grow(change for _, change in changes)
         taken.changes = len(changes)
         taken.why = [f"{r.peer} in {r.space}: {Code(r.code).word}" for r in refusals]
         taken.refused = sum(held.refused for _, held in heard)
@@ -184,6 +192,19 @@ class Desk:
         taken.more = None if is_all else relayed
         self._share(Counter(sender.store for sender, _ in changes), began)
         return taken
+
+    def _grow(self, changes: Iterable[CloudChange]) -> None:
+        """Write documents anew before they have so many changes that loading them takes long."""
+        many: list[tuple[str, str]] = []
+        for change in changes:
+            key = (change.space, change.document)
+            self._grown[key] = self._grown.pop(key, 0) + 1
+            _shorten(self._grown)
+            if self._grown[key] == MAX_ROWS:
+                many.append(key)
+        for space, name in many:
+            self._grown.pop((space, name), None)
+            self._documents.open(space, name)
 
     def _look_at_sizes(self, spaces: Collection[str]) -> None:
         """Which of these spaces have more than they may; now and then, as it costs a read."""

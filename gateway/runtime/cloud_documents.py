@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from gateway.core.cloud_answers import loaded, to_compact
+from gateway.core.cloud_answers import MAX_EARLY, loaded, to_compact
 from gateway.core.cloud_records import CloudChange, CloudRefusal, Held
 from gateway.core.document import Document, DocumentBroken
 from gateway.core.errors import Code
@@ -94,12 +94,13 @@ class CloudDocuments:
         except DocumentBroken as error:
             self._complain(space, document.name, "written anew", error.cause)
             return
-        early = [CloudChange(space, document.name, raw, CLOUD) for raw in document.early]
+        waiting = document.early
+        early = [CloudChange(space, document.name, raw, CLOUD) for raw in waiting[:MAX_EARLY]]
         refusals = [
             CloudRefusal(
                 space, document.name, raw, CLOUD, int(Code.REFUSED), "it breaks the document"
             )
-            for raw in document.forgotten
+            for raw in (*document.forgotten, *waiting[MAX_EARLY:])
         ]
         self._tell(space, document.name, len(refusals))
         if early or refusals:

@@ -143,3 +143,17 @@ def test_what_returned_survives_kill(tmp_path: Path) -> None:
         changes = store.load(SHOP, "a/1").changes
         assert list(changes[: last + 1]) == [b"%d" % number for number in range(last + 1)]
         assert len(changes) <= last + 2
+
+
+def test_a_damaged_row_of_a_gateway_stops_nobody(tmp_path: Path) -> None:
+    with closing(SqliteCloud.open(tmp_path)) as store:
+        for peer in ("one", "two", "three"):
+            store.greet(SHOP, peer, ["menu"])
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+            other.execute("UPDATE gateway SET wants = '[\"menu' WHERE peer = 'one'")
+            other.execute("UPDATE gateway SET wants = '7' WHERE peer = 'three'")
+            other.commit()
+        assert [one.peer for one in store.wanting([SHOP], "menu")] == ["two"]
+        assert [one.wants for one in store.gateways(SHOP)] == [(), (), ["menu"]]
+        store.greet(SHOP, "one", ["menu"])
+        assert [one.peer for one in store.wanting(None, "menu")] == ["one", "two"]

@@ -75,6 +75,14 @@ def test_what_is_no_request_is_answered_and_does_no_harm(sent: bytes, status: by
         assert serving.get("/").body == b"here"
 
 
+def test_a_request_of_two_lengths_is_refused_and_what_follows_is_none() -> None:
+    lengths = b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    sent = b"POST / HTTP/1.1\r\nHost: x\r\n" + lengths + request("/")
+    with Serving(Streams()) as serving, closing(serving.link(sent)) as link:
+        got = b"".join(iter(lambda: link.recv(65_536), b""))
+        assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1") == 1
+
+
 def test_a_port_that_is_taken_is_an_error_of_the_system() -> None:
     with Serving(Streams()) as serving, pytest.raises(OSError):
         Server(Streams(), "127.0.0.1", serving.port, 1)

@@ -107,7 +107,7 @@ class World:
         self.documents = documents
         self.helper = Helper("store")
         self.worker = CloudWorker(
-            Desk(self.store, ROOT, shares, post, (), MOST_BYTES, self.use, self),
+            Desk(self.store, ROOT, shares, post, documents, (), MOST_BYTES, self.use, self),
             Answering(self.store, documents, shares, post, self.use, self),
             CloudEdits(self.store, documents, shares, lambda n: next(self.numbers).to_bytes(n)),
             post,
@@ -641,6 +641,37 @@ def test_a_document_of_many_changes_is_written_anew_when_it_is_loaded() -> None:
         await world.say(two, late, Wants(("orders",)))
         await exchange(world, two)
         assert two.content("orders/1") == {"fields": {"n": -2, "x": 1}}
+
+    run(work, one, two)
+
+
+def test_a_document_that_nobody_asks_for_is_written_anew_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cloud_desk, "MAX_ROWS", COMPACT_ROWS)
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        for number in range(COMPACT_ROWS + 1):
+            await world.say(one, one.put("orders/1", total=number), one.put("orders/2", n=number))
+        row = world.store.rows[one.store.hex(), "orders/1"]
+        assert len(row.changes) == 1 and row.snapshot and world.documents.compacted == 2
+
+    run(work, one, two)
+
+
+def test_of_a_document_so_many_changes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_documents, "MAX_EARLY", 2)
+    monkeypatch.setattr(cloud_answers, "MAX_EARLY", 2)
+    one, two = pair()
+
+    async def work(world: World) -> None:
+        one.put("orders/1", total=0)
+        await world.say(one, *(one.put("orders/1", total=number) for number in range(1, 6)))
+        await world.say(two, Ask("orders/1", b"\0"))
+        row = world.store.rows[one.store.hex(), "orders/1"]
+        # The snapshot beside them is empty.
+        assert len(row.changes) == 2 and len(world.store.refusals) == 3
 
     run(work, one, two)
 
