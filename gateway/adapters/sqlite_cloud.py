@@ -1,6 +1,7 @@
 """A hub's database in one file, for one or a few processes of one machine.
 
-WAL with ``synchronous=FULL``: what ``append`` returned from survives a power cut.
+WAL with ``synchronous=FULL``: what ``append`` returned from survives a power cut. Fingerprints
+alone do not wait for the disk (https://www.sqlite.org/pragma.html#pragma_synchronous).
 A place of the feed is "s" and the number of a document's last change.
 """
 
@@ -157,7 +158,7 @@ class SqliteCloud:
 
     def settle(self, space: str, document: str, version: int, fingerprint: bytes) -> None:
         """See ``CloudStore``."""
-        with self._transaction():
+        with self._soon(), self._transaction():
             self._rows(
                 "UPDATE document SET fingerprint = ?4 WHERE name = ?2 AND version = ?3"
                 " AND space = (SELECT id FROM space WHERE name = ?1)",
@@ -353,6 +354,20 @@ class SqliteCloud:
                 if self._database.in_transaction:
                     self._rows("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _soon(self) -> Iterator[None]:
+        """A transaction inside is on the disk with the next that waits for the disk.
+
+        Only for what can be found out once more.
+        """
+        with self._guarded():
+            self._rows("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            with self._guarded():
+                self._rows("PRAGMA synchronous = FULL")
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return self._database.execute(query, values).fetchall()

@@ -47,6 +47,20 @@ def test_it_writes_as_durably_as_it_says(tmp_path: Path) -> None:
         assert store._rows("PRAGMA synchronous") == [(2,)]
 
 
+def test_only_a_fingerprint_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    with closing(SqliteCloud.open(tmp_path)) as store:
+        store.append([change("a/1", b"x")])
+        said: list[str] = []
+        store._database.set_trace_callback(said.append)
+        store.settle(SHOP, "a/1", 1, b"f")
+        store.append([change("a/1", b"y")])
+        store._database.set_trace_callback(None)
+        assert said[:2] == ["PRAGMA synchronous = NORMAL", "BEGIN IMMEDIATE"]
+        end = said.index("COMMIT")
+        assert said[end + 1 : end + 3] == ["PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"]
+        assert store._rows("PRAGMA synchronous") == [(2,)]
+
+
 def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     SqliteCloud.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:

@@ -98,11 +98,11 @@ class Site:
             for pid in self.pids(WORKER):
                 os.kill(pid, signal.SIGCONT)
 
-    def drained(self, messages: int) -> float:
-        """Wait until the workers have taken so many in all; the moment. Raises AssertionError."""
+    def reached(self, what: str, number: int) -> float:
+        """Wait until a figure of the workers is so high; the moment. Raises AssertionError."""
         deadline = time.monotonic() + DRAIN_SECONDS
-        while (taken := self.count("messages")) < messages:
-            assert time.monotonic() < deadline, f"{taken} of {messages} messages were taken"
+        while (now := self.count(what)) < number:
+            assert time.monotonic() < deadline, f"{what}: {now} of {number}"
             time.sleep(POLL_SECONDS)
         return time.monotonic()
 
