@@ -12,6 +12,7 @@ import pytest
 
 from gateway.adapters.sqlite_cloud import SqliteCloud
 from gateway.adapters.sqlite_cloud_file import FILE_NAME
+from gateway.core.cloud_records import Greeting
 from gateway.core.errors import GatewayError
 from tests.contracts.cloud_store import SHOP, CloudStoreContract, Open, at_once, change
 
@@ -161,13 +162,12 @@ def test_what_returned_survives_kill(tmp_path: Path) -> None:
 
 def test_a_damaged_row_of_a_gateway_stops_nobody(tmp_path: Path) -> None:
     with closing(SqliteCloud.open(tmp_path)) as store:
-        for peer in ("one", "two", "three"):
-            store.greet(SHOP, peer, ["menu"])
+        store.greet([Greeting(SHOP, peer, ["menu"]) for peer in ("one", "two", "three")])
         with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
             other.execute("UPDATE gateway SET wants = '[\"menu' WHERE peer = 'one'")
             other.execute("UPDATE gateway SET wants = '7' WHERE peer = 'three'")
             other.commit()
         assert [one.peer for one in store.wanting([SHOP], "menu")] == ["two"]
-        assert [one.wants for one in store.gateways(SHOP)] == [(), (), ["menu"]]
-        store.greet(SHOP, "one", ["menu"])
+        assert [one.wants for one in store.gateways([SHOP])] == [(), (), ["menu"]]
+        store.greet([Greeting(SHOP, "one", ["menu"])])
         assert [one.peer for one in store.wanting(None, "menu")] == ["one", "two"]
