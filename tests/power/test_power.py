@@ -29,6 +29,21 @@ def library(base: Path) -> Path:
     return shim.build(base)
 
 
+@pytest.fixture(scope="module")
+def kills() -> Iterator[subprocess.Popen[str]]:
+    """Kills go on beside the other tests: they wait for disks and processes most of the time."""
+    # Forked from a process of its own, which has no threads and nothing else to lose.
+    command = [sys.executable, "-m", "tests.power.kill9", "--kills", str(KILLS), "--json"]
+    with subprocess.Popen(
+        command, cwd=shim.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        # To its end, also when nobody asked: what it forked is its own to end.
+        if process.poll() is None:
+            process.communicate(timeout=240)
+
+
+@pytest.mark.usefixtures("kills")
 def test_no_power_cut_loses_what_was_acknowledged() -> None:
     result = cuts.campaign(CUTS, SEED)
     assert result.cuts >= CUTS
@@ -42,12 +57,10 @@ def test_the_simulated_disk_finds_a_store_that_does_not_sync(base: Path, library
     assert result.lost > 0
 
 
-def test_no_kill_loses_what_was_acknowledged() -> None:
-    # Forked from a process of its own, which has no threads and nothing else to lose.
-    command = [sys.executable, "-m", "tests.power.kill9", "--kills", str(KILLS), "--json"]
-    done = subprocess.run(command, cwd=shim.ROOT, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads(done.stdout)
+def test_no_kill_loses_what_was_acknowledged(kills: subprocess.Popen[str]) -> None:
+    said, errors = kills.communicate(timeout=240)
+    assert kills.returncode == 0, said + errors
+    result = json.loads(said)
     assert result["kills"] == KILLS
     assert result["acked"] > KILLS
     assert result["lost"] == 0
