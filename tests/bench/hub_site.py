@@ -23,7 +23,8 @@ PARTS = (WORKER, BROKER, DATABASE)
 # A cluster gives its patterns to the access list: each gateway of each store.
 ANY = "[0-9a-f]{32}"
 POLL_SECONDS = 0.05
-DRAIN_SECONDS = 120.0
+# Others may use the machine, too.
+DRAIN_SECONDS = 300.0
 # Nothing was used for so long: what was asked is answered.
 IDLE_SECONDS = 1.0
 IDLE_SHARE = 0.03
