@@ -10,8 +10,8 @@ from gateway.http.messages import HttpProblem
 DATABASE = "hub-database-"
 BROKEN = "document-broken"
 STATUS = {
-    "bad-name": 400, "usage": 400, "hub-bad-place": 400, "no-document": 404, "hub-no-space": 404,
-    "shared-type": 409, "too-big": 413, "refused": 422, "busy": 503,
+    "bad-name": 400, "usage": 400, "hub-bad-place": 400, "no-store": 404, "no-document": 404,
+    "hub-no-space": 404, "shared-type": 409, "too-big": 413, "refused": 422, "busy": 503,
     "hub-database-unreachable": 503, "hub-database-full": 507,
 }  # fmt: skip
 RETRY = {"Retry-After": "5"}

@@ -177,9 +177,14 @@ _HUB_CAUSES = (
     Cause(
         "hub-silent",
         "The hub does not answer; what is meant for it waits until it does",
-        "Look whether the hub runs at this broker, whether mqtt.root is its root and mqtt.hub its"
-        " public key; and at the broker's access list, as Mosquitto says nothing of topics that it"
-        " keeps back.",
+        "Look whether the hub runs at this broker, and whether mqtt.root is its root; and at the"
+        " broker's access list, as Mosquitto says nothing of topics that it keeps back.",
+        broken=True,
+    ),
+    Cause(
+        "hub-other-key",
+        "The hub that answers has another key than the settings name",
+        "Compare mqtt.hub with what hub-key prints at the hub; what is meant for it waits.",
         broken=True,
     ),
     Cause(

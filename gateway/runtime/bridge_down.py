@@ -35,6 +35,9 @@ class Concerned(Protocol):
     def answered(self, nonce: int) -> None:
         """It is there."""
 
+    def mistaken(self) -> None:
+        """What came to our own topic was signed by another key than the hub's."""
+
     def turned(self, ranges: bytes) -> None:
         """Its turn of the exchange."""
 
@@ -105,6 +108,8 @@ class Downwards:
             return _read(*arguments)
         except PeerError as error:
             self._decline(f"a message of the hub ({error.code.word}: {error.reason})")
+            if error.code is Code.UNAUTHORISED:
+                self._concerned.mistaken()
             return ()
 
     async def _take(self, items: Iterable[Item]) -> list[asyncio.Future[bool]]:

@@ -147,6 +147,10 @@ class HubWork:
         """See ``Concerned``."""
         self.talk.answered(nonce)
 
+    def mistaken(self) -> None:
+        """See ``Concerned``."""
+        self.talk.mistaken()
+
     def turned(self, ranges: bytes) -> None:
         """See ``Concerned``."""
         self.compare.turned(ranges)

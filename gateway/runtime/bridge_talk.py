@@ -43,7 +43,7 @@ RECORD_BYTES = 256
 STARTED_SECONDS = 29.0
 LEAST_SECONDS = 1.0
 NOBODY = "broker-nobody"
-SILENT = "hub-silent"
+SILENT, OTHER_KEY = "hub-silent", "hub-other-key"
 
 
 class Talk:
@@ -73,6 +73,8 @@ class Talk:
         self._link: BrokerLink | None = None
         self._topic = ""
         self._heard = asyncio.Event()
+        # Whether this greeting was answered, by a hub with another key.
+        self._is_mistaken = False
         self._asking = asyncio.Event()
         self._soon: asyncio.TimerHandle | None = None
         # Since when it answers; messages and their bytes, since the start.
@@ -122,6 +124,12 @@ class Talk:
             self._heard.set()
             self._asking.set()
 
+    def mistaken(self) -> None:
+        """Somebody with another key than the hub's answers: it is said, until the hub does."""
+        if not self._heard.is_set():
+            self._is_mistaken = True
+            self._refused("hub", GatewayError(OTHER_KEY, ""))
+
     def started(self) -> None:
         """A worker of the hub started: if it was missed, it is greeted soon."""
         if not self._heard.is_set() and self._soon is None:
@@ -156,13 +164,15 @@ class Talk:
         """Once; return when it answered, or is to be asked again."""
         membership = self._membership()
         assert membership is not None
+        self._is_mistaken = False
         entries = map(Revoked, membership.revocations.entries())
         await self._say([Ping(self._greeting.ask()), Wants(self._wants), *entries])
         try:
             async with asyncio.timeout(self._greeting.pause(self._chance())):
                 await self._asking.wait()
         except TimeoutError:
-            self._refused("hub", GatewayError(SILENT, ""))
+            if not self._is_mistaken:
+                self._refused("hub", GatewayError(SILENT, ""))
 
     async def _say(self, items: Sequence[Item]) -> bool:
         link, topic, limit = self._link, self._topic, self.limit

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from gateway.core import edit
-from gateway.core.cloud_records import CloudChange
+from gateway.core.cloud_records import SHARE, CloudChange
 from gateway.core.cloud_shares import Shares
 from gateway.core.errors import Code, GatewayError, PeerError
 from gateway.core.guard import inspect_update
@@ -20,8 +20,8 @@ Verb = Literal["put", "patch"]
 class CloudEdits:
     """``draw(count)`` gives random bytes: a Yjs client of its own for each process.
 
-    Raises ``GatewayError``: ``bad-name``, ``usage``, ``too-big``, ``refused``, ``hub-no-space``,
-    ``document-broken``, and as ``CloudStore`` does.
+    Raises ``GatewayError``: ``bad-name``, ``usage``, ``too-big``, ``refused``, ``no-store``,
+    ``hub-no-space``, ``document-broken``, and as ``CloudStore`` does.
     """
 
     def __init__(
@@ -41,7 +41,9 @@ class CloudEdits:
         self, space: str, name: str, verb: Verb, content: Mapping[str, Any], root: str = ""
     ) -> CloudChange | None:
         """Put or patch a document (``core.edit``) and write it; None if it is so already."""
-        if not self._shares.is_in(space, own_name(name)):
+        own_name(name)
+        self._check_known(space)
+        if not self._shares.is_in(space, name):
             sentence = f"{name} is not in {space}: its collection is shared, or is not"
             raise GatewayError("hub-no-space", sentence, EX_USAGE)
         opened = self._documents.open(space, name)
@@ -51,6 +53,12 @@ class CloudEdits:
         changes = make(opened.document.project(), content, root)
         update = opened.document.edited(self._client, changes)
         return self._written(CloudChange(space, name, update, CLOUD)) if update else None
+
+    def _check_known(self, space: str) -> None:
+        """A mistyped id makes no store: there is one once a gateway of it was heard."""
+        if not space.startswith(SHARE) and not self._store.gateways([space]):
+            sentence = "this hub knows no such store: it heard no gateway of it"
+            raise GatewayError("no-store", sentence, EX_USAGE)
 
     def _written(self, change: CloudChange) -> CloudChange:
         try:

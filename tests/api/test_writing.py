@@ -90,8 +90,8 @@ def test_what_cannot_be_put(
     ("error", "status"),
     [
         ("shared-type", 409), ("refused", 422), ("too-big", 413), ("usage", 400),
-        ("hub-no-space", 404), ("hub-database-full", 507), ("hub-database-unreachable", 503),
-        ("anything-else", 500),
+        ("hub-no-space", 404), ("no-store", 404), ("hub-database-full", 507),
+        ("hub-database-unreachable", 503), ("anything-else", 500),
     ],
 )  # fmt: skip
 def test_what_the_hub_says_no_to(tmp_path: Path, error: str, status: int) -> None:

@@ -194,7 +194,8 @@ def test_a_revocation_is_told(tmp_path: Path) -> None:
 def test_a_hub_that_has_another_key_reaches_nobody(tmp_path: Path) -> None:
     key = public_of(SIGNING).hex()
     with site(tmp_path, key) as shop, HubAtBroker(shop.broker, b"x" * 32, StandInHub()) as there:
-        shop.becomes("hub-silent")
+        said = shop.becomes("hub-other-key")
+        assert said["broken"] and "mqtt.hub" in said["do"]
         there.say(shop.store, shop.peer, Change("menu/1", Author(8).set("a", 1, "fields")))
         eventually(lambda: shop.cloud["counters"]["refused"] >= 2)
         assert ask(shop.gateway.folder, "status")["store"]["documents"] == 0

@@ -80,6 +80,12 @@ def test_what_a_gateway_wrote_is_read_and_what_is_put_reaches_it(
             where = f"/api/v1/stores/{store}/documents/orders"
             eventually(lambda: ask(f"/api/v1/stores/{store}/changes")["changes"])
             assert ask(f"{where}/1") == {"fields": {"total": 3}}
+            # A mistyped id makes no store.
+            with pytest.raises(HTTPError) as refused:
+                ask(f"/api/v1/stores/{'0' * 31}1/documents/orders/1", {"from": "office"})
+            with refused.value as answer:
+                assert (answer.code, json.load(answer)["code"]) == (404, "no-store")
+            assert [row["store"] for row in ask("/api/v1/stores")["stores"]] == [store]
             place = ask(f"/api/v1/stores/{store}/changes?after=now")["next"]
             assert ask(f"{where}/2", {"from": "office"})["version"] == 1
             eventually(lambda: hand.content("orders/2") == {"fields": {"from": "office"}})

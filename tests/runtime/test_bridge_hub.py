@@ -2,7 +2,8 @@
 
 import asyncio
 
-from gateway.core.bridge_items import Ask, Ping, Turn, Wants
+from gateway.core.bridge_envelope import seal_down
+from gateway.core.bridge_items import Ask, Ping, Pong, Turn, Wants
 from tests.core.edits import Author
 from tests.runtime.hub_site import hub_site, until
 from tests.runtime.test_perform import asynchronous
@@ -20,6 +21,22 @@ async def test_what_changes_here_is_there_and_the_live_case_reads_no_document() 
         await until(lambda: not site.work.waiting())
         assert len(link.sent) == before + 1 and site.store.loads == []
         assert site.store.reads == ["orders/1"]
+
+
+@asynchronous
+async def test_a_hub_that_has_another_key_is_named() -> None:
+    async with hub_site() as site:
+        site.hub.deaf = (Ping,)
+        async with site.linked() as link:
+            own = site.device.of
+            link.come(b"no message of anybody")
+            link.come(seal_down(b"x" * 32, own.store, site.device.peer, b""))
+            await until(lambda: site.declined.count == 2)
+            error = site.refusals["hub"]
+            assert error is not None and error.code == "hub-other-key"
+            link.say(Pong(site.of(Ping)[-1].nonce))
+            await until(lambda: site.refusals["hub"] is None)
+            await until(lambda: site.work.compare.ended_at is not None)
 
 
 @asynchronous

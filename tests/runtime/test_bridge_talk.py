@@ -11,7 +11,7 @@ from gateway.core.bridge_envelope import open_up
 from gateway.core.bridge_items import Ask, Change, Item, Ping, Revoked, Turn, Wants, read
 from gateway.core.bridge_topics import Topics
 from gateway.core.errors import GatewayError
-from gateway.runtime.bridge_talk import LEAST_BYTES, SILENT, Talk
+from gateway.runtime.bridge_talk import LEAST_BYTES, OTHER_KEY, SILENT, Talk
 from gateway.runtime.threads import Helper
 from tests.core.stores import Device, gateway, paired
 from tests.runtime.test_bridge import FakeLink
@@ -100,6 +100,29 @@ def test_it_is_greeted_until_it_answers_and_nothing_else_is_said_before() -> Non
         other = Link()
         async with line.over(other):
             assert not line.talk.is_heard and other.of(Ping)
+
+    run(work())
+
+
+def test_a_hub_with_another_key_is_told_from_a_silent_one() -> None:
+    async def work() -> None:
+        line, link = Line(), Link()
+        async with line.over(link):
+            # It is said at once, and goes on to be said while that hub answers each greeting.
+            line.talk.mistaken()
+            assert line.trouble == OTHER_KEY and not line.talk.is_heard
+            await asyncio.sleep(31)
+            assert line.trouble == OTHER_KEY and len(link.of(Ping)) == 2
+            # Now nobody answers.
+            await asyncio.sleep(60)
+            assert line.trouble == SILENT
+            line.talk.mistaken()
+            assert line.trouble == OTHER_KEY
+            line.talk.answered(link.nonce)
+            assert line.trouble == "" and line.talk.is_heard
+            # The hub is there: whatever somebody else says changes nothing.
+            line.talk.mistaken()
+            assert line.trouble == "" and line.talk.is_heard
 
     run(work())
 

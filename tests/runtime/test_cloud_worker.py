@@ -35,6 +35,7 @@ TOPICS = HubTopics(ROOT)
 LOST = GatewayError("broker-lost", "")
 STORES = (b"r" * 32, b"q" * 32)
 MOST_BYTES = 1_000_000
+HEARD = [Greeting("a" * 32, "c" * 32, ())]
 
 
 class FakeLink:
@@ -853,10 +854,20 @@ def test_the_cloud_writes_and_gateways_hear_of_it() -> None:
     run(work, one)
 
 
+def test_a_share_can_be_written_to_before_any_gateway_is_heard() -> None:
+    async def work(world: World) -> None:
+        assert await world.worker.edit("share:menu", "menu/1", "put", {"price": 3})
+
+    run(work, shares=menu((EVERY,)))
+
+
 @pytest.mark.parametrize(
     ("space", "document", "content", "code"),
     [
         ("share:menu", "orders/1", {}, "hub-no-space"),
+        ("share:else", "menu/1", {}, "hub-no-space"),
+        ("b" * 32, "orders/1", {}, "no-store"),
+        ("b" * 32, "menu/1", {}, "no-store"),
         ("a" * 32, "menu/1", {}, "hub-no-space"),
         ("a" * 32, "nothing", {}, "bad-name"),
         ("a" * 32, "orders/1", {"x": "y" * 300_000}, "too-big"),
@@ -868,6 +879,7 @@ def test_what_the_cloud_cannot_write(
     space: str, document: str, content: dict[str, object], code: str
 ) -> None:
     async def work(world: World) -> None:
+        world.store.greet(HEARD)
         with pytest.raises(GatewayError) as error:
             await world.worker.edit(space, document, "put", content)
         assert error.value.code == code and not world.store.rows
@@ -877,6 +889,7 @@ def test_what_the_cloud_cannot_write(
 
 def test_after_a_write_that_failed_the_cloud_is_another_client() -> None:
     async def work(world: World) -> None:
+        world.store.greet(HEARD)
         real = world.store.append
 
         def written_and_lost(changes: Sequence[CloudChange], refusals: object = ()) -> None:
@@ -898,6 +911,7 @@ def test_after_a_write_that_failed_the_cloud_is_another_client() -> None:
 def test_the_cloud_writes_without_a_broker_too() -> None:
     async def work() -> None:
         world = World()
+        world.store.greet(HEARD)
         assert await world.worker.edit("a" * 32, "orders/1", "put", {"x": 1})
         assert world.worker.waiting() == 0 and not world.worker.is_hearing
         world.worker.stored(["orders/1"])
