@@ -183,9 +183,9 @@ def test_a_broker_and_a_gateway_that_were_gone(tmp_path: Path) -> None:
 def test_a_revocation_is_told(tmp_path: Path) -> None:
     with site(tmp_path) as shop, shop.worker(), closing(SqliteCloud.open(shop.hub)) as store:
         shop.compared()
-        assert not store.revocations(shop.store)
+        assert not store.revocations([shop.store])
         command(shop.gateway.folder, "revoke", "0" * 31 + "1")
-        eventually(lambda: len(store.revocations(shop.store)) == 1)
+        eventually(lambda: len(store.revocations([shop.store])) == 1)
 
 
 def test_a_hub_that_has_another_key_reaches_nobody(tmp_path: Path) -> None:
