@@ -196,10 +196,8 @@ class MosquittoBroker(Program):
 
         lines = []
         others = {user: word for user, word in PASSWORDS.items() if user != "gateway"}
-        for user, password in {
-            **others,
-            **dict.fromkeys(self._stores, PASSWORDS["gateway"]),
-        }.items():
+        users = {**others, **dict.fromkeys(self._stores, PASSWORDS["gateway"])}
+        for user, password in users.items():
             salt = os.urandom(12)
             digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
             shown = f"$7$101${b64encode(salt).decode()}${b64encode(digest).decode()}"
