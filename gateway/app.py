@@ -489,6 +489,7 @@ class Gateway:
             self._sessions.is_open,
             self._addresses_shown,
             membership.store.hex() if membership else "",
+            self._config.name,
         )
 
     def _reached_at(self) -> Sequence[str]:

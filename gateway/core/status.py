@@ -27,13 +27,14 @@ _LAMPS_OF_TROUBLE = (Lamp.SLOW.value, Lamp.FAST.value)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the gateway is; ``store`` is the id of its store, or empty."""
+    """Who the gateway is; ``store`` is the id of its store, or empty; ``name`` is for people."""
 
     version: str
     peer: str
     open: bool
     addresses: Mapping[str, str]
     store: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def status(identity: Identity, moment: Moment, hub: Hub, store: StoreStatus) -> 
     sentence = moment.trouble or store.recovered or well
     return {
         "version": identity.version,
+        "name": identity.name,
         "peer": identity.peer,
         "open": identity.open,
         "store_id": identity.store,

@@ -34,10 +34,11 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MosquittoBroker
 
 
 def settings(broker: MosquittoBroker, port: int = PASSWORD, user: str = "gateway") -> Settings:
+    named = broker.store if user == "gateway" else user
     return Settings(
         "localhost", broker.ports[port], tls=port != OPEN, client_id=f"test-{user}",
         ca=str(broker.folder / "certs" / "ca.crt") if port != OPEN else "",
-        user=user, password_file=str(broker.password_file(user)),
+        user=named, password_file=str(broker.password_file(user)),
     )  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def test_a_client_certificate_is_enough(broker: MosquittoBroker) -> None:
     certs = broker.folder / "certs"
     how = replace(
         settings(broker, CERTIFICATE), user="", password_file="",
-        certificate=str(certs / "gateway.crt"), key=str(certs / "gateway.key"),
+        certificate=str(certs / "STORE.crt"), key=str(certs / "STORE.key"),
     )  # fmt: skip
 
     async def work() -> None:
@@ -220,7 +221,7 @@ def test_a_broker_without_mqtt_5(broker: MosquittoBroker) -> None:
 def test_what_the_access_list_does_not_allow_is_told(broker: MosquittoBroker) -> None:
     async def work() -> None:
         async with connected(settings(broker)) as link:
-            for topic in ("store-gateway/OTHER/json/orders/1", f"{ROOT}/health/OTHER"):
+            for topic in ("store-gateway/OTHER/json/orders/1", f"{ROOT}/down/GATEWAY"):
                 with pytest.raises(GatewayError) as caught:
                     await link.publish(Publication(topic, b"{}"))
                 assert caught.value.code == "broker-topic-denied"

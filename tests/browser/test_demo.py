@@ -126,7 +126,7 @@ def test_two_nurses_edit_one_note(tmp_path: Path) -> None:
 
 def test_the_status_page_shows_devices_and_says_when_nobody_answers(tmp_path: Path) -> None:
     with (
-        GatewayProcess(tmp_path / "data", "--pages") as gateway,
+        GatewayProcess(tmp_path / "data", "--pages", "--name", "Bar <1>") as gateway,
         NodeClient("windows.mjs") as node,
     ):
         windows = Windows(node)
@@ -135,6 +135,7 @@ def test_the_status_page_shows_devices_and_says_when_nobody_answers(tmp_path: Pa
         windows.do("open", "status", url=f"{pages}status")
         eventually(lambda: "kiosk" in windows.text("status", "#sessions"))
         assert windows.link("status") == "Everything works."
+        assert windows.text("status", "#name") == "Bar <1>"
         assert "Bluetooth\noff" in windows.text("status", "#cards")
         gateway.kill()
         eventually(lambda: "does not answer" in windows.link("status"))

@@ -14,7 +14,7 @@ from tests.core.edits import Author
 from tests.core.sessions import RecordingSession
 
 STORE = StoreStatus(3, 20, 2, 1, 65_536, 22, {"orders": 900}, "")
-IDENTITY = Identity("1.0", "ab" * 16, True, {"mesh": "ws://here/mesh"})
+IDENTITY = Identity("1.0", "ab" * 16, True, {"mesh": "ws://here/mesh"}, name="Kitchen")
 
 
 def test_what_it_says() -> None:
@@ -38,6 +38,7 @@ def test_what_it_says() -> None:
     apps = [{"app": "kiosk", "app-version": "", "schema": "2", "peers": 1, "seen_s": 0.0}]
     said = status(IDENTITY, Moment(5.0, 1, 40, "", {ada: 0.4}, [far], apps), hub, STORE)
     assert said["state"] == "ok" and said["sentence"] == "Everything works."
+    assert said["name"] == "Kitchen"
     assert said["session_kinds"] == {ada.kind: 1} and said["session_count"] == 1
     assert said["apps"] == apps and said["graph_count"] == 1
     assert said["graph"] == [

@@ -23,7 +23,7 @@ from tests.core.edits import Author
 from tests.integration.test_hub_api import Asking
 from tests.integration.test_hub_api import command as hub_command
 from tests.support.broker import MosquittoBroker
-from tests.support.cloud_site import Site, settings
+from tests.support.cloud_site import STORE, Site, claimed, settings
 from tests.support.gateway import eventually
 from tests.support.hub import HubWorker, hub_settings
 from tests.support.stand_in_hub import HubAtBroker, StandInHub
@@ -96,15 +96,12 @@ def site(folder: Path, key: str = "") -> Iterator[HubSite]:
     """``key``: of another hub than that in the folder."""
     hub = folder / "hub"
     hub.mkdir()
-    with MosquittoBroker(folder / "broker") as broker:
+    with MosquittoBroker(folder / "broker", STORE) as broker:
         config = folder / "gateway.toml"
         key = key or hub_command(hub, "hub-key")["key"]
         config.write_text(settings(broker, 0, json=[], hub=key, down=["menu"]))
         with TimedGateway(folder / "gateway", "--config", str(config)) as gateway:
-            assert command(gateway.folder, "claim")["recovery_code"]
-            status = ask(gateway.folder, "status")
-            broker.allow(status["store_id"], status["peer"])
-            yield HubSite(gateway, broker, config, status["store_id"], status["peer"], hub)
+            yield HubSite(gateway, broker, config, STORE, claimed(gateway), hub)
 
 
 def test_changes_go_both_ways_and_what_waited_goes_first(tmp_path: Path) -> None:

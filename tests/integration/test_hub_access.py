@@ -20,7 +20,7 @@ def test_the_access_list_of_the_example_is_enough(tmp_path: Path) -> None:
     with MosquittoBroker(tmp_path / "broker", one.store.hex(), one.peer.hex()) as broker:
         (tmp_path / "hub.toml").write_text(hub_settings(broker))
         arguments = ("--config", str(tmp_path / "hub.toml"))
-        there = BrokerGateway(broker, one, user="gateway", password=PASSWORDS["gateway"])
+        there = BrokerGateway(broker, one, user=broker.store, password=PASSWORDS["gateway"])
         with HubWorker(folder, None, *arguments) as hub, there:
             there.say(Ping(1), Wants(("orders",)), one.put("orders/1", n=1))
             eventually(lambda: there.ponged(1))

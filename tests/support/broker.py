@@ -24,6 +24,7 @@ CERTIFICATE, PASSWORD, OPEN = 8883, 8884, 1883
 START_SECONDS = 10.0
 # It has one thread: whatever is asked after that line is judged by the new list.
 RELOADED = "Reloading config."
+# "gateway" is that of the users that are stores.
 PASSWORDS = {
     "gateway": "a secret of the gateway",
     "office": "a secret of the office",
@@ -104,7 +105,8 @@ def free_port() -> int:
 class MosquittoBroker(Program):
     """``with MosquittoBroker(folder) as broker``: ``broker.ports`` by the ports of the example.
 
-    Its certificates are for the host ``localhost``. ``more`` stands at the end of the
+    ``store`` is the user of its gateways. Its certificates are for the host ``localhost``; that of
+    a gateway is named by its store. ``more`` stands at the end of the
     configuration. ``port`` (``OPEN``) is a listener without TLS that the example has not.
     """
 
@@ -123,18 +125,30 @@ class MosquittoBroker(Program):
         self.ports = {port: free_port() for port in (CERTIFICATE, PASSWORD, OPEN)}
         self.authority = Authority(folder / "certs")
         self.authority.issue("server", "localhost")
-        self.authority.issue("gateway")
+        self.store = store
+        self._stores: list[str] = []
         self.persistent = persistent
         self._programs, self._environment = programs()
-        self.allow(store, gateway)
-        self._passwords()
+        self.allow(gateway)
+        self.admit(store)
         self._configure(more)
 
-    def allow(self, store: str, gateway: str, more: str = "") -> None:
-        """Write the access list of the example for a store and its gateway; it holds on return."""
+    def allow(self, gateway: str, more: str = "") -> None:
+        """Write the access list of the example, ``GATEWAY`` in it being this one; it holds on
+        return."""
         text = (CONFIGURATION / "store-gateway.acl").read_text(encoding="utf-8")
-        text = text.replace("STORE", store).replace("GATEWAY", gateway)
+        text = text.replace("STORE", self.store).replace("GATEWAY", gateway)
         (self.folder / "store-gateway.acl").write_text(f"{text}\n{more}\n", encoding="utf-8")
+        self._reload()
+
+    def admit(self, store: str) -> None:
+        """Add a store: its user, and a certificate of its name. The access list stays."""
+        self._stores.append(store)
+        self.authority.issue(store)
+        self._passwords()
+        self._reload()
+
+    def _reload(self) -> None:
         if self._process is not None:
             before = self.log().count(RELOADED)
             self.send(signal.SIGHUP)
@@ -181,7 +195,9 @@ class MosquittoBroker(Program):
         from base64 import b64encode
 
         lines = []
-        for user, password in PASSWORDS.items():
+        others = {user: word for user, word in PASSWORDS.items() if user != "gateway"}
+        users = {**others, **dict.fromkeys(self._stores, PASSWORDS["gateway"])}
+        for user, password in users.items():
             salt = os.urandom(12)
             digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101)
             shown = f"$7$101${b64encode(salt).decode()}${b64encode(digest).decode()}"

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.core.certificates import store_id
+from gateway.core.primitives import public_of
+from gateway.core.recovery import recovery_code
 from tests.support.broker import PASSWORD, MosquittoBroker
 from tests.support.gateway import GatewayProcess, eventually
 from tests.support.store import ask, command
+
+# A store whose id is known before it is claimed: it is the user of its gateways.
+_ROOT_KEY = b"r" * 32
+CODE = recovery_code(_ROOT_KEY)
+STORE = store_id(public_of(_ROOT_KEY)).hex()
 
 
 @dataclass
@@ -67,7 +75,7 @@ def settings(broker: MosquittoBroker, port: int = 0, **other: object) -> str:
         "host": "localhost",
         "port": port or broker.ports[PASSWORD],
         "ca": str(broker.folder / "certs" / "ca.crt"),
-        "user": "gateway",
+        "user": broker.store,
         "password_file": str(broker.password_file("gateway")),
         "json": ["orders", "menu"],
         "commands": ["orders"],
@@ -79,17 +87,24 @@ def settings(broker: MosquittoBroker, port: int = 0, **other: object) -> str:
     return "\n".join(["[mqtt]", *lines, ""])
 
 
+def claimed(gateway: GatewayProcess) -> str:
+    """Make it the gateway of ``STORE``; its peer id."""
+    assert command(gateway.folder, "claim", "--recovery-code", text=CODE)["ok"]
+    status = ask(gateway.folder, "status")
+    assert status["store_id"] == STORE
+    return str(status["peer"])
+
+
 @contextmanager
 def site(
     folder: Path, *, home_assistant: bool = False, kind: type[GatewayProcess] = GatewayProcess
 ) -> Iterator[Site]:
     """Both of them, connected soon."""
-    with MosquittoBroker(folder / "broker") as broker:
+    with MosquittoBroker(folder / "broker", STORE) as broker:
         config = folder / "gateway.toml"
         config.write_text(settings(broker, home_assistant=home_assistant))
         with kind(folder / "gateway", "--config", str(config)) as gateway:
             assert ask(gateway.folder, "status")["cloud"]["state"] == "cloud-no-store"
-            assert command(gateway.folder, "claim")["recovery_code"]
-            status = ask(gateway.folder, "status")
-            broker.allow(status["store_id"], status["peer"])
-            yield Site(gateway, broker, config, status["store_id"], status["peer"])
+            peer = claimed(gateway)
+            broker.allow(peer)
+            yield Site(gateway, broker, config, STORE, peer)

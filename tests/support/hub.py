@@ -37,7 +37,7 @@ def open_to_all(broker: MosquittoBroker) -> MosquittoBroker:
     """A broker, not yet started, at whose ``OPEN`` port everybody may do everything."""
     path = broker.folder / "mosquitto.conf"
     path.write_text(path.read_text().replace("allow_anonymous false", "allow_anonymous true"))
-    broker.allow("STORE", "GATEWAY", EVERYBODY)
+    broker.allow("GATEWAY", EVERYBODY)
     return broker
 
 

@@ -64,6 +64,13 @@ def test_status_is_passed_on_and_its_absence_said() -> None:
     assert down.status_code == 503 and down.get_json()["sentence"]
 
 
+def test_the_status_page_has_a_place_for_all_that_it_shows() -> None:
+    text = client().get("/status").get_data(as_text=True)
+    shown = set(re.findall(r"byId\('([^']+)'\)", (DEMO / "status.js").read_text()))
+    assert "name" in shown
+    assert [place for place in shown if f'id="{place}"' not in text] == []
+
+
 def test_metrics_are_passed_on_and_their_absence_said() -> None:
     text = "# HELP a B.\n# TYPE a gauge\na 1\n"
     answer = client({"text": text}).get("/metrics")

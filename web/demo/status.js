@@ -10,6 +10,7 @@ const ill = ({ lamp }) => lamp === 'slow' || lamp === 'fast'
 
 function show(status) {
   const { store = {}, bluetooth = {}, cloud: bridge = {}, counters = {}, sessions = [], documents = [], limits = {} } = status
+  byId('name').textContent = status.name ?? ''
   byId('link').textContent = status.sentence ?? ''
   byId('link').dataset.state = status.state === 'ok' && !bridge.broken && !ill(bluetooth) ? 'online' : 'offline'
   byId('cards').replaceChildren(

@@ -112,10 +112,13 @@ def _quota(site: Site) -> Made:
 
 @contextmanager
 def _denied(site: Site) -> Made:
-    more = f"user gateway\ntopic write store-gateway/{site.store}/health/#\n"
-    site.broker.allow("ELSE", "ELSE", more)
+    denied = [
+        f"topic deny store-gateway/{site.store}/{name}/#"
+        for name in ("json", "projected", "command")
+    ]
+    site.broker.allow(site.peer, "\n".join([f"user {site.store}", *denied]))
     yield site.toml(), None
-    site.broker.allow(site.store, site.peer)
+    site.broker.allow(site.peer)
 
 
 CASES = {
