@@ -43,7 +43,10 @@ class GatewayProcess(Program):
             command.remove("--pages")
         self.launch(command, reads=True, cwd=ROOT, env=self._environment)
         self.facts = self.line()
-        assert self.facts["ready"], self.facts
+        if not self.facts.get("ready"):
+            # It says why in JSON, and in words too.
+            self.stop()
+            raise AssertionError(f"it ended: {self.log()}")
         self.port = int(self.facts["mesh"].rsplit(":", 1)[1].split("/")[0])
 
 
