@@ -155,7 +155,11 @@ class World:
         return bool(self.workers[worker].status()["broker"]["waiting"] >= 2 * MAX_BATCH)
 
     def hold_up(self) -> None:
-        """Nothing is written from now on, and the hands of the second worker are full."""
+        """Nothing is written from now on, and the hands of the second worker are full.
+
+        A server that is just killed may have committed what it did not answer: most of that time
+        is ``fsync``, and the system keeps what a killed process wrote. So nobody comes to that.
+        """
         connection = self.stack.enter_context(closing(self.database.connect()))
         connection.execute(HOLD_UP)
         self.go_on()
