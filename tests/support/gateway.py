@@ -44,7 +44,9 @@ class GatewayProcess(Program):
         self.launch(command, reads=True, cwd=ROOT, env=self._environment)
         self.facts = self.line()
         if not self.facts.get("ready"):
-            # It says why in JSON, and in words too.
+            # It says why in JSON, then in words.
+            assert self._process is not None
+            self._process.wait(timeout=10)
             self.stop()
             raise AssertionError(f"it ended: {self.log()}")
         self.port = int(self.facts["mesh"].rsplit(":", 1)[1].split("/")[0])
